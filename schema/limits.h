@@ -1,0 +1,44 @@
+/* limits.h: every limit of the system, once. Only lane and process counts are for users. */
+#ifndef SYNCLINE_SCHEMA_LIMITS_H
+#define SYNCLINE_SCHEMA_LIMITS_H
+
+#define SCHEMA_VERSION 1u
+
+/* time */
+#define HEARTBEAT_MS 250        /* worker to planner, and planner to worker */
+#define LEASE_MS 2000           /* a token without progress for this long lapses */
+#define PLANNER_LEASE_MS 5000   /* a job whose owner did not renew for this long may be taken over */
+#define PLANNER_RENEW_MS 1000
+#define RESEND_MS 1000          /* a stream message without acknowledgement is sent again */
+#define VIEW_INTERVAL_MS 100    /* at most ten writes a second and job to Redis */
+#define LOCK_WAIT_MS 500        /* a revoker waits this long for the lock of in-place changes */
+#define CLOCK_GRAIN_MS 10       /* a ctime this young cannot tell two writes apart */
+
+/* work */
+#define CREDIT_PER_LANE 2
+#define BATCH_ITEMS 256
+#define BATCH_BYTES (64ull << 20)
+#define SCAN_WINDOW 32          /* batches that a scan may be ahead of those that ended */
+#define SHARD_SPLIT_ENTRIES 16384
+#define SEGMENT_ITEMS 65536
+#define SEGMENT_BYTES (16ull << 20) /* rows held in a planner before all open segments are settled */
+#define ITEM_ATTEMPTS 5
+#define BATCH_LOSSES 5
+#define GRANT_AHEAD 32
+#define COPY_BUFFER (1u << 20)
+#define LANES_MAX 256
+#define WORKERS_MAX 1024
+
+/* messages */
+#define MESSAGE_MAX (1u << 20)
+#define FRAME_MAX (8u << 20)
+#define FRAMES_MAX 4            /* the header and up to three bodies */
+#define WIRE_DEPTH 4
+
+/* trees */
+#define NAME_BYTES 255
+#define PATH_BYTES (1u << 20)   /* refused beyond: two thousand levels of 255 bytes are half of it */
+#define SYMLINK_BYTES 4096
+#define STAGING_NAME ".syncline"
+
+#endif

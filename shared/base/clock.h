@@ -1,0 +1,21 @@
+/* clock.h: the three clocks, and which one is for what. */
+#ifndef SYNCLINE_BASE_CLOCK_H
+#define SYNCLINE_BASE_CLOCK_H
+
+#include "base/types.h"
+
+/* CLOCK_MONOTONIC, ns: leases, time-outs, rates. Never compared between hosts. */
+s64 clock_monotonic_ns(void);
+/* CLOCK_BOOTTIME, ns: ordering of events on one host, across its processes. */
+s64 clock_boot_ns(void);
+/* CLOCK_REALTIME, ns since 1970: for people. No decision is taken from it. */
+s64 clock_wall_ns(void);
+/* CLOCK_REALTIME_COARSE, ns: the clock that local filesystems stamp with. */
+s64 clock_filesystem_ns(void);
+
+static inline s64 clock_monotonic_ms(void)
+{
+    return clock_monotonic_ns() / NS_PER_MS;
+}
+
+#endif

@@ -1,0 +1,71 @@
+/* states.h: the enums and names of schema/states.def. */
+#ifndef SYNCLINE_BASE_STATES_H
+#define SYNCLINE_BASE_STATES_H
+
+#include "base/types.h"
+
+enum role {
+#define ROLE(name, number) ROLE_##name = (number),
+#include "schema/states.def"
+};
+
+enum object_kind {
+#define KIND(name, number, letter) KIND_##name = (number),
+#include "schema/states.def"
+};
+
+enum operation {
+#define OPERATION(name, number, text) OPERATION_##name = (number),
+#include "schema/states.def"
+};
+
+enum outcome {
+#define OUTCOME(name, number, text) OUTCOME_##name = (number),
+#include "schema/states.def"
+};
+
+enum phase {
+#define PHASE(name, number, ended, exit_code) PHASE_##name = (number),
+#include "schema/states.def"
+};
+
+/* Indexes of struct counters, in the order of the list. */
+enum counter {
+#define COUNTER(name, json, text) COUNTER_##name,
+#include "schema/states.def"
+    COUNTER_COUNT
+};
+
+struct counters {
+    s64 value[COUNTER_COUNT];
+};
+
+enum durability { DURABILITY_STANDARD = 1, DURABILITY_STRICT = 2 };
+
+/* item flags */
+#define ITEM_REPLACES 1u /* the destination has an object of that name: sync before publish */
+
+/* What an object has that this version does not carry; bit n is code HardLinkNotKept + n. */
+#define NOT_KEPT_HARD_LINK 1u
+#define NOT_KEPT_XATTR 2u
+#define NOT_KEPT_ACL 4u
+#define NOT_KEPT_HOLES 8u
+#define NOT_KEPT_OWNER 16u
+
+/* Names as in states.def; "unknown" for a number that is not there. */
+const char *role_name(u32 role);
+const char *kind_name(u32 kind);
+const char *operation_name(u32 operation);
+const char *outcome_name(u32 outcome);
+const char *phase_name(u32 phase);
+const char *counter_name(u32 counter); /* SQL column */
+const char *counter_json(u32 counter); /* JSON field */
+
+/* 0 for an unknown name. */
+enum role role_by_name(const char *name);
+enum phase phase_by_name(const char *name);
+
+bool phase_has_ended(enum phase phase);
+int phase_exit_code(enum phase phase);
+
+#endif
