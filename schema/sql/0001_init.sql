@@ -1,0 +1,213 @@
+-- 0001: the truth. Every table says what a row is and who writes it.
+-- Words of phases, kinds and outcomes are those of schema/states.def (a test compares them).
+-- Names and paths are bytes (bytea); path_text() shows them to people.
+
+CREATE TYPE synchronization_kind AS ENUM ('Synchronization', 'SynchronizationPlan', 'LiveSynchronization');
+CREATE TYPE job_phase AS ENUM ('Queued', 'Probing', 'Running', 'Closing', 'Held', 'Succeeded',
+  'CompletedWithErrors', 'Failed', 'Cancelled', 'Skipped');
+CREATE TYPE object_kind AS ENUM ('file', 'directory', 'symlink', 'fifo', 'socket',
+  'character_device', 'block_device');
+CREATE TYPE item_outcome AS ENUM ('moved', 'attributes', 'changed', 'vanished', 'failed', 'again', 'pending');
+
+-- A named place that holds data. Written by the command, its state by planners.
+CREATE TABLE asset (
+  id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  name       text NOT NULL UNIQUE,
+  labels     jsonb NOT NULL DEFAULT '{}',
+  spec       jsonb NOT NULL,
+  address    text NOT NULL,
+  state      text NOT NULL DEFAULT 'Unknown' CHECK (state IN ('Unknown', 'Ready', 'Failed')),
+  reason     text,
+  message    text,
+  probed_at  timestamptz,
+  identity   bytea,
+  created_at timestamptz NOT NULL DEFAULT now()
+);
+
+-- Source, destination and options. Written by the command.
+CREATE TABLE synchronization (
+  id                   bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  name                 text NOT NULL UNIQUE,
+  kind                 synchronization_kind NOT NULL,
+  labels               jsonb NOT NULL DEFAULT '{}',
+  source               bigint NOT NULL REFERENCES asset,
+  destination          bigint NOT NULL REFERENCES asset,
+  spec                 jsonb NOT NULL DEFAULT '{}',
+  next_number          bigint NOT NULL DEFAULT 1,
+  source_identity      bytea,
+  destination_identity bytea,
+  created_at           timestamptz NOT NULL DEFAULT now(),
+  updated_at           timestamptz NOT NULL DEFAULT now()
+);
+
+-- A planner process. It holds the session advisory lock (1398362188, id) while it lives.
+CREATE TABLE planner (
+  id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  name       text NOT NULL,
+  host       text NOT NULL,
+  pid        integer NOT NULL,
+  started_at timestamptz NOT NULL DEFAULT now()
+);
+
+-- One execution. Inserted by the command or a schedule; from then on written by its owner only, under
+-- (owner, epoch); cancel_requested is the one column that others set.
+CREATE TABLE job (
+  id                  bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  uid                 uuid NOT NULL DEFAULT gen_random_uuid() UNIQUE,
+  name                text NOT NULL UNIQUE,
+  synchronization     bigint NOT NULL REFERENCES synchronization ON DELETE CASCADE,
+  number              bigint NOT NULL,
+  trigger             text NOT NULL DEFAULT 'manual',
+  scheduled_for       timestamptz,
+  spec                jsonb NOT NULL DEFAULT '{}',
+  source_address      text NOT NULL,
+  destination_address text NOT NULL,
+  destination_asset   bigint NOT NULL REFERENCES asset,
+  phase               job_phase NOT NULL DEFAULT 'Queued',
+  reason              text,
+  message             text,
+  owner               bigint REFERENCES planner,
+  epoch               bigint NOT NULL DEFAULT 0, -- raised at each claim, never below the clock in seconds
+  lease_until         timestamptz,
+  cancel_requested    boolean NOT NULL DEFAULT false,
+  opened              boolean NOT NULL DEFAULT false, -- the staging area may exist
+  scan_complete       boolean NOT NULL DEFAULT false,
+  waiting_for         text,
+  created_at          timestamptz NOT NULL DEFAULT now(),
+  started_at          timestamptz,
+  finished_at         timestamptz,
+  last_progress_at    timestamptz,
+  scanned bigint NOT NULL DEFAULT 0, unchanged bigint NOT NULL DEFAULT 0, found bigint NOT NULL DEFAULT 0,
+  moved bigint NOT NULL DEFAULT 0, linked bigint NOT NULL DEFAULT 0, attributes bigint NOT NULL DEFAULT 0,
+  removed bigint NOT NULL DEFAULT 0, extra bigint NOT NULL DEFAULT 0, changed bigint NOT NULL DEFAULT 0,
+  vanished bigint NOT NULL DEFAULT 0, failed bigint NOT NULL DEFAULT 0, proven bigint NOT NULL DEFAULT 0,
+  mismatched bigint NOT NULL DEFAULT 0, bytes_found bigint NOT NULL DEFAULT 0,
+  bytes_moved bigint NOT NULL DEFAULT 0, bytes_proven bigint NOT NULL DEFAULT 0,
+  UNIQUE (synchronization, number)
+);
+-- One synchronization has at most one active job.
+CREATE UNIQUE INDEX job_active ON job (synchronization)
+  WHERE phase IN ('Queued', 'Probing', 'Running', 'Closing');
+CREATE INDEX job_to_claim ON job (created_at) WHERE phase IN ('Queued', 'Probing', 'Running', 'Closing');
+
+-- Who writes where now. place = filesystem id and path within it. Gone when the job ends.
+CREATE TABLE claim (
+  job               bigint PRIMARY KEY REFERENCES job ON DELETE CASCADE,
+  source_place      bytea NOT NULL,
+  destination_place bytea NOT NULL
+);
+
+-- A subtree of a job less the subtrees split off from it. Gone when the job ends.
+--   segments           raised by each commit; makes a commit whose outcome is unknown recognisable
+--   unsettled_since_ns destination's clock: objects there that are not older may not be durable;
+--                      never NULL while something of the shard may have been published
+--   counters           what committed segments of this shard added to the job's counters
+CREATE TABLE shard (
+  job                bigint NOT NULL REFERENCES job ON DELETE CASCADE,
+  number             integer NOT NULL,
+  path               bytea NOT NULL,
+  done               boolean NOT NULL DEFAULT false,
+  segments           integer NOT NULL DEFAULT 0,
+  unsettled_since_ns bigint,
+  counters           jsonb NOT NULL DEFAULT '{}',
+  PRIMARY KEY (job, number)
+);
+
+-- A thing at an asset that was put and proven: exactly these bytes. key = XXH3-128 of the path.
+CREATE TABLE object (
+  asset     bigint NOT NULL REFERENCES asset ON DELETE CASCADE,
+  key       uuid NOT NULL,
+  path      bytea NOT NULL,
+  kind      object_kind NOT NULL,
+  size      bigint NOT NULL,
+  mtime_ns  bigint NOT NULL,
+  hash      text NOT NULL,
+  checksum  bytea NOT NULL,
+  not_kept  integer NOT NULL DEFAULT 0, -- bits of NOT_KEPT_ in shared/base/states.h
+  proven_at timestamptz NOT NULL DEFAULT now(),
+  job       bigint NOT NULL, -- no foreign key: the row outlives its job
+  shard     integer NOT NULL,
+  PRIMARY KEY (asset, key)
+);
+
+-- What became of an item that has no object row from its job: attributes, changed, vanished, failed.
+CREATE TABLE item (
+  job       bigint NOT NULL REFERENCES job ON DELETE CASCADE,
+  key       uuid NOT NULL,
+  shard     integer NOT NULL,
+  path      bytea NOT NULL,
+  kind      object_kind NOT NULL,
+  operation text NOT NULL,
+  outcome   item_outcome NOT NULL,
+  size      bigint NOT NULL DEFAULT 0,
+  code      text,
+  message   text,
+  at        timestamptz NOT NULL DEFAULT now(),
+  PRIMARY KEY (job, key)
+);
+
+-- A directory whose attributes are to be set in the close. Gone when the job ends, row by row.
+--   outcome  moved: made by this job; pending: found with other attributes; NULL: only published into
+CREATE TABLE directory (
+  job     bigint NOT NULL REFERENCES job ON DELETE CASCADE,
+  key     uuid NOT NULL,
+  shard   integer NOT NULL,
+  path    bytea NOT NULL,
+  depth   integer NOT NULL,
+  outcome item_outcome,
+  PRIMARY KEY (job, key)
+);
+CREATE INDEX directory_depth ON directory (job, depth DESC);
+
+CREATE TABLE event (
+  id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  at      timestamptz NOT NULL DEFAULT now(),
+  job     bigint REFERENCES job ON DELETE CASCADE,
+  kind    text NOT NULL,
+  message text NOT NULL
+);
+CREATE INDEX event_job ON event (job, id);
+
+-- Paths for people: UTF-8 where they are, otherwise with \ooo for other bytes.
+CREATE FUNCTION path_text(path bytea) RETURNS text LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+DECLARE plain text := encode(path, 'escape');
+BEGIN
+  IF position('\' IN plain) = 0 THEN RETURN plain; END IF;
+  RETURN convert_from(path, 'UTF8');
+EXCEPTION WHEN character_not_in_repertoire OR untranslatable_character THEN RETURN plain;
+END $$;
+
+CREATE VIEW v_jobs AS
+  SELECT j.name, s.name AS synchronization, s.kind, j.trigger, j.phase, j.reason, j.message,
+         j.created_at, j.started_at, j.finished_at, j.last_progress_at, j.waiting_for,
+         j.finished_at - j.started_at AS duration, p.name AS planner, j.epoch, j.scan_complete,
+         j.scanned, j.unchanged, j.found, j.moved, j.linked, j.attributes, j.removed, j.extra, j.changed,
+         j.vanished, j.failed, j.proven, j.mismatched, j.bytes_found, j.bytes_moved, j.bytes_proven,
+         j.source_address, j.destination_address, j.uid, j.id
+    FROM job j JOIN synchronization s ON s.id = j.synchronization LEFT JOIN planner p ON p.id = j.owner;
+
+CREATE VIEW v_active AS
+  SELECT name, phase, planner, started_at, last_progress_at, waiting_for, scanned, found, moved, proven,
+         failed, bytes_moved
+    FROM v_jobs WHERE phase IN ('Queued', 'Probing', 'Running', 'Closing');
+
+CREATE VIEW v_failures AS
+  SELECT j.name AS job, path_text(i.path) AS path, i.kind, i.operation, i.outcome, i.code, i.message, i.at,
+         i.path AS path_bytes
+    FROM item i JOIN job j ON j.id = i.job WHERE i.outcome IN ('failed', 'changed', 'vanished');
+
+CREATE VIEW v_objects AS
+  SELECT a.name AS asset, path_text(o.path) AS path, o.kind, o.size, o.hash,
+         encode(o.checksum, 'hex') AS checksum, o.proven_at, j.name AS job,
+         to_timestamp(o.mtime_ns / 1e9) AS mtime, o.not_kept, o.path AS path_bytes
+    FROM object o JOIN asset a ON a.id = o.asset LEFT JOIN job j ON j.id = o.job;
+
+-- Who only looks. It belongs to the cluster, so another database may have made it.
+DO $$ BEGIN
+  IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'syncline_ro') THEN
+    CREATE ROLE syncline_ro NOLOGIN;
+  END IF;
+EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
+END $$;
+GRANT USAGE ON SCHEMA public TO syncline_ro;
+GRANT SELECT ON ALL TABLES IN SCHEMA public TO syncline_ro;
