@@ -30,6 +30,9 @@ struct asset {
     const struct asset_ops *ops;
     char *address;   /* as it was opened */
     s64 opened_ns;   /* clock_boot_ns before the root descriptor was opened */
+    /* NULL, or called right before the step of asset_publish that others see (set by fault:) */
+    void (*before_publish)(void *context);
+    void *before_publish_context;
 };
 struct asset_directory {
     struct asset *asset;

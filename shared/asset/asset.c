@@ -1,0 +1,434 @@
+/* asset.c: the functions of asset.h, over the table of the driver that the address names.
+ *
+ * How: each function is one call through the vtable. What a driver leaves out has its fallback here and
+ * nowhere else, so that neither callers nor drivers know of one another's gaps. Handles are closed
+ * through a pointer to the caller's pointer, which becomes NULL, so that a second close is harmless. */
+#include "asset/asset.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/names.h"
+
+static const struct asset_ops *const drivers[] = {&asset_dir_ops};
+
+/* ---- tokens and places: values, no driver ---- */
+
+void token_name(const struct token *token, char out[TOKEN_NAME_SIZE])
+{
+    snprintf(out, TOKEN_NAME_SIZE, "%" PRIu64 "-%" PRIu32 "-%" PRIu32, token->job, token->epoch,
+             token->sequence);
+}
+
+/* Reads a decimal number without sign or leading zero from *at on. */
+static bool take_number(struct bytes name, size_t *at, u64 limit, u64 *out)
+{
+    size_t start = *at;
+    u64 value = 0;
+
+    for (; *at < name.size && name.data[*at] >= '0' && name.data[*at] <= '9'; ++*at) {
+        u64 digit = (u64)(name.data[*at] - '0');
+
+        if (value > (limit - digit) / 10)
+            return false;
+        value = value * 10 + digit;
+    }
+    *out = value;
+    return *at > start && (name.data[start] != '0' || *at == start + 1);
+}
+
+int token_parse(struct bytes name, struct token *out)
+{
+    u64 job, epoch, sequence;
+    size_t at = 0;
+
+    if (!take_number(name, &at, UINT64_MAX, &job) || at == name.size || name.data[at++] != '-')
+        return -1;
+    if (!take_number(name, &at, UINT32_MAX, &epoch) || at == name.size || name.data[at++] != '-')
+        return -1;
+    if (!take_number(name, &at, UINT32_MAX, &sequence) || at != name.size)
+        return -1;
+    *out = (struct token){.job = job, .epoch = (u32)epoch, .sequence = (u32)sequence};
+    return 0;
+}
+
+enum place_relation place_compare(struct bytes a, struct bytes b)
+{
+    bool a_in_b, b_in_a;
+
+    if (a.size < 8 || b.size < 8 || memcmp(a.data, b.data, 8) != 0)
+        return PLACE_APART;
+    a_in_b = path_is_within(bytes_of(a.data + 8, a.size - 8), bytes_of(b.data + 8, b.size - 8));
+    b_in_a = path_is_within(bytes_of(b.data + 8, b.size - 8), bytes_of(a.data + 8, a.size - 8));
+    if (a_in_b && b_in_a)
+        return PLACE_SAME;
+    return a_in_b ? PLACE_A_IN_B : b_in_a ? PLACE_B_IN_A : PLACE_APART;
+}
+
+/* ---- an asset ---- */
+
+int asset_open(const char *address, struct asset **out, struct err *err)
+{
+    const char *colon = strchr(address, ':');
+    size_t length = colon ? (size_t)(colon - address) : 0;
+
+    *out = NULL;
+    for (size_t i = 0; colon && i < COUNT_OF(drivers); i++) {
+        const struct asset_ops *ops = drivers[i];
+        s64 now;
+
+        if (strlen(ops->scheme) != length || memcmp(ops->scheme, address, length) != 0)
+            continue;
+        now = clock_boot_ns();
+        if (ops->open(colon + 1, out, err) < 0)
+            return -1;
+        if (!(*out)->ops)
+            (*out)->ops = ops;
+        (*out)->address = text_copy(address);
+        (*out)->opened_ns = now;
+        return 0;
+    }
+    return err_set(err, ERR_Configuration, "asset address \"%.200s\": it begins with none of dir:, mem:, "
+                   "fault:", address);
+}
+
+void asset_close(struct asset **asset)
+{
+    if (!*asset)
+        return;
+    free((*asset)->address);
+    (*asset)->ops->close(*asset);
+    *asset = NULL;
+}
+
+int asset_is_current(struct asset *asset, struct err *err)
+{
+    return asset->ops->is_current ? asset->ops->is_current(asset, err) : 1;
+}
+
+u32 asset_capabilities(const struct asset *asset)
+{
+    return asset->ops->capabilities;
+}
+
+/* Who has no identity or place of its own is known by its address. */
+static void address_digest(const struct asset *asset, struct digest *out)
+{
+    hash_bytes(HASH_XXH3_128, bytes_text(asset->address), out);
+}
+
+int asset_identity(struct asset *asset, struct identity *out, struct err *err)
+{
+    struct digest digest;
+
+    memset(out, 0, sizeof *out);
+    if (asset->ops->identity)
+        return asset->ops->identity(asset, out, err);
+    address_digest(asset, &digest);
+    memcpy(out->bytes, digest.bytes, digest.size);
+    out->size = digest.size;
+    return 0;
+}
+
+int asset_place(struct asset *asset, struct buf *out, struct err *err)
+{
+    struct digest digest;
+
+    if (asset->ops->place)
+        return asset->ops->place(asset, out, err);
+    address_digest(asset, &digest);
+    buf_append(out, digest.bytes, 8);
+    return 0;
+}
+
+int asset_check_readable(struct asset *asset, struct err *err)
+{
+    return asset->ops->check_readable ? asset->ops->check_readable(asset, err) : 0;
+}
+
+int asset_check_writable(struct asset *asset, struct err *err)
+{
+    return asset->ops->check_writable ? asset->ops->check_writable(asset, err) : 0;
+}
+
+int asset_root_attributes(struct asset *asset, struct attributes *out, struct err *err)
+{
+    return asset->ops->root_attributes(asset, out, err);
+}
+
+s64 asset_now_ns(struct asset *asset)
+{
+    return asset->ops->now_ns ? asset->ops->now_ns(asset) : clock_filesystem_ns();
+}
+
+/* ---- directories ---- */
+
+int asset_directory_open(struct asset *asset, struct bytes path, struct asset_directory **out,
+                         struct err *err)
+{
+    *out = NULL;
+    return asset->ops->directory_open(asset, path, out, err);
+}
+
+int asset_directory_enter(struct asset_directory *parent, struct bytes name,
+                          struct asset_directory **out, struct err *err)
+{
+    *out = NULL;
+    return parent->asset->ops->directory_enter(parent, name, out, err);
+}
+
+void asset_directory_close(struct asset_directory **directory)
+{
+    if (*directory)
+        (*directory)->asset->ops->directory_close(*directory);
+    *directory = NULL;
+}
+
+int asset_directory_next(struct asset_directory *directory, struct entry *out, struct err *err)
+{
+    return directory->asset->ops->directory_next(directory, out, err);
+}
+
+int asset_directory_next_directory(struct asset_directory *directory, struct entry *out, struct err *err)
+{
+    const struct asset_ops *ops = directory->asset->ops;
+    int got;
+
+    if (ops->directory_next_directory)
+        return ops->directory_next_directory(directory, out, err);
+    do
+        got = ops->directory_next(directory, out, err);
+    while (got == 1 && out->attributes.kind != KIND_directory);
+    return got;
+}
+
+int asset_directory_next_name(struct asset_directory *directory, struct entry *out, struct err *err)
+{
+    const struct asset_ops *ops = directory->asset->ops;
+
+    return ops->directory_next_name ? ops->directory_next_name(directory, out, err)
+                                    : ops->directory_next(directory, out, err);
+}
+
+int asset_directory_rewind(struct asset_directory *directory, struct err *err)
+{
+    return directory->asset->ops->directory_seek(directory, 0, err);
+}
+
+u64 asset_directory_position(const struct asset_directory *directory)
+{
+    return directory->asset->ops->directory_position(directory);
+}
+
+int asset_directory_seek(struct asset_directory *directory, u64 position, struct err *err)
+{
+    return directory->asset->ops->directory_seek(directory, position, err);
+}
+
+int asset_directory_lookup(struct asset_directory *directory, struct bytes name, struct attributes *out,
+                           struct err *err)
+{
+    return directory->asset->ops->directory_lookup(directory, name, out, err);
+}
+
+int asset_directory_attributes(struct asset_directory *directory, struct attributes *out, struct err *err)
+{
+    return directory->asset->ops->directory_attributes(directory, out, err);
+}
+
+/* ---- reading ---- */
+
+int asset_file_open(struct asset_directory *directory, struct bytes name, struct asset_file **out,
+                    struct attributes *attributes, struct err *err)
+{
+    *out = NULL;
+    return directory->asset->ops->file_open(directory, name, out, attributes, err);
+}
+
+s64 asset_file_read(struct asset_file *file, void *buffer, size_t size, u64 offset, struct err *err)
+{
+    return file->asset->ops->file_read(file, buffer, size, offset, err);
+}
+
+int asset_file_attributes(struct asset_file *file, struct attributes *out, struct err *err)
+{
+    return file->asset->ops->file_attributes(file, out, err);
+}
+
+u32 asset_file_extras(struct asset_file *file, const struct attributes *attributes)
+{
+    if (file->asset->ops->file_extras)
+        return file->asset->ops->file_extras(file, attributes);
+    return attributes->links > 1 ? NOT_KEPT_HARD_LINK : 0;
+}
+
+void asset_file_close(struct asset_file **file)
+{
+    if (*file)
+        (*file)->asset->ops->file_close(*file);
+    *file = NULL;
+}
+
+int asset_read_link(struct asset_directory *directory, struct bytes name, struct buf *target,
+                    struct attributes *attributes, struct err *err)
+{
+    return directory->asset->ops->read_link(directory, name, target, attributes, err);
+}
+
+/* ---- staging area and tokens ---- */
+
+int asset_staging_open(struct asset *asset, u64 job, u32 epoch, s64 *now_ns, struct err *err)
+{
+    return asset->ops->staging_open(asset, job, epoch, now_ns, err);
+}
+
+int asset_grant(struct asset *asset, const struct token *first, u32 count, struct err *err)
+{
+    return asset->ops->grant(asset, first, count, err);
+}
+
+int asset_revoke(struct asset *asset, const struct token *token, bool *clean, struct err *err)
+{
+    *clean = true;
+    return asset->ops->revoke(asset, token, clean, err);
+}
+
+int asset_staging_close(struct asset *asset, struct err *err)
+{
+    return asset->ops->staging_close(asset, err);
+}
+
+int asset_token_open(struct asset *asset, const struct token *token, struct asset_token **out,
+                     struct err *err)
+{
+    *out = NULL;
+    return asset->ops->token_open(asset, token, out, err);
+}
+
+void asset_token_close(struct asset_token **token)
+{
+    if (*token)
+        (*token)->asset->ops->token_close(*token);
+    *token = NULL;
+}
+
+int asset_token_end(struct asset_token **token, struct err *err)
+{
+    int result = *token ? (*token)->asset->ops->token_end(*token, err) : 0;
+
+    *token = NULL;
+    return result;
+}
+
+/* ---- staging and proving ---- */
+
+int asset_stage_file(struct asset_token *token, u32 index, struct asset_file **out, struct err *err)
+{
+    *out = NULL;
+    return token->asset->ops->stage_file(token, index, out, err);
+}
+
+int asset_stage_write(struct asset_file *file, const void *data, size_t size, u64 offset, struct err *err)
+{
+    return file->asset->ops->stage_write(file, data, size, offset, err);
+}
+
+int asset_stage_end(struct asset_file **file, struct staged_version *out, struct err *err)
+{
+    if ((*file)->asset->ops->stage_end(*file, out, err) < 0)
+        return -1;
+    *file = NULL;
+    return 0;
+}
+
+void asset_stage_abort(struct asset_file **file)
+{
+    if (*file)
+        (*file)->asset->ops->stage_abort(*file);
+    *file = NULL;
+}
+
+int asset_stage_link(struct asset_token *token, u32 index, struct bytes target, struct staged_version *out,
+                     struct err *err)
+{
+    return token->asset->ops->stage_link(token, index, target, out, err);
+}
+
+void asset_stage_remove(struct asset_token *token, u32 index)
+{
+    token->asset->ops->stage_remove(token, index);
+}
+
+int asset_staged_open(struct asset_token *token, u32 index, bool uncached, struct asset_file **out,
+                      struct staged_version *version, struct err *err)
+{
+    *out = NULL;
+    return token->asset->ops->staged_open(token, index, uncached, out, version, err);
+}
+
+int asset_staged_link(struct asset_token *token, u32 index, struct buf *target,
+                      struct staged_version *version, struct err *err)
+{
+    return token->asset->ops->staged_link(token, index, target, version, err);
+}
+
+/* ---- publishing ---- */
+
+int asset_publish_directory(struct asset_token *token, struct bytes path, struct asset_directory **out,
+                            struct err *err)
+{
+    *out = NULL;
+    return token->asset->ops->publish_directory(token, path, out, err);
+}
+
+int asset_publish(struct asset_token *token, u32 index, const struct staged_version *version,
+                  const struct attributes *attributes, struct asset_directory *directory,
+                  struct bytes name, u32 *not_kept, struct err *err)
+{
+    *not_kept = 0;
+    return token->asset->ops->publish(token, index, version, attributes, directory, name, not_kept, err);
+}
+
+int asset_publish_make(struct asset_token *token, u32 index, struct asset_directory *directory,
+                       struct bytes name, bool *made, struct err *err)
+{
+    *made = false;
+    return token->asset->ops->publish_make(token, index, directory, name, made, err);
+}
+
+int asset_set_attributes(struct asset_token *token, struct asset_directory *directory, struct bytes name,
+                         const struct attributes *attributes, u32 *not_kept, struct err *err)
+{
+    *not_kept = 0;
+    if (!token->asset->ops->set_attributes) /* nothing to set: what the asset lacks is not an error */
+        return 0;
+    return token->asset->ops->set_attributes(token, directory, name, attributes, not_kept, err);
+}
+
+int asset_set_directory_attributes(struct asset_token *token, struct bytes path,
+                                   const struct attributes *attributes, u32 *not_kept, struct err *err)
+{
+    *not_kept = 0;
+    if (!token->asset->ops->set_directory_attributes)
+        return 0;
+    return token->asset->ops->set_directory_attributes(token, path, attributes, not_kept, err);
+}
+
+int asset_set_root_attributes(struct asset *asset, const struct attributes *attributes, u32 *not_kept,
+                              struct err *err)
+{
+    *not_kept = 0;
+    if (!asset->ops->set_root_attributes)
+        return 0;
+    return asset->ops->set_root_attributes(asset, attributes, not_kept, err);
+}
+
+int asset_settle(struct asset *asset, struct err *err)
+{
+    if (asset->ops->settle)
+        return asset->ops->settle(asset, err);
+    return err_set(err, ERR_SettleFailed, "%.300s: this kind of asset cannot say what is durable",
+                   asset->address);
+}

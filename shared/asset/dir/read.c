@@ -1,0 +1,175 @@
+/* read.c: files and links of a source.
+ *
+ * How: one open, which neither follows a link nor waits for the other end of a FIFO, then everything by
+ * descriptor. O_NOATIME where the kernel allows it: reading a source leaves it as it was, and saves the
+ * inode from being written back. A read stops at the size that the file had when it was opened, which
+ * saves the call that only would find the end; who reads compares versions afterwards anyway. */
+#include "asset/dir/dir.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/xattr.h>
+
+#define XATTR_LIST_BYTES (64u << 10) /* the kernel gives no more */
+
+static int open_for_reading(struct dir_asset *asset, int fd, const char *name)
+{
+    int flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+    int file;
+
+    do {
+        bool quiet = !atomic_load_explicit(&asset->touches_atime, memory_order_relaxed);
+
+        file = openat(fd, name, flags | (quiet ? O_NOATIME : 0));
+        if (file < 0 && errno == EPERM && quiet)
+            atomic_store_explicit(&asset->touches_atime, true, memory_order_relaxed);
+        else if (file >= 0 || errno != EINTR)
+            break;
+    } while (true);
+    return file;
+}
+
+int dir_file_open(struct asset_directory *directory, struct bytes name, struct asset_file **out,
+                  struct attributes *attributes, struct err *err)
+{
+    struct dir_directory *in = (struct dir_directory *)directory;
+    char text[NAME_BYTES + 1], shown[SHOWN_SIZE];
+    struct dir_file *file;
+    int fd;
+
+    if (dir_name(name, text, err) < 0)
+        return -1;
+    fd = open_for_reading(dir_asset_of(directory->asset), in->fd, text);
+    if (fd < 0 && (errno == ELOOP || errno == ENXIO || errno == ENODEV)) /* a link, socket or device */
+        return err_set(err, ERR_UnsupportedKind, "open \"%s\": not a regular file", dir_shown(name, shown));
+    if (fd < 0)
+        return err_errno(err, errno, "open \"%s\"", dir_shown(name, shown));
+    if (dir_stat(fd, "", attributes) < 0) {
+        err_errno(err, errno, "stat \"%s\"", dir_shown(name, shown));
+        close(fd);
+        return -1;
+    }
+    if (attributes->kind != KIND_file) {
+        close(fd);
+        return err_set(err, ERR_UnsupportedKind, "open \"%s\": not a regular file", dir_shown(name, shown));
+    }
+    file = memory_or_die(sizeof *file);
+    file->base.asset = directory->asset;
+    file->fd = fd;
+    file->size = attributes->size;
+    *out = &file->base;
+    return 0;
+}
+
+s64 dir_file_read(struct asset_file *file, void *buffer, size_t size, u64 offset, struct err *err)
+{
+    struct dir_file *self = (struct dir_file *)file;
+    size_t done = 0;
+
+    while (done < size) {
+        ssize_t got = pread(self->fd, (u8 *)buffer + done, size - done, (off_t)(offset + done));
+
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return err_errno(err, errno, "read at %llu", (unsigned long long)(offset + done));
+        if (got == 0)
+            break;
+        done += (size_t)got;
+        if (offset + done == self->size)
+            break;
+    }
+    return (s64)done;
+}
+
+int dir_file_attributes(struct asset_file *file, struct attributes *out, struct err *err)
+{
+    if (dir_stat(((struct dir_file *)file)->fd, "", out) < 0)
+        return err_errno(err, errno, "stat an open file");
+    return 0;
+}
+
+/* What a label of a security module says is the host's business, not the data's. */
+static u32 extra_of_name(const char *name)
+{
+    if (strncmp(name, "system.posix_acl_", 17) == 0)
+        return NOT_KEPT_ACL;
+    if (strncmp(name, "user.", 5) == 0 || strcmp(name, "security.capability") == 0)
+        return NOT_KEPT_XATTR;
+    return 0;
+}
+
+static u32 extended_attributes(int fd)
+{
+    char small[1024], *names = small, *large = NULL;
+    ssize_t size = flistxattr(fd, small, sizeof small);
+    u32 extras = 0;
+
+    if (size < 0 && errno == ERANGE) {
+        large = memory_or_die(XATTR_LIST_BYTES);
+        names = large;
+        size = flistxattr(fd, large, XATTR_LIST_BYTES);
+    }
+    for (ssize_t at = 0; at < size; at += (ssize_t)strlen(names + at) + 1)
+        extras |= extra_of_name(names + at);
+    free(large);
+    return extras;
+}
+
+u32 dir_file_extras(struct asset_file *file, const struct attributes *attributes)
+{
+    struct dir_file *self = (struct dir_file *)file;
+    u32 extras = extended_attributes(self->fd);
+
+    if (attributes->links > 1)
+        extras |= NOT_KEPT_HARD_LINK;
+    /* Fewer blocks than bytes is also seen with data inside the inode and with compression; only then
+     * the file is asked, and says where its first hole is (its end counts as one). */
+    if (attributes->allocated < attributes->size) {
+        off_t hole = lseek(self->fd, 0, SEEK_HOLE);
+
+        if (hole >= 0 && (u64)hole < attributes->size)
+            extras |= NOT_KEPT_HOLES;
+    }
+    return extras;
+}
+
+void dir_file_close(struct asset_file *file)
+{
+    close(((struct dir_file *)file)->fd);
+    free(file);
+}
+
+int dir_append_link(int fd, const char *name, struct buf *target)
+{
+    ssize_t got = readlinkat(fd, name, (char *)buf_reserve(target, SYMLINK_BYTES), SYMLINK_BYTES);
+
+    if (got < 0)
+        return -1;
+    target->size += (size_t)got;
+    return 0;
+}
+
+int dir_read_link(struct asset_directory *directory, struct bytes name, struct buf *target,
+                  struct attributes *attributes, struct err *err)
+{
+    char text[NAME_BYTES + 1], shown[SHOWN_SIZE];
+    int fd, result = -1;
+
+    if (dir_name(name, text, err) < 0)
+        return -1;
+    /* target and attributes are of one inode, whatever takes the name meanwhile */
+    fd = openat(((struct dir_directory *)directory)->fd, text, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return err_errno(err, errno, "open link \"%s\"", dir_shown(name, shown));
+    if (dir_stat(fd, "", attributes) < 0)
+        err_errno(err, errno, "stat link \"%s\"", dir_shown(name, shown));
+    else if (attributes->kind != KIND_symlink)
+        err_set(err, ERR_UnsupportedKind, "read link \"%s\": not a symbolic link", dir_shown(name, shown));
+    else if (dir_append_link(fd, "", target) < 0)
+        err_errno(err, errno, "read link \"%s\"", dir_shown(name, shown));
+    else
+        result = 0;
+    close(fd);
+    return result;
+}
