@@ -1,0 +1,171 @@
+/* close.c: close: directories get the attributes that they have at the source, when nothing is
+ * published into them any more; and the end of a job at the destination.
+ *
+ * The planner sends the directories deepest first: setting one's attributes may take the right to
+ * enter it away. The finish is in an order of its own: the staging area goes, which changes the root's
+ * times; the root's attributes; then all of it is made durable. */
+#include "mover/mover.h"
+
+#include <stdlib.h>
+
+struct closing {
+    struct mover_work *work;
+    const struct msg_close *message;
+    struct asset_token *token;
+    struct frame_writer rows;
+    size_t room;        /* bytes of the answer's frame that no path needs: for messages */
+    struct err blocked; /* with a code: no directory can be set */
+};
+
+static int read_source(struct closing *closing, struct bytes path, struct attributes *out,
+                       struct err *err)
+{
+    struct asset_directory *directory = NULL;
+    int rc;
+
+    if (asset_directory_open(closing->work->source, path, &directory, err) < 0) {
+        if (err->code == ERR_NotFound || err->code == ERR_NotADirectory ||
+            err->code == ERR_SymlinkInPath)
+            err->code = ERR_Vanished; /* the destination's directory stays as it is */
+        return -1;
+    }
+    rc = asset_directory_attributes(directory, out, err);
+    asset_directory_close(&directory);
+    return rc;
+}
+
+static int close_directory(struct closing *closing, struct rec_row *row, struct err *err)
+{
+    struct attributes attributes;
+
+    if (closing->blocked.code != ERR_Ok) {
+        *err = closing->blocked;
+        return -1;
+    }
+    if (read_source(closing, row->path, &attributes, err) < 0)
+        return -1;
+    row->mtime_ns = attributes.mtime_ns;
+    if (asset_set_directory_attributes(closing->token, row->path, &attributes, &row->not_kept,
+                                       err) < 0)
+        return -1;
+    row->outcome = OUTCOME_attributes;
+    return 0;
+}
+
+/* -1 with the reason in `err` if the work is given back. A close is not tried again item by item:
+ * what may pass by itself has failed here for good. */
+static int add_row(struct closing *closing, u32 index, struct bytes path, struct err *err)
+{
+    struct rec_row row = {.index = index, .path = path, .kind = KIND_directory,
+                          .operation = OPERATION_directory};
+
+    err_clear(err);
+    if (close_directory(closing, &row, err) < 0) {
+        if (mover_gives_back(err->code))
+            return -1;
+        row.code = err->code;
+        row.outcome = mover_outcome(err->code, ITEM_ATTEMPTS);
+        row.message = mover_lane_text(closing->work->lane, err);
+        if (row.message.size > closing->room)
+            row.message.size = 0;
+        closing->room -= row.message.size;
+    }
+    frame_add_row(&closing->rows, &row);
+    closing->work->progress(closing->work->context, 0);
+    return 0;
+}
+
+/* A row takes this much beside its path and its message. */
+#define ROW_BYTES 80
+
+static int check_rows(struct closing *closing, const struct rec_dir *paths, u32 count, struct err *err)
+{
+    size_t size = ROW_BYTES;
+
+    for (u32 i = 0; i < count; i++)
+        size += paths[i].path.size + ROW_BYTES;
+    if (size > FRAME_MAX)
+        return err_set(err, ERR_Protocol, "%u directories whose rows take %zu bytes", count, size);
+    closing->room = FRAME_MAX - size;
+    return 0;
+}
+
+static int close_directories(struct closing *closing, const struct envelope *task, struct err *failure,
+                             struct err *err)
+{
+    const struct msg_close *message = closing->message;
+    struct token token = {message->job, message->epoch, message->sequence};
+    struct rec_dir *paths = NULL;
+    struct err one;
+    u32 count = 0;
+    int rc;
+
+    rc = task->bodies < 1 ? err_set(err, ERR_Protocol, "a close without directories")
+                          : paths_decode(task->body[0], &paths, &count, err);
+    if (rc == 0)
+        rc = check_rows(closing, paths, count, err);
+    if (rc < 0) {
+        *failure = *err;
+        failure->code = ERR_Protocol;
+        goto done;
+    }
+    if (closing->blocked.code == ERR_Ok &&
+        asset_token_open(closing->work->destination, &token, &closing->token, &closing->blocked) < 0)
+        closing->token = NULL;
+    for (u32 i = 0; i < count; i++)
+        if (add_row(closing, i, paths[i].path, &one) < 0) {
+            *failure = one;
+            goto done;
+        }
+    /* what cannot be removed goes with the staging area */
+    if (closing->token)
+        asset_token_end(&closing->token, &one);
+done:
+    asset_token_close(&closing->token);
+    free(paths);
+    return rc;
+}
+
+static int finish(struct mover_work *work, struct err *err)
+{
+    struct attributes root;
+    u32 not_kept = 0;
+
+    if (asset_staging_close(work->destination, err) < 0 ||
+        asset_root_attributes(work->source, &root, err) < 0 ||
+        asset_set_root_attributes(work->destination, &root, &not_kept, err) < 0)
+        return -1;
+    return asset_settle(work->destination, err);
+}
+
+int mover_close(struct mover_work *work, const struct envelope *task, struct envelope *answer,
+                struct err *err)
+{
+    const struct msg_close *message = &task->message.close;
+    struct closing closing = {.work = work, .message = message, .blocked = work->unreachable};
+    struct msg_closed closed = {.job = message->job, .epoch = message->epoch,
+                                .sequence = message->sequence};
+    struct err *failure = &work->lane->answer;
+    int rc = 0;
+
+    err_clear(failure);
+    buf_clear(&work->lane->body);
+    frame_begin(&closing.rows, &work->lane->body);
+    if (!message->finish)
+        rc = close_directories(&closing, task, failure, err);
+    else if (work->unreachable.code != ERR_Ok)
+        *failure = work->unreachable;
+    else if (finish(work, failure) == 0)
+        err_clear(failure);
+    if (failure->code != ERR_Ok) { /* then no row counts */
+        buf_clear(&work->lane->body);
+        frame_begin(&closing.rows, &work->lane->body);
+    }
+    frame_end(&closing.rows);
+    closed.code = failure->code;
+    closed.message = mover_lane_text(work->lane, failure);
+    closed.opened_ns = work->destination ? work->destination->opened_ns : 0;
+    *answer = (struct envelope){.message = {.kind = MSG_closed, .closed = closed}, .bodies = 1};
+    answer->body[0] = buf_bytes(&work->lane->body);
+    return rc;
+}

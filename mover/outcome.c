@@ -1,0 +1,31 @@
+/* outcome.c: from the code of a failure to what becomes of the item. Pure: the retry policy is the
+ * disposition of schema/errors.def, with the exceptions named here. */
+#include "mover/mover.h"
+
+enum outcome mover_outcome(u32 code, u32 attempt)
+{
+    enum err_disposition disposition = err_disposition_of(code);
+
+    if (code == ERR_Vanished)
+        return OUTCOME_vanished;
+    /* Asking again for the same bytes to be made durable proves nothing: the kernel may have dropped
+     * them. Copying them again from the source does. */
+    if (code == ERR_SettleFailed)
+        disposition = DISPOSITION_RETRY;
+    if (disposition != DISPOSITION_RETRY)
+        return OUTCOME_failed;
+    if (attempt < ITEM_ATTEMPTS)
+        return OUTCOME_again;
+    return code == ERR_Changed ? OUTCOME_changed : OUTCOME_failed;
+}
+
+bool mover_gives_back(u32 code)
+{
+    return err_disposition_of(code) == DISPOSITION_GIVE_BACK;
+}
+
+bool mover_ends_batch(u32 code)
+{
+    return mover_gives_back(code) || code == ERR_NoSpace || code == ERR_QuotaExceeded ||
+           code == ERR_ReadOnly;
+}

@@ -1,0 +1,135 @@
+/* tasks.c: the boundary between the worker and the verbs: opens the assets that a message names, runs
+ * its verb, logs what a person may want to know, and replies. */
+#include "mover/tasks.h"
+
+#include "base/log.h"
+#include "mover/mover.h"
+#include "svc/probe.h"
+
+typedef int verb_fn(struct mover_work *work, const struct envelope *task, struct envelope *answer,
+                    struct err *err);
+
+static verb_fn *verb_of(u32 kind)
+{
+    switch (kind) {
+    case MSG_open:
+        return mover_open;
+    case MSG_grant:
+        return mover_grant;
+    case MSG_revoke:
+        return mover_revoke;
+    case MSG_stage:
+        return mover_stage;
+    case MSG_publish:
+        return mover_publish;
+    case MSG_settle:
+        return mover_settle;
+    case MSG_close:
+        return mover_close;
+    default:
+        return NULL;
+    }
+}
+
+/* The addresses that a message names; an empty source where it names none. */
+static void addresses_of(const struct message *message, struct bytes *source,
+                         struct bytes *destination)
+{
+    *source = bytes_of(NULL, 0);
+    switch (message->kind) {
+#define DESTINATION(name)                                                                             \
+    case MSG_##name:                                                                                  \
+        *destination = message->name.destination;                                                     \
+        break;
+        DESTINATION(open)
+        DESTINATION(grant)
+        DESTINATION(revoke)
+        DESTINATION(settle)
+#undef DESTINATION
+#define BOTH(name)                                                                                    \
+    case MSG_##name:                                                                                  \
+        *source = message->name.source;                                                               \
+        *destination = message->name.destination;                                                     \
+        break;
+        BOTH(stage)
+        BOTH(publish)
+        BOTH(close)
+#undef BOTH
+    default:
+        *destination = bytes_of(NULL, 0);
+        break;
+    }
+}
+
+/* An asset that cannot be opened is a matter of the place, not of the item that was to be moved. What
+ * may pass (too many open files) stays what it is. */
+static void open_assets(struct task *task, struct mover_work *work)
+{
+    struct bytes source, destination;
+    struct err *err = &work->unreachable;
+
+    addresses_of(&task_envelope(task)->message, &source, &destination);
+    if (task_asset(task, destination, &work->destination, err) == 0 &&
+        (source.size == 0 || task_asset(task, source, &work->source, err) == 0)) {
+        err_clear(err);
+        return;
+    }
+    if (err_disposition_of(err->code) != DISPOSITION_RETRY)
+        err->code = ERR_AssetUnreachable;
+}
+
+static void progress(void *context, u64 bytes)
+{
+    task_progress(context, bytes);
+}
+
+static bool stopped(void *context)
+{
+    return task_is_stopped(context);
+}
+
+static void run(struct task *task, void *lane_state)
+{
+    const struct envelope *envelope = task_envelope(task);
+    struct mover_work work = {.lane = lane_state, .progress = progress, .stopped = stopped,
+                              .context = task};
+    verb_fn *verb = verb_of(envelope->message.kind);
+    struct envelope answer;
+    struct err err = {0};
+
+    if (!verb) { /* of the kinds below, only the probe has no verb */
+        probe_answer(task, true);
+        return;
+    }
+    open_assets(task, &work);
+    if (work.unreachable.code != ERR_Ok)
+        log_error(NULL, EVENT_failure, &work.unreachable);
+    if (verb(&work, envelope, &answer, &err) < 0)
+        log_write(LOG_WARN, NULL, EVENT_message_refused, "kind=%s code=%s message=%s",
+                  message_kind_name(envelope->message.kind), err_name(err.code), log_text(err.text));
+    task_reply(task, &answer);
+}
+
+static void *lane_new(void)
+{
+    return mover_lane_new();
+}
+
+static void lane_destroy(void *lane_state)
+{
+    struct mover_lane *lane = lane_state;
+
+    mover_lane_destroy(&lane);
+}
+
+static const u32 kinds[] = {MSG_probe, MSG_open,    MSG_grant,  MSG_revoke,
+                            MSG_stage, MSG_publish, MSG_settle, MSG_close};
+
+const struct worker_role mover_role = {
+    .role = ROLE_mover,
+    .kinds = kinds,
+    .kind_count = COUNT_OF(kinds),
+    .run = run,
+    .lane_new = lane_new,
+    .lane_destroy = lane_destroy,
+};

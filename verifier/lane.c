@@ -1,0 +1,33 @@
+/* lane.c: what a lane of the verifier keeps (prove.h). */
+#include "verifier/prove.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define PAGE_BYTES 4096
+
+struct prove_lane *prove_lane_new(void)
+{
+    struct prove_lane *lane = memory_or_die(sizeof *lane);
+
+    lane->buffer = aligned_alloc(PAGE_BYTES, COPY_BUFFER);
+    if (!lane->buffer) {
+        fputs("syncline-verifier: out of memory\n", stderr);
+        abort();
+    }
+    return lane;
+}
+
+void prove_lane_destroy(struct prove_lane **lane)
+{
+    if (!*lane)
+        return;
+    for (size_t i = 0; i < COUNT_OF((*lane)->hashers); i++)
+        hasher_destroy(&(*lane)->hashers[i]);
+    buf_release(&(*lane)->body);
+    buf_release(&(*lane)->text);
+    buf_release(&(*lane)->target);
+    free((*lane)->buffer);
+    free(*lane);
+    *lane = NULL;
+}
