@@ -1,7 +1,9 @@
 /* bus.h: ROUTER and DEALER sockets that carry envelopes. The one place that makes sockets: linger,
  * high-water marks, ZMQ_MAXMSGSIZE, heartbeats and (later) CURVE are set here and nowhere else.
  *
- * A planner binds a ROUTER (mandatory); a worker has one DEALER per planner. Nothing here blocks. */
+ * A planner binds a ROUTER (mandatory); a worker has one DEALER per planner. Nothing here blocks. A
+ * DEALER queues nothing before it is connected, and forgets what it queued when the connection is
+ * lost: a planner that was started again must not get what was meant for the one before. */
 #ifndef SYNCLINE_IO_BUS_H
 #define SYNCLINE_IO_BUS_H
 
@@ -32,10 +34,16 @@ struct bus;
 int bus_bind(const char *endpoint, struct bus **out, struct err *err);
 int bus_connect(const char *endpoint, struct bus **out, struct err *err);
 void bus_destroy(struct bus **bus);
+/* At the end of a process, after the last bus is destroyed: waits until what was sent is out, at most
+ * as long as the sockets linger (200 ms). */
+void bus_finish(void);
 
 /* Sends header and bodies (copied). 0, or -1: PlannerUnavailable (DEALER: would block),
  * WorkerLost (ROUTER: no such peer, or its queue is full). `peer` is NULL at a DEALER. */
 int bus_send(struct bus *bus, const struct peer *peer, const struct envelope *envelope, struct err *err);
+/* The same with frames that are encoded already; a sender that keeps messages keeps them so. */
+int bus_send_frames(struct bus *bus, const struct peer *peer, const struct bytes *frames, u32 count,
+                    struct err *err);
 /* 1 and a delivery, 0 if there is none now, -1 with ERR_Protocol: that message was bad and is dropped,
  * *peer_out (may be NULL) says whose it was. */
 int bus_receive(struct bus *bus, struct delivery **out, struct peer *peer_out, struct err *err);
