@@ -5,8 +5,8 @@
 /* A row has some sixty bytes beside its path and its message. */
 #define ROW_BYTES (ERR_TEXT_SIZE + 128)
 
-/* The answer names each item and each directory by its whole path. What cannot be answered is refused
- * before a byte is moved: the planner halves a batch that is refused again and again. */
+/* The answer names each item and each directory by its whole path. What cannot be answered is
+ * refused before a byte is moved: the planner halves a batch that is refused again and again. */
 static int check_rows(const struct batch *batch, struct err *err)
 {
     size_t size = 0;

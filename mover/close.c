@@ -2,8 +2,8 @@
  * published into them any more; and the end of a job at the destination.
  *
  * The planner sends the directories deepest first: setting one's attributes may take the right to
- * enter it away. The finish is in an order of its own: the staging area goes, which changes the root's
- * times; the root's attributes; then all of it is made durable. */
+ * enter it away. The finish is in an order of its own: the staging area goes, which changes the
+ * root's times; the root's attributes; then all of it is made durable. */
 #include "mover/mover.h"
 
 #include <stdlib.h>
@@ -56,8 +56,8 @@ static int close_directory(struct closing *closing, struct rec_row *row, struct 
  * what may pass by itself has failed here for good. */
 static int add_row(struct closing *closing, u32 index, struct bytes path, struct err *err)
 {
-    struct rec_row row = {.index = index, .path = path, .kind = KIND_directory,
-                          .operation = OPERATION_directory};
+    struct rec_row row = {
+        .index = index, .path = path, .kind = KIND_directory, .operation = OPERATION_directory};
 
     err_clear(err);
     if (close_directory(closing, &row, err) < 0) {
@@ -78,7 +78,8 @@ static int add_row(struct closing *closing, u32 index, struct bytes path, struct
 /* A row takes this much beside its path and its message. */
 #define ROW_BYTES 80
 
-static int check_rows(struct closing *closing, const struct rec_dir *paths, u32 count, struct err *err)
+static int check_rows(struct closing *closing, const struct rec_dir *paths, u32 count,
+                      struct err *err)
 {
     size_t size = ROW_BYTES;
 
@@ -90,8 +91,8 @@ static int check_rows(struct closing *closing, const struct rec_dir *paths, u32 
     return 0;
 }
 
-static int close_directories(struct closing *closing, const struct envelope *task, struct err *failure,
-                             struct err *err)
+static int close_directories(struct closing *closing, const struct envelope *task,
+                             struct err *failure, struct err *err)
 {
     const struct msg_close *message = closing->message;
     struct token token = {message->job, message->epoch, message->sequence};
@@ -109,8 +110,8 @@ static int close_directories(struct closing *closing, const struct envelope *tas
         failure->code = ERR_Protocol;
         goto done;
     }
-    if (closing->blocked.code == ERR_Ok &&
-        asset_token_open(closing->work->destination, &token, &closing->token, &closing->blocked) < 0)
+    if (closing->blocked.code == ERR_Ok && asset_token_open(closing->work->destination, &token,
+                                                            &closing->token, &closing->blocked) < 0)
         closing->token = NULL;
     for (u32 i = 0; i < count; i++)
         if (add_row(closing, i, paths[i].path, &one) < 0) {
@@ -143,8 +144,8 @@ int mover_close(struct mover_work *work, const struct envelope *task, struct env
 {
     const struct msg_close *message = &task->message.close;
     struct closing closing = {.work = work, .message = message, .blocked = work->unreachable};
-    struct msg_closed closed = {.job = message->job, .epoch = message->epoch,
-                                .sequence = message->sequence};
+    struct msg_closed closed = {
+        .job = message->job, .epoch = message->epoch, .sequence = message->sequence};
     struct err *failure = &work->lane->answer;
     int rc = 0;
 

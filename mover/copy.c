@@ -1,9 +1,10 @@
-/* copy.c: one whole version of a source file, read once, hashed in the same pass, written to staging.
+/* copy.c: one whole version of a source file, read once, hashed in the same pass, written to
+ * staging.
  *
- * A version is (inode, size, mtime, ctime), taken from the open file before and after. If it changed,
- * the copy is thrown away and begun again, READS times in all. Timestamps move in ticks, so that a
- * rewrite in the tick of the last one is invisible: a file that young is not read before its tick is
- * over. Any later write then shows in its ctime. */
+ * A version is (inode, size, mtime, ctime), taken from the open file before and after. If it
+ * changed, the copy is thrown away and begun again, READS times in all. Timestamps move in ticks,
+ * so that a rewrite in the tick of the last one is invisible: a file that young is not read before
+ * its tick is over. Any later write then shows in its ctime. */
 #include "mover/mover.h"
 
 #include <errno.h>
@@ -42,10 +43,10 @@ static int wait_for_grain(struct mover_work *work, struct asset_file *file,
     return same_version(attributes, &after) ? 0 : changed(err);
 }
 
-/* Asks for one byte more than the file should have left, so that one call reads a small file and sees
- * that it ended. */
-static int copy_bytes(struct mover_work *work, enum hash_kind hash, struct asset_file *file, u64 size,
-                      struct asset_file *staged, struct digest *digest, struct err *err)
+/* Asks for one byte more than the file should have left, so that one call reads a small file and
+ * sees that it ended. */
+static int copy_bytes(struct mover_work *work, enum hash_kind hash, struct asset_file *file,
+                      u64 size, struct asset_file *staged, struct digest *digest, struct err *err)
 {
     struct mover_lane *lane = work->lane;
     struct hasher *hasher = mover_lane_hasher(lane, hash);
@@ -81,9 +82,10 @@ static int copy_bytes(struct mover_work *work, enum hash_kind hash, struct asset
     return 0;
 }
 
-static int copy_once(struct mover_work *work, enum hash_kind hash, struct asset_directory *directory,
-                     struct bytes name, struct asset_token *token, u32 index,
-                     struct mover_copied *out, struct err *err)
+static int copy_once(struct mover_work *work, enum hash_kind hash,
+                     struct asset_directory *directory, struct bytes name,
+                     struct asset_token *token, u32 index, struct mover_copied *out,
+                     struct err *err)
 {
     struct asset_file *file = NULL, *staged = NULL;
     struct attributes after;

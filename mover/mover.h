@@ -1,7 +1,7 @@
 /* mover.h: the mover's verbs, as functions from a message to its answer.
  *
- * A verb gets its assets open and a lane's buffers, and knows nothing of the worker around it: tests
- * drive it in one process. tasks.c is the boundary that opens assets, logs and replies. */
+ * A verb gets its assets open and a lane's buffers, and knows nothing of the worker around it:
+ * tests drive it in one process. tasks.c is the boundary that opens assets, logs and replies. */
 #ifndef SYNCLINE_MOVER_MOVER_H
 #define SYNCLINE_MOVER_MOVER_H
 
@@ -14,14 +14,14 @@
 /* ---- what one lane keeps from task to task, so that an item costs no allocation ---- */
 
 struct mover_lane {
-    u8 *buffer;                                 /* COPY_BUFFER bytes, page-aligned */
-    struct hasher *hashers[HASH_SHA256 + 1];    /* by enum hash_kind, made when first needed */
-    struct buf body;                            /* the answer's body frame */
-    struct buf path;                            /* the full path of the item at hand */
-    struct buf text;                            /* a message of an error, made UTF-8 */
-    struct buf target;                          /* of the symbolic link at hand */
-    struct err answer;                          /* borrowed by the answer's message field */
-    struct rec_staged staged[BATCH_ITEMS];      /* publish: decoded records, borrowing from the frame */
+    u8 *buffer;                              /* COPY_BUFFER bytes, page-aligned */
+    struct hasher *hashers[HASH_SHA256 + 1]; /* by enum hash_kind, made when first needed */
+    struct buf body;                         /* the answer's body frame */
+    struct buf path;                         /* the full path of the item at hand */
+    struct buf text;                         /* a message of an error, made UTF-8 */
+    struct buf target;                       /* of the symbolic link at hand */
+    struct err answer;                       /* borrowed by the answer's message field */
+    struct rec_staged staged[BATCH_ITEMS]; /* publish: decoded records, borrowing from the frame */
     struct rec_proven proven[BATCH_ITEMS];
 };
 
@@ -29,8 +29,8 @@ struct mover_lane *mover_lane_new(void);
 void mover_lane_destroy(struct mover_lane **lane);
 /* The lane's hasher of a kind that hash_kind_is_known, reset. */
 struct hasher *mover_lane_hasher(struct mover_lane *lane, enum hash_kind kind);
-/* The text of an error for a text field: messages carry only UTF-8, and an error's text may have been
- * cut inside a character. Borrowed until the next call. */
+/* The text of an error for a text field: messages carry only UTF-8, and an error's text may have
+ * been cut inside a character. Borrowed until the next call. */
 struct bytes mover_lane_text(struct mover_lane *lane, const struct err *err);
 
 /* ---- one task ---- */
@@ -45,8 +45,8 @@ struct mover_work {
     void *context; /* of the two callbacks */
 };
 
-/* Each fills the answer, always. Its bodies and texts are borrowed from the lane until the next verb.
- * Returns 0, or -1 if the message itself was refused (`err` says why; nothing was done). */
+/* Each fills the answer, always. Its bodies and texts are borrowed from the lane until the next
+ * verb. Returns 0, or -1 if the message itself was refused (`err` says why; nothing was done). */
 int mover_open(struct mover_work *work, const struct envelope *task, struct envelope *answer,
                struct err *err);
 int mover_grant(struct mover_work *work, const struct envelope *task, struct envelope *answer,
@@ -71,15 +71,16 @@ struct mover_copied {
     u32 not_kept; /* bits of NOT_KEPT_… */
 };
 
-/* Stages one whole version of a regular file. Vanished if it is gone, Changed if no version held still
- * for the time of a read; destination errors as the asset gives them. */
+/* Stages one whole version of a regular file. Vanished if it is gone, Changed if no version held
+ * still for the time of a read; destination errors as the asset gives them. */
 int mover_copy(struct mover_work *work, enum hash_kind hash, struct asset_directory *directory,
                struct bytes name, struct asset_token *token, u32 index, struct mover_copied *out,
                struct err *err);
 
 /* ---- batch.c: what stage and publish share ---- */
 
-/* The index of a row that is of no item: a directory that has to be closed because of the others. */
+/* The index of a row that is of no item: a directory that has to be closed because of the others.
+ */
 #define MOVER_NO_ITEM UINT32_MAX
 
 /* batch_decode, and refuses a batch whose rows could not be answered within one frame. */
@@ -87,8 +88,8 @@ int mover_batch_decode(const struct envelope *task, struct batch *out, struct er
 
 #define MOVER_DIRECTORIES 16
 
-/* Open directories of a batch. Items come ordered by directory, so few are needed; a bound keeps the
- * descriptors of all lanes within the usual limit of 1,024. */
+/* Open directories of a batch. Items come ordered by directory, so few are needed; a bound keeps
+ * the descriptors of all lanes within the usual limit of 1,024. */
 struct mover_directories {
     struct asset *source;      /* either: open for reading */
     struct asset_token *token; /* or: open for publishing, made where missing */

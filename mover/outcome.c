@@ -8,8 +8,8 @@ enum outcome mover_outcome(u32 code, u32 attempt)
 
     if (code == ERR_Vanished)
         return OUTCOME_vanished;
-    /* Asking again for the same bytes to be made durable proves nothing: the kernel may have dropped
-     * them. Copying them again from the source does. */
+    /* Asking again for the same bytes to be made durable proves nothing: the kernel may have
+     * dropped them. Copying them again from the source does. */
     if (code == ERR_SettleFailed)
         disposition = DISPOSITION_RETRY;
     if (disposition != DISPOSITION_RETRY)

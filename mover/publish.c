@@ -1,8 +1,10 @@
-/* publish.c: publish: what was staged and proven gets its name; and a row for the ledger of each item.
+/* publish.c: publish: what was staged and proven gets its name; and a row for the ledger of each
+ * item.
  *
- * Content is published only if its staging and its proof both ended without a code, and then only the
- * very version that was proven (the asset checks it). A revoked token voids the whole answer: which of
- * the renames came before the revocation is nobody's business, the work is state and is done again. */
+ * Content is published only if its staging and its proof both ended without a code, and then only
+ * the very version that was proven (the asset checks it). A revoked token voids the whole answer:
+ * which of the renames came before the revocation is nobody's business, the work is state and is
+ * done again. */
 #include "mover/mover.h"
 
 #include "base/clock.h"
@@ -19,9 +21,9 @@ struct publish {
     struct asset_token *token;
     struct mover_directories directories;
     struct frame_writer rows;
-    bool *touched;         /* by place in the dir body: something was published into it */
-    struct err blocked;    /* with a code: nothing of the batch can be published */
-    struct err unsettled;  /* with a code: what replaces content must not be published */
+    bool *touched;        /* by place in the dir body: something was published into it */
+    struct err blocked;   /* with a code: nothing of the batch can be published */
+    struct err unsettled; /* with a code: what replaces content must not be published */
     u32 again;
 };
 
@@ -85,7 +87,8 @@ static int decode(struct publish *publish, const struct envelope *task, struct e
     if (mover_batch_decode(task, &publish->batch, err) < 0)
         return -1;
     if (split > records.size)
-        return err_set(err, ERR_Protocol, "a body of %zu bytes has no place %zu", records.size, split);
+        return err_set(err, ERR_Protocol, "a body of %zu bytes has no place %zu", records.size,
+                       split);
     if (decode_staged(publish, bytes_of(records.data, split), err) < 0 ||
         decode_proven(publish, bytes_of(records.data + split, records.size - split), err) < 0)
         return -1;
@@ -124,8 +127,8 @@ static int publish_put(struct publish *publish, u32 index, struct asset_director
         *err = publish->unsettled;
         return -1;
     }
-    if (asset_publish(publish->token, index, &version, &attributes, directory, item->name, &not_kept,
-                      err) < 0)
+    if (asset_publish(publish->token, index, &version, &attributes, directory, item->name,
+                      &not_kept, err) < 0)
         return -1;
     publish->touched[item->dir] = true;
     row->outcome = OUTCOME_moved;
@@ -149,8 +152,8 @@ static int publish_directory(struct publish *publish, u32 index, struct asset_di
     return 0;
 }
 
-/* Mode and owner only. The time stays what it is at the destination: if the content at the source was
- * rewritten since the scan, its new time on the old content would hide that for good. */
+/* Mode and owner only. The time stays what it is at the destination: if the content at the source
+ * was rewritten since the scan, its new time on the old content would hide that for good. */
 static int publish_attributes(struct publish *publish, u32 index, struct asset_directory *directory,
                               struct rec_row *row, struct err *err)
 {
@@ -192,7 +195,8 @@ static int publish_item(struct publish *publish, u32 index, struct rec_row *row,
         *err = publish->blocked;
         return -1;
     }
-    if (mover_directory(&publish->directories, publish->batch.items[index].dir, &directory, err) < 0)
+    if (mover_directory(&publish->directories, publish->batch.items[index].dir, &directory, err) <
+        0)
         return -1;
     switch (publish->batch.items[index].operation) {
     case OPERATION_put:
@@ -237,8 +241,8 @@ static int add_row(struct publish *publish, u32 index)
     return 0;
 }
 
-/* Publishing into a directory moved its times: the close has to set them again. The root's are set at
- * the end of the job anyway. */
+/* Publishing into a directory moved its times: the close has to set them again. The root's are set
+ * at the end of the job anyway. */
 static void add_touched_directories(struct publish *publish)
 {
     for (u32 i = 0; i < publish->batch.dir_count; i++) {
@@ -275,8 +279,8 @@ static void settle_before_replacing(struct publish *publish)
     }
 }
 
-/* An item that was given back on the way says that the token is void, or that somebody ended who held
- * it: seen before anything is published. */
+/* An item that was given back on the way says that the token is void, or that somebody ended who
+ * held it: seen before anything is published. */
 static bool was_given_back(const struct publish *publish)
 {
     for (u32 i = 0; i < publish->batch.item_count; i++)
@@ -295,14 +299,14 @@ static u32 publish_batch(struct publish *publish)
     if (was_given_back(publish))
         return ERR_Revoked;
     if (publish->blocked.code == ERR_Ok &&
-        asset_token_open(publish->work->destination, &token, &publish->token,
-                         &publish->blocked) < 0) {
+        asset_token_open(publish->work->destination, &token, &publish->token, &publish->blocked) <
+            0) {
         if (mover_gives_back(publish->blocked.code))
             return ERR_Revoked;
         publish->token = NULL;
     }
-    publish->directories = (struct mover_directories){.token = publish->token,
-                                                      .batch = &publish->batch};
+    publish->directories =
+        (struct mover_directories){.token = publish->token, .batch = &publish->batch};
     if (publish->blocked.code == ERR_Ok)
         settle_before_replacing(publish);
     for (u32 i = 0; i < publish->batch.item_count; i++)
@@ -310,7 +314,8 @@ static u32 publish_batch(struct publish *publish)
             return ERR_Revoked;
     add_touched_directories(publish);
     mover_directories_close(&publish->directories);
-    /* items to be staged again get a new token; what cannot be removed goes with the staging area */
+    /* items to be staged again get a new token; what cannot be removed goes with the staging area
+     */
     if (publish->token)
         asset_token_end(&publish->token, &ignored);
     return ERR_Ok;
@@ -320,10 +325,13 @@ int mover_publish(struct mover_work *work, const struct envelope *task, struct e
                   struct err *err)
 {
     const struct msg_publish *message = &task->message.publish;
-    struct publish publish = {.work = work, .message = message, .blocked = work->unreachable,
-                              .staged = work->lane->staged, .proven = work->lane->proven};
-    struct msg_published published = {.job = message->job, .epoch = message->epoch,
-                                      .sequence = message->sequence};
+    struct publish publish = {.work = work,
+                              .message = message,
+                              .blocked = work->unreachable,
+                              .staged = work->lane->staged,
+                              .proven = work->lane->proven};
+    struct msg_published published = {
+        .job = message->job, .epoch = message->epoch, .sequence = message->sequence};
     int rc = decode(&publish, task, err);
 
     begin_rows(&publish);
@@ -344,7 +352,8 @@ int mover_publish(struct mover_work *work, const struct envelope *task, struct e
     asset_token_close(&publish.token);
     batch_release(&publish.batch);
     free(publish.touched);
-    *answer = (struct envelope){.message = {.kind = MSG_published, .published = published}, .bodies = 1};
+    *answer =
+        (struct envelope){.message = {.kind = MSG_published, .published = published}, .bodies = 1};
     answer->body[0] = buf_bytes(&work->lane->body);
     return rc;
 }

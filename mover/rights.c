@@ -1,22 +1,23 @@
-/* rights.c: open, grant, revoke: who may write at the destination. The asset does it all; here are the
- * checks of what a peer sent, and the answers. */
+/* rights.c: open, grant, revoke: who may write at the destination. The asset does it all; here are
+ * the checks of what a peer sent, and the answers. */
 #include "mover/mover.h"
 
-/* Many more than a planner grants ahead, and few enough not to fill a directory on a peer's word. */
+/* Many more than a planner grants ahead, and few enough not to fill a directory on a peer's word.
+ */
 #define GRANT_MAX 65536
 
 int mover_open(struct mover_work *work, const struct envelope *task, struct envelope *answer,
                struct err *err)
 {
     const struct msg_open *message = &task->message.open;
-    struct msg_opened opened = {.job = message->job, .epoch = message->epoch,
-                                .sequence = message->sequence};
+    struct msg_opened opened = {
+        .job = message->job, .epoch = message->epoch, .sequence = message->sequence};
     struct err *failure = &work->lane->answer;
 
     (void)err;
     *failure = work->unreachable;
-    if (failure->code == ERR_Ok && asset_staging_open(work->destination, message->job, message->epoch,
-                                                      &opened.now_ns, failure) == 0)
+    if (failure->code == ERR_Ok && asset_staging_open(work->destination, message->job,
+                                                      message->epoch, &opened.now_ns, failure) == 0)
         err_clear(failure);
     opened.code = failure->code;
     opened.message = mover_lane_text(work->lane, failure);
@@ -29,8 +30,10 @@ int mover_grant(struct mover_work *work, const struct envelope *task, struct env
 {
     const struct msg_grant *message = &task->message.grant;
     struct token first = {message->job, message->epoch, message->first};
-    struct msg_granted granted = {.job = message->job, .epoch = message->epoch,
-                                  .sequence = message->sequence, .first = message->first,
+    struct msg_granted granted = {.job = message->job,
+                                  .epoch = message->epoch,
+                                  .sequence = message->sequence,
+                                  .first = message->first,
                                   .count = message->count};
     struct err *failure = &work->lane->answer;
     int rc = 0;
@@ -58,15 +61,16 @@ int mover_revoke(struct mover_work *work, const struct envelope *task, struct en
 {
     const struct msg_revoke *message = &task->message.revoke;
     struct token token = {message->job, message->epoch, message->sequence};
-    struct msg_revoked revoked = {.job = message->job, .epoch = message->epoch,
-                                  .sequence = message->sequence, .request = message->request};
+    struct msg_revoked revoked = {.job = message->job,
+                                  .epoch = message->epoch,
+                                  .sequence = message->sequence,
+                                  .request = message->request};
     struct err *failure = &work->lane->answer;
     bool clean = false;
 
     (void)err;
     *failure = work->unreachable;
-    if (failure->code == ERR_Ok &&
-        asset_revoke(work->destination, &token, &clean, failure) == 0)
+    if (failure->code == ERR_Ok && asset_revoke(work->destination, &token, &clean, failure) == 0)
         err_clear(failure);
     revoked.clean = failure->code == ERR_Ok && clean;
     revoked.code = failure->code;

@@ -1,8 +1,8 @@
 /* stage.c: stage: each item of a batch is read once at the source and copied under the token.
  *
- * Answers exactly one record for each item, in order, whatever happened to it. An item that fails does
- * not stop the rest, unless the rest would fail the same way (no space, token revoked, process ends).
- * Nothing that is made here is visible at the destination. */
+ * Answers exactly one record for each item, in order, whatever happened to it. An item that fails
+ * does not stop the rest, unless the rest would fail the same way (no space, token revoked, process
+ * ends). Nothing that is made here is visible at the destination. */
 #include "mover/mover.h"
 
 #include "base/clock.h"
@@ -155,8 +155,8 @@ static int stage_item(struct stage *stage, u32 index, struct rec_staged *record,
     return rc;
 }
 
-/* An item whose directory is gone from the source, or is none any more, is gone with it. These codes
- * can only come from the source: staging has no paths. */
+/* An item whose directory is gone from the source, or is none any more, is gone with it. These
+ * codes can only come from the source: staging has no paths. */
 static void name_vanished(struct err *err)
 {
     if (err->code == ERR_NotFound || err->code == ERR_NotADirectory ||
@@ -218,10 +218,13 @@ int mover_stage(struct mover_work *work, const struct envelope *task, struct env
     const struct msg_stage *message = &task->message.stage;
     struct token token = {message->job, message->epoch, message->sequence};
     struct stage stage = {.work = work, .message = message, .rest = work->unreachable};
-    struct msg_staged staged = {.job = message->job, .epoch = message->epoch,
-                                .sequence = message->sequence, .began_ns = clock_boot_ns()};
+    struct msg_staged staged = {.job = message->job,
+                                .epoch = message->epoch,
+                                .sequence = message->sequence,
+                                .began_ns = clock_boot_ns()};
     int rc = -1;
 
+    staged.opened_ns = work->destination ? work->destination->opened_ns : 0;
     buf_clear(&work->lane->body);
     frame_begin(&stage.writer, &work->lane->body);
     frame_end(&stage.writer);

@@ -1,5 +1,5 @@
-/* tasks.c: the boundary between the worker and the verbs: opens the assets that a message names, runs
- * its verb, logs what a person may want to know, and replies. */
+/* tasks.c: the boundary between the worker and the verbs: opens the assets that a message names,
+ * runs its verb, logs what a person may want to know, and replies. */
 #include "mover/tasks.h"
 
 #include "base/log.h"
@@ -31,46 +31,46 @@ static verb_fn *verb_of(u32 kind)
     }
 }
 
-/* The addresses that a message names; an empty source where it names none. */
-static void addresses_of(const struct message *message, struct bytes *source,
-                         struct bytes *destination)
+/* The addresses that a message names; NULL for a source where its kind has none. */
+static void addresses_of(const struct message *message, const struct bytes **source,
+                         const struct bytes **destination)
 {
-    *source = bytes_of(NULL, 0);
+    *source = NULL;
+    *destination = NULL;
     switch (message->kind) {
-#define DESTINATION(name)                                                                             \
-    case MSG_##name:                                                                                  \
-        *destination = message->name.destination;                                                     \
+#define DESTINATION(name)                                                                          \
+    case MSG_##name:                                                                               \
+        *destination = &message->name.destination;                                                 \
         break;
         DESTINATION(open)
         DESTINATION(grant)
         DESTINATION(revoke)
         DESTINATION(settle)
 #undef DESTINATION
-#define BOTH(name)                                                                                    \
-    case MSG_##name:                                                                                  \
-        *source = message->name.source;                                                               \
-        *destination = message->name.destination;                                                     \
+#define BOTH(name)                                                                                 \
+    case MSG_##name:                                                                               \
+        *source = &message->name.source;                                                           \
+        *destination = &message->name.destination;                                                 \
         break;
         BOTH(stage)
         BOTH(publish)
         BOTH(close)
 #undef BOTH
     default:
-        *destination = bytes_of(NULL, 0);
         break;
     }
 }
 
-/* An asset that cannot be opened is a matter of the place, not of the item that was to be moved. What
- * may pass (too many open files) stays what it is. */
+/* An asset that cannot be opened is a matter of the place, not of the item that was to be moved.
+ * What may pass (too many open files) stays what it is. */
 static void open_assets(struct task *task, struct mover_work *work)
 {
-    struct bytes source, destination;
+    const struct bytes *source, *destination;
     struct err *err = &work->unreachable;
 
     addresses_of(&task_envelope(task)->message, &source, &destination);
-    if (task_asset(task, destination, &work->destination, err) == 0 &&
-        (source.size == 0 || task_asset(task, source, &work->source, err) == 0)) {
+    if (task_asset(task, *destination, &work->destination, err) == 0 &&
+        (!source || task_asset(task, *source, &work->source, err) == 0)) {
         err_clear(err);
         return;
     }
@@ -91,8 +91,8 @@ static bool stopped(void *context)
 static void run(struct task *task, void *lane_state)
 {
     const struct envelope *envelope = task_envelope(task);
-    struct mover_work work = {.lane = lane_state, .progress = progress, .stopped = stopped,
-                              .context = task};
+    struct mover_work work = {
+        .lane = lane_state, .progress = progress, .stopped = stopped, .context = task};
     verb_fn *verb = verb_of(envelope->message.kind);
     struct envelope answer;
     struct err err = {0};
@@ -106,7 +106,8 @@ static void run(struct task *task, void *lane_state)
         log_error(NULL, EVENT_failure, &work.unreachable);
     if (verb(&work, envelope, &answer, &err) < 0)
         log_write(LOG_WARN, NULL, EVENT_message_refused, "kind=%s code=%s message=%s",
-                  message_kind_name(envelope->message.kind), err_name(err.code), log_text(err.text));
+                  message_kind_name(envelope->message.kind), err_name(err.code),
+                  log_text(err.text));
     task_reply(task, &answer);
 }
 

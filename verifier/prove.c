@@ -1,8 +1,9 @@
 /* prove.c: reads staged copies back and compares them with what the mover read at the source.
  *
- * The verifier takes nothing from the mover but the digest to compare with: it opens the staged copy
- * itself and hashes what it finds there. The version that it answers is taken from the open file before
- * and after the read, so that what was read is what will be published: the publisher requires it. */
+ * The verifier takes nothing from the mover but the digest to compare with: it opens the staged
+ * copy itself and hashes what it finds there. The version that it answers is taken from the open
+ * file before and after the read, so that what was read is what will be published: the publisher
+ * requires it. */
 #include "verifier/prove.h"
 
 #include "base/names.h"
@@ -23,7 +24,8 @@ static struct hasher *lane_hasher(struct prove_lane *lane, enum hash_kind kind)
     return lane->hashers[kind];
 }
 
-/* Asks for one byte more than there should be, so that one call reads a small file and sees its end. */
+/* Asks for one byte more than there should be, so that one call reads a small file and sees its
+ * end. */
 static int read_back(struct proving *proving, struct asset_file *file, u64 size, struct digest *out,
                      struct err *err)
 {
@@ -223,15 +225,15 @@ int prove_batch(struct prove_work *work, const struct envelope *task, struct env
     struct frame_writer writer;
     int rc = check(task, err);
 
-    proving.proven = (struct msg_proven){.job = message->job, .epoch = message->epoch,
-                                         .sequence = message->sequence};
+    proving.proven = (struct msg_proven){
+        .job = message->job, .epoch = message->epoch, .sequence = message->sequence};
     buf_clear(&work->lane->body);
     frame_begin(&writer, &work->lane->body);
     if (rc == 0)
         prove_records(&proving, task->body[0], &writer);
     frame_end(&writer);
-    *answer = (struct envelope){.message = {.kind = MSG_proven, .proven = proving.proven},
-                                .bodies = 1};
+    *answer =
+        (struct envelope){.message = {.kind = MSG_proven, .proven = proving.proven}, .bodies = 1};
     answer->body[0] = buf_bytes(&work->lane->body);
     return rc;
 }

@@ -1,7 +1,7 @@
 /* prove.h: the verifier's verb, as a function from a message to its answer.
  *
- * It gets the destination open and a lane's buffers and knows nothing of the worker around it: tests
- * drive it in one process. tasks.c is the boundary that opens the asset, logs and replies. */
+ * It gets the destination open and a lane's buffers and knows nothing of the worker around it:
+ * tests drive it in one process. tasks.c is the boundary that opens the asset, logs and replies. */
 #ifndef SYNCLINE_VERIFIER_PROVE_H
 #define SYNCLINE_VERIFIER_PROVE_H
 
@@ -26,14 +26,14 @@ void prove_lane_destroy(struct prove_lane **lane);
 struct prove_work {
     struct prove_lane *lane;
     struct asset *destination; /* borrowed */
-    struct err unreachable;    /* with a code: it cannot be opened, each item is answered with this */
+    struct err unreachable; /* with a code: it cannot be opened, each item is answered with this */
     void (*progress)(void *context, u64 bytes);
     bool (*stopped)(void *context);
     void *context; /* of the two callbacks */
 };
 
-/* Fills the answer, always; its body is borrowed from the lane until the next call. Returns 0, or -1 if
- * the message itself was refused (`err` says why): then the body has no record. */
+/* Fills the answer, always; its body is borrowed from the lane until the next call. Returns 0, or
+ * -1 if the message itself was refused (`err` says why): then the body has no record. */
 int prove_batch(struct prove_work *work, const struct envelope *task, struct envelope *answer,
                 struct err *err);
 

@@ -15,13 +15,14 @@ static bool stopped(void *context)
     return task_is_stopped(context);
 }
 
-/* An asset that cannot be opened is a matter of the place, not of an item. What may pass (too many open
- * files) stays what it is. */
+/* An asset that cannot be opened is a matter of the place, not of an item. What may pass (too many
+ * open files) stays what it is. */
 static void open_destination(struct task *task, struct prove_work *work)
 {
     struct err *err = &work->unreachable;
 
-    if (task_asset(task, task_envelope(task)->message.prove.destination, &work->destination, err) == 0) {
+    if (task_asset(task, task_envelope(task)->message.prove.destination, &work->destination, err) ==
+        0) {
         err_clear(err);
         return;
     }
@@ -34,8 +35,8 @@ static void run(struct task *task, void *lane_state)
 {
     const struct envelope *envelope = task_envelope(task);
     const struct msg_prove *prove = &envelope->message.prove;
-    struct prove_work work = {.lane = lane_state, .progress = progress, .stopped = stopped,
-                              .context = task};
+    struct prove_work work = {
+        .lane = lane_state, .progress = progress, .stopped = stopped, .context = task};
     struct envelope answer;
     struct err err = {0};
 
