@@ -1,20 +1,21 @@
-/* probe.h: are both ends of a synchronization fit for it? The same question goes to a watcher, which
- * reads both, and to a mover, which writes the destination; the answer is made here for both.
+/* probe.h: are both ends of a synchronization fit for it? The same question goes to a watcher,
+ * which reads both, and to a mover, which writes the destination; the answer is made here for both.
  *
  * Refusals, each with a text that says what, where, why and what to do:
  *   SourceMissing SourceNotADirectory SourceUnreadable
  *   DestinationMissing DestinationNotADirectory DestinationUnwritable
  *   SameDirectory Nested                        by the mount table, whatever the names
  *   AssetUnreachable                            anything else that keeps an asset from being used
- * Codes that say it better by themselves (Configuration, ReadOnly, NoSpace …) stay as they are. */
+ * Codes of the asset or of the moment, not of an item (Configuration, ReadOnly, NoSpace, IoError,
+ * TooManyOpenFiles …), stay as they are. */
 #ifndef SYNCLINE_SVC_PROBE_H
 #define SYNCLINE_SVC_PROBE_H
 
 #include "asset/asset.h"
 #include "svc/worker.h"
 
-/* Answers the task's `probe` with `probed`: the whole task. `writer`: the destination must be writable
- * (mover), else readable (watcher). */
+/* Answers the task's `probe` with `probed`: the whole task. `writer`: the destination must be
+ * writable (mover), else readable (watcher). */
 void probe_answer(struct task *task, bool writer);
 
 /* What a probe finds out about two assets. Zero-initialise; release with probe_findings_release. */
@@ -26,13 +27,13 @@ struct probe_findings {
 };
 void probe_findings_release(struct probe_findings *findings);
 
-/* The check itself, of assets that are open. 0, or -1 with one of the refusals above; what was found
- * until then is filled in either way. */
+/* The check itself, of assets that are open. 0, or -1 with one of the refusals above; what was
+ * found until then is filled in either way. */
 int probe_assets(struct asset *source, struct asset *destination, bool writer,
                  struct probe_findings *out, struct err *err);
 
-/* Turns the error of opening or using the asset at `address` into a refusal as above: its code, and a
- * text that says which end it is and what to do. Returns -1. */
+/* Turns the error of opening or using the asset at `address` into a refusal as above: its code, and
+ * a text that says which end it is and what to do. Returns -1. */
 enum probe_end { PROBE_SOURCE, PROBE_DESTINATION };
 int probe_refuse(enum probe_end end, struct bytes address, struct err *err);
 

@@ -1,0 +1,169 @@
+/* probe.c: see probe.h.
+ *
+ * How: the cheap and telling checks come first (is it there?), then whether the two are one place,
+ * then rights: who mistyped a path wants to hear of that. Names prove nothing about two places:
+ * links and bind mounts give one directory many, so places are compared as the mount table has
+ * them. */
+#include "svc/probe.h"
+
+#include "base/names.h"
+
+#include <stdio.h>
+
+void probe_findings_release(struct probe_findings *findings)
+{
+    buf_release(&findings->source_place);
+    buf_release(&findings->destination_place);
+}
+
+struct bytes probe_text(const struct err *err, struct buf *scratch)
+{
+    struct bytes text = bytes_text(err->text);
+
+    if (utf8_is_valid(text)) /* not so: a name in it, or one that was cut off in the middle */
+        return text;
+    buf_clear(scratch);
+    name_escape(scratch, text);
+    return buf_bytes(scratch);
+}
+
+/* What an error means at either end, and what to do about it. */
+static const struct refusal {
+    enum err_code from;
+    enum err_code to[2]; /* by enum probe_end */
+    const char *what;
+    const char *advice;
+} refusals[] = {
+    {ERR_NotFound,
+     {ERR_SourceMissing, ERR_DestinationMissing},
+     "does not exist",
+     "create the directory (or mount it), or correct the address"},
+    {ERR_NotADirectory,
+     {ERR_SourceNotADirectory, ERR_DestinationNotADirectory},
+     "is not a directory",
+     "name a directory"},
+    {ERR_SymlinkInPath,
+     {ERR_SourceNotADirectory, ERR_DestinationNotADirectory},
+     "is a symbolic link",
+     "name the directory that it leads to"},
+    {ERR_AccessDenied,
+     {ERR_SourceUnreadable, ERR_DestinationUnwritable},
+     "may not be used",
+     "give the user that Syncline runs as the right to it"},
+};
+
+static const struct refusal *find_refusal(enum err_code code)
+{
+    for (size_t i = 0; i < COUNT_OF(refusals); i++)
+        if (refusals[i].from == code)
+            return &refusals[i];
+    return NULL;
+}
+
+int probe_refuse(enum probe_end end, struct bytes address, struct err *err)
+{
+    static const char *const names[] = {"source", "destination"};
+    const struct refusal *refusal = find_refusal(err->code);
+    enum err_disposition disposition = err_disposition_of(err->code);
+    char why[ERR_TEXT_SIZE];
+    int shown = address.size < 160 ? (int)address.size : 160;
+
+    if (refusal) {
+        memcpy(why, err->text, sizeof why);
+        return err_set(err, refusal->to[end], "the %s %.*s %s (%.120s): %s", names[end], shown,
+                       (const char *)address.data, refusal->what, why, refusal->advice);
+    }
+    if (disposition == DISPOSITION_ITEM || disposition == DISPOSITION_BUG)
+        err->code = ERR_AssetUnreachable;
+    return err_context(err, "the %s %.*s cannot be used", names[end], shown,
+                       (const char *)address.data);
+}
+
+static int refuse_asset(enum probe_end end, const struct asset *asset, struct err *err)
+{
+    return probe_refuse(end, bytes_text(asset->address), err);
+}
+
+static int identify(struct asset *asset, enum probe_end end, struct identity *identity,
+                    struct buf *place, struct err *err)
+{
+    if (asset_identity(asset, identity, err) < 0 || asset_place(asset, place, err) < 0)
+        return refuse_asset(end, asset, err);
+    return 0;
+}
+
+static int check_apart(struct asset *source, struct asset *destination,
+                       const struct probe_findings *found, struct err *err)
+{
+    switch (place_compare(buf_bytes(&found->source_place), buf_bytes(&found->destination_place))) {
+    case PLACE_SAME:
+        return err_set(err, ERR_SameDirectory,
+                       "%.200s and %.200s are the same directory: choose another destination",
+                       source->address, destination->address);
+    case PLACE_A_IN_B:
+        return err_set(err, ERR_Nested,
+                       "the source %.180s is inside the destination %.180s: choose directories of "
+                       "which neither is inside the other",
+                       source->address, destination->address);
+    case PLACE_B_IN_A:
+        return err_set(err, ERR_Nested,
+                       "the destination %.180s is inside the source %.180s: choose directories of "
+                       "which neither is inside the other",
+                       destination->address, source->address);
+    case PLACE_APART:
+        break;
+    }
+    return 0;
+}
+
+int probe_assets(struct asset *source, struct asset *destination, bool writer,
+                 struct probe_findings *out, struct err *err)
+{
+    int fit;
+
+    if (identify(source, PROBE_SOURCE, &out->source_identity, &out->source_place, err) < 0 ||
+        identify(destination, PROBE_DESTINATION, &out->destination_identity,
+                 &out->destination_place, err) < 0 ||
+        check_apart(source, destination, out, err) < 0)
+        return -1;
+    if (asset_check_readable(source, err) < 0)
+        return refuse_asset(PROBE_SOURCE, source, err);
+    fit = writer ? asset_check_writable(destination, err) : asset_check_readable(destination, err);
+    return fit < 0 ? refuse_asset(PROBE_DESTINATION, destination, err) : 0;
+}
+
+static int open_end(struct task *task, enum probe_end end, struct bytes address, struct asset **out,
+                    struct err *err)
+{
+    return task_asset(task, address, out, err) < 0 ? probe_refuse(end, address, err) : 0;
+}
+
+void probe_answer(struct task *task, bool writer)
+{
+    const struct msg_probe *probe = &task_envelope(task)->message.probe;
+    struct envelope reply = {.message.kind = MSG_probed};
+    struct msg_probed *probed = &reply.message.probed;
+    struct probe_findings found = {0};
+    struct asset *source = NULL, *destination = NULL;
+    struct buf text = {0};
+    struct err err;
+    bool fit = open_end(task, PROBE_SOURCE, probe->source, &source, &err) == 0 &&
+               open_end(task, PROBE_DESTINATION, probe->destination, &destination, &err) == 0 &&
+               probe_assets(source, destination, writer, &found, &err) == 0;
+
+    *probed = (struct msg_probed){
+        .job = probe->job,
+        .epoch = probe->epoch,
+        .sequence = probe->sequence,
+        .code = fit ? ERR_Ok : err.code,
+        .message = fit ? bytes_text("") : probe_text(&err, &text),
+        .source_identity = bytes_of(found.source_identity.bytes, found.source_identity.size),
+        .destination_identity =
+            bytes_of(found.destination_identity.bytes, found.destination_identity.size),
+        .source_place = buf_bytes(&found.source_place),
+        .destination_place = buf_bytes(&found.destination_place),
+    };
+    task_reply(task, &reply);
+    buf_release(&text);
+    probe_findings_release(&found);
+}

@@ -1,0 +1,123 @@
+/* compare.c: see compare.h.
+ *
+ * How: an object is equal if size and time are; content is not read to decide that, as in every
+ * tool of this kind, because a first synchronization has proven it and a change of content changes
+ * the time.
+ *
+ * Why times need care: a destination whose filesystem keeps whole seconds would differ for ever. So
+ * a destination time without a remainder at a coarser grain is taken for the source's time cut off
+ * at that grain, but only if its ctime has no such remainder either. The ctime comes from the
+ * filesystem's own clock: where it has finer digits, the filesystem keeps them, and a time that
+ * happens to be a whole second (restored from an archive, say) means exactly that. */
+#include "compare.h"
+
+/* Grains of filesystems: 2 s (FAT), 1 s, 10 ms (exFAT), 1 ms, 1 µs, 100 ns (NTFS). */
+static const s64 grains_ns[] = {2 * NS_PER_S, NS_PER_S, 10 * NS_PER_MS, NS_PER_MS, 1000, 100};
+
+/* The remainder of a time that may be negative: always towards the past, as filesystems cut off. */
+static s64 remainder_at(s64 time_ns, s64 grain_ns)
+{
+    s64 rest = time_ns % grain_ns;
+
+    return rest < 0 ? rest + grain_ns : rest;
+}
+
+bool compare_times(const struct attributes *source, const struct attributes *destination)
+{
+    s64 wanted = source->mtime_ns, is = destination->mtime_ns;
+
+    if (wanted == is)
+        return true;
+    if (wanted < is || (u64)wanted - (u64)is >= (u64)grains_ns[0])
+        return false;
+    for (size_t i = 0; i < COUNT_OF(grains_ns); i++) {
+        s64 grain = grains_ns[i];
+
+        if (remainder_at(is, grain) == 0 && remainder_at(destination->ctime_ns, grain) == 0 &&
+            (u64)wanted - (u64)is == (u64)remainder_at(wanted, grain))
+            return true;
+    }
+    return false;
+}
+
+struct compare_decision compare_refuse(enum err_code code)
+{
+    return (struct compare_decision){.operation = OPERATION_refuse,
+                                     .flags = (u32)code << ITEM_CODE_SHIFT};
+}
+
+struct compare_decision compare_put_blindly(void)
+{
+    return (struct compare_decision){.operation = OPERATION_put, .flags = ITEM_REPLACES};
+}
+
+struct compare_decision compare_targets(struct bytes source, struct bytes destination)
+{
+    if (bytes_equal(source, destination))
+        return (struct compare_decision){0};
+    return compare_put_blindly();
+}
+
+static bool same_owner(const struct attributes *a, const struct attributes *b,
+                       const struct compare_rules *rules)
+{
+    return !rules->owners || (a->uid == b->uid && a->gid == b->gid);
+}
+
+static bool same_mode(const struct attributes *a, const struct attributes *b,
+                      const struct compare_rules *rules)
+{
+    return !rules->modes || a->mode == b->mode;
+}
+
+static bool is_carried(enum object_kind kind)
+{
+    return kind == KIND_file || kind == KIND_directory || kind == KIND_symlink;
+}
+
+/* Of objects of one kind, neither of them a directory. */
+static struct compare_decision compare_content(const struct attributes *source,
+                                               const struct attributes *destination,
+                                               const struct compare_rules *rules)
+{
+    /* After a power cut an unsettled object may have the right size and time and the wrong bytes.
+     */
+    bool unsettled =
+        rules->put_again_since_ns > 0 && destination->ctime_ns >= rules->put_again_since_ns;
+
+    if (unsettled || source->size != destination->size || !compare_times(source, destination))
+        return compare_put_blindly();
+    if (source->kind == KIND_symlink) /* a link is made anew rather than changed in place */
+        return same_owner(source, destination, rules) ? (struct compare_decision){.targets = true}
+                                                      : compare_put_blindly();
+    if (same_owner(source, destination, rules) && same_mode(source, destination, rules))
+        return (struct compare_decision){0};
+    /* Other names of the inode are not ours to change with it. */
+    if (destination->links > 1)
+        return compare_put_blindly();
+    return (struct compare_decision){.operation = OPERATION_attributes};
+}
+
+struct compare_decision compare_objects(const struct attributes *source,
+                                        const struct attributes *destination,
+                                        const struct compare_rules *rules)
+{
+    bool directory = source->kind == KIND_directory;
+
+    if (!is_carried(source->kind))
+        return compare_refuse(ERR_UnsupportedKind);
+    if (!destination)
+        return (struct compare_decision){.operation =
+                                             directory ? OPERATION_directory : OPERATION_put};
+    if (directory != (destination->kind == KIND_directory))
+        return compare_refuse(ERR_Occupied);
+    if (directory) {
+        if (same_owner(source, destination, rules) && same_mode(source, destination, rules) &&
+            compare_times(source, destination))
+            return (struct compare_decision){0};
+        return (struct compare_decision){.operation = OPERATION_directory};
+    }
+    if (source->kind != destination->kind)
+        return compare_put_blindly();
+    return compare_content(source, destination, rules);
+}

@@ -1,0 +1,39 @@
+/* compare.h: what must happen to one path, from what is known of it on both sides. Pure. */
+#ifndef SYNCLINE_WATCHER_COMPARE_H
+#define SYNCLINE_WATCHER_COMPARE_H
+
+#include "asset/asset.h"
+
+/* What both assets and the process can do; what they cannot is no difference. */
+struct compare_rules {
+    s64 put_again_since_ns; /* destination objects with a ctime not older are put; 0 = none */
+    bool owners;            /* both assets have owners, and who moves is able to set them */
+    bool modes;             /* both assets have permission bits */
+};
+
+struct compare_decision {
+    u32 operation; /* enum operation; 0 = equal */
+    u32 flags; /* item flags: ITEM_REPLACES with a put, the code above ITEM_CODE_SHIFT of a refusal
+                */
+    bool targets; /* both are links that look equal: the targets decide (compare_targets) */
+};
+
+/* `destination` is NULL if there is no such name. ITEM_REPLACES goes with a put only: a new copy
+ * takes the place of an old one, which must not be lost in a power cut. */
+struct compare_decision compare_objects(const struct attributes *source,
+                                        const struct attributes *destination,
+                                        const struct compare_rules *rules);
+
+/* The decision for two links of which `targets` was set. */
+struct compare_decision compare_targets(struct bytes source, struct bytes destination);
+
+/* A put where something of that name may be there, though it could not be compared. */
+struct compare_decision compare_put_blindly(void);
+
+/* OPERATION_refuse for this reason (ERR_Ok is not one). */
+struct compare_decision compare_refuse(enum err_code code);
+
+/* Is the destination's time the source's, as far as the destination's filesystem can tell? */
+bool compare_times(const struct attributes *source, const struct attributes *destination);
+
+#endif

@@ -1,0 +1,153 @@
+/* emit.c: see emit.h.
+ *
+ * How: items are packed straight into the frames that will be sent; nothing is held twice. An entry
+ * is counted at the moment when its item enters the batch, after a batch that it did not fit into
+ * has gone, so that the counters of each message agree with the items sent. After the sink said
+ * stop everything is still counted and nothing is sent: the walk ends at its next look at
+ * `stopped`. */
+#include "emit.h"
+
+#define RECORD_BYTES 64u /* what msgpack adds to the name of an item or to a path, at most */
+
+void emit_init(struct emitter *emitter, const struct scan_sink *sink, const struct token *token)
+{
+    memset(emitter, 0, sizeof *emitter);
+    emitter->sink = sink;
+    emitter->token = *token;
+    frame_begin(&emitter->dir_writer, &emitter->dirs);
+    frame_begin(&emitter->item_writer, &emitter->items);
+}
+
+void emit_release(struct emitter *emitter)
+{
+    buf_release(&emitter->dirs);
+    buf_release(&emitter->items);
+}
+
+static void send(struct emitter *emitter, const struct envelope *envelope)
+{
+    if (!emitter->stopped &&
+        emitter->sink->send(emitter->sink->context, emitter->number, envelope) < 0)
+        emitter->stopped = true;
+}
+
+static void flush(struct emitter *emitter)
+{
+    struct envelope envelope = {.message.kind = MSG_found, .bodies = 2};
+
+    if (emitter->item_writer.count == 0)
+        return;
+    frame_end(&emitter->dir_writer);
+    frame_end(&emitter->item_writer);
+    envelope.message.found = (struct msg_found){
+        .job = emitter->token.job,
+        .epoch = emitter->token.epoch,
+        .sequence = emitter->token.sequence,
+        .number = ++emitter->number,
+        .items = emitter->item_writer.count,
+        .bytes = emitter->bytes,
+        .scanned = emitter->scanned,
+        .unchanged = emitter->unchanged,
+        .extra = emitter->extra,
+    };
+    envelope.body[0] = buf_bytes(&emitter->dirs);
+    envelope.body[1] = buf_bytes(&emitter->items);
+    send(emitter, &envelope);
+    emitter->batches++;
+    emitter->bytes = 0;
+    buf_clear(&emitter->dirs);
+    buf_clear(&emitter->items);
+    frame_begin(&emitter->dir_writer, &emitter->dirs);
+    frame_begin(&emitter->item_writer, &emitter->items);
+}
+
+static u32 items_of_batch(u32 batch)
+{
+    u32 items = EMIT_FIRST_ITEMS;
+
+    while (batch-- > 0 && items < BATCH_ITEMS)
+        items *= 2;
+    return items < BATCH_ITEMS ? items : BATCH_ITEMS;
+}
+
+void emit_unchanged(struct emitter *emitter)
+{
+    emitter->scanned++;
+    emitter->unchanged++;
+    if (emitter->item_writer.count > 0 &&
+        emitter->scanned - emitter->scanned_at >= EMIT_LINGER_ENTRIES)
+        flush(emitter);
+}
+
+/* The place of the directory in the batch; added if it is not there. */
+static u32 place_of(struct emitter *emitter, struct emit_place *place, struct bytes directory)
+{
+    if (place->batch != emitter->batches + 1) {
+        place->batch = emitter->batches + 1;
+        place->index = emitter->dir_writer.count;
+        frame_add_dir(&emitter->dir_writer, &(struct rec_dir){.path = directory});
+    }
+    return place->index;
+}
+
+void emit_item(struct emitter *emitter, struct emit_place *place, struct bytes directory,
+               struct bytes name, const struct attributes *attributes,
+               const struct compare_decision *decision)
+{
+    u64 bytes = decision->operation == OPERATION_put ? attributes->size : 0;
+    bool known = place->batch == emitter->batches + 1;
+    size_t frames = emitter->dirs.size + emitter->items.size + name.size + RECORD_BYTES +
+                    (known ? 0 : directory.size + RECORD_BYTES);
+    struct rec_item item = {
+        .name = name,
+        .kind = attributes->kind,
+        .operation = decision->operation,
+        .size = attributes->kind == KIND_directory ? 0 : attributes->size,
+        .flags = decision->flags,
+    };
+
+    if (frames > EMIT_FRAME_BYTES || emitter->bytes > BATCH_BYTES ||
+        bytes > BATCH_BYTES - emitter->bytes)
+        flush(emitter);
+    emitter->scanned++;
+    if (emitter->item_writer.count == 0)
+        emitter->scanned_at = emitter->scanned;
+    item.dir = place_of(emitter, place, directory);
+    frame_add_item(&emitter->item_writer, &item);
+    emitter->bytes += bytes;
+    if (emitter->item_writer.count >= items_of_batch(emitter->batches))
+        flush(emitter);
+}
+
+void emit_split(struct emitter *emitter, struct bytes path)
+{
+    struct envelope envelope = {.message.kind = MSG_split};
+
+    envelope.message.split = (struct msg_split){
+        .job = emitter->token.job,
+        .epoch = emitter->token.epoch,
+        .sequence = emitter->token.sequence,
+        .number = ++emitter->number,
+        .path = path,
+    };
+    send(emitter, &envelope);
+}
+
+void emit_scanned(struct emitter *emitter, u32 code, struct bytes message)
+{
+    struct envelope envelope = {.message.kind = MSG_scanned};
+
+    flush(emitter);
+    envelope.message.scanned = (struct msg_scanned){
+        .job = emitter->token.job,
+        .epoch = emitter->token.epoch,
+        .sequence = emitter->token.sequence,
+        .number = ++emitter->number,
+        .code = code,
+        .message = message,
+        .scanned = emitter->scanned,
+        .unchanged = emitter->unchanged,
+        .extra = emitter->extra,
+    };
+    send(emitter, &envelope);
+}

@@ -1,0 +1,34 @@
+/* scan.h: the comparison of one shard: everything below its root, but for the subtrees that are
+ * shards of their own, as a stream of found, split and scanned.
+ *
+ * What is counted: each entry below the shard's root once, in the shard that lists its parent
+ * directory. The root of a shard is an entry of its parent's; the root of the source is never
+ * counted. scanned = unchanged + items An entry that vanishes while it is compared, or that is a
+ * mount point, is not counted. One path is one item, with a single exception: a subdirectory whose
+ * listing broke off in the middle (an I/O error, another directory in its place) was announced
+ * already, and is announced again as a refusal. */
+#ifndef SYNCLINE_WATCHER_SCAN_H
+#define SYNCLINE_WATCHER_SCAN_H
+
+#include "compare.h"
+#include "emit.h"
+
+struct scan_request {
+    struct token token;
+    struct asset *source;
+    struct asset *destination;
+    struct bytes path;              /* root of the shard */
+    const struct bytes *handed_off; /* paths of subtrees that are not entered */
+    u32 handed_off_count;
+    struct compare_rules rules;
+};
+
+/* Compares, and ends with `scanned` as the last message unless the sink said stop. Returns the
+ * number of the last message. Borrows everything for the time of the call. */
+u32 scan_shard(const struct scan_request *request, const struct scan_sink *sink);
+
+/* Why a scan could not begin: sends a `scanned` with that code, the only message. Returns its
+ * number. */
+u32 scan_refuse(const struct token *token, const struct scan_sink *sink, const struct err *err);
+
+#endif

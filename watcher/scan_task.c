@@ -1,0 +1,94 @@
+/* scan_task.c: see scan_task.h. How: the sink of the scan is the task itself: its stream, its
+ * window, its stop. What keeps the scan from beginning goes out as a `scanned` with a code, so that
+ * a planner has one place to look at. */
+#include "scan_task.h"
+
+#include "base/names.h"
+#include "scan.h"
+#include "svc/probe.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+static int sink_send(void *context, u32 number, const struct envelope *message)
+{
+    return task_stream(context, number, message);
+}
+
+static u32 sink_splits_wanted(void *context)
+{
+    return task_splits_wanted(context);
+}
+
+static void sink_split_taken(void *context)
+{
+    task_split_taken(context);
+}
+
+static void sink_progress(void *context)
+{
+    task_progress(context, 0);
+}
+
+static bool sink_stopped(void *context)
+{
+    return task_is_stopped(context);
+}
+
+static int open_assets(struct task *task, const struct msg_scan *scan, struct scan_request *request,
+                       struct err *err)
+{
+    if (task_asset(task, scan->source, &request->source, err) < 0)
+        return probe_refuse(PROBE_SOURCE, scan->source, err);
+    if (task_asset(task, scan->destination, &request->destination, err) < 0)
+        return probe_refuse(PROBE_DESTINATION, scan->destination, err);
+    return 0;
+}
+
+/* What both assets have. An owner that this process could not set is no difference: movers run as
+ * the same user, and would report it as not kept each time. */
+static struct compare_rules rules_of(const struct scan_request *request, s64 put_again_since_ns)
+{
+    u32 both = asset_capabilities(request->source) & asset_capabilities(request->destination);
+
+    return (struct compare_rules){
+        .put_again_since_ns = put_again_since_ns,
+        .owners = (both & ASSET_OWNERS) && geteuid() == 0,
+        .modes = (both & ASSET_MODES) != 0,
+    };
+}
+
+void scan_task_run(struct task *task)
+{
+    const struct envelope *envelope = task_envelope(task);
+    const struct msg_scan *scan = &envelope->message.scan;
+    struct scan_sink sink = {task,          sink_send,   sink_splits_wanted, sink_split_taken,
+                             sink_progress, sink_stopped};
+    struct scan_request request = {
+        .token = {.job = scan->job, .epoch = scan->epoch, .sequence = scan->sequence},
+        .path = scan->path,
+    };
+    struct rec_dir *dirs = NULL;
+    struct bytes *paths = NULL;
+    struct err err;
+    u32 last, count = 0;
+
+    if (!path_is_valid(scan->path)) {
+        err_set(&err, ERR_InvalidPath, "a scan of an invalid path");
+        last = scan_refuse(&request.token, &sink, &err);
+    } else if ((envelope->bodies > 0 && paths_decode(envelope->body[0], &dirs, &count, &err) < 0) ||
+               open_assets(task, scan, &request, &err) < 0) {
+        last = scan_refuse(&request.token, &sink, &err);
+    } else {
+        paths = memory_or_die((count + 1) * sizeof *paths);
+        for (u32 i = 0; i < count; i++)
+            paths[i] = dirs[i].path;
+        request.handed_off = paths;
+        request.handed_off_count = count;
+        request.rules = rules_of(&request, scan->put_again_since_ns);
+        last = scan_shard(&request, &sink);
+    }
+    task_stream_end(task, last);
+    free(paths);
+    free(dirs);
+}
