@@ -1,8 +1,9 @@
 /* asset.c: the functions of asset.h, over the table of the driver that the address names.
  *
- * How: each function is one call through the vtable. What a driver leaves out has its fallback here and
- * nowhere else, so that neither callers nor drivers know of one another's gaps. Handles are closed
- * through a pointer to the caller's pointer, which becomes NULL, so that a second close is harmless. */
+ * How: each function is one call through the vtable. What a driver leaves out has its fallback here
+ * and nowhere else, so that neither callers nor drivers know of one another's gaps. Handles are
+ * closed through a pointer to the caller's pointer, which becomes NULL, so that a second close is
+ * harmless. */
 #include "asset/asset.h"
 
 #include <inttypes.h>
@@ -12,7 +13,7 @@
 #include "base/clock.h"
 #include "base/names.h"
 
-static const struct asset_ops *const drivers[] = {&asset_dir_ops};
+static const struct asset_ops *const drivers[] = {&asset_dir_ops, &asset_mem_ops, &asset_fault_ops};
 
 /* ---- tokens and places: values, no driver ---- */
 
@@ -90,8 +91,10 @@ int asset_open(const char *address, struct asset **out, struct err *err)
         (*out)->opened_ns = now;
         return 0;
     }
-    return err_set(err, ERR_Configuration, "asset address \"%.200s\": it begins with none of dir:, mem:, "
-                   "fault:", address);
+    return err_set(err, ERR_Configuration,
+                   "asset address \"%.200s\": it begins with none of dir:, mem:, "
+                   "fault:",
+                   address);
 }
 
 void asset_close(struct asset **asset)
@@ -191,7 +194,8 @@ int asset_directory_next(struct asset_directory *directory, struct entry *out, s
     return directory->asset->ops->directory_next(directory, out, err);
 }
 
-int asset_directory_next_directory(struct asset_directory *directory, struct entry *out, struct err *err)
+int asset_directory_next_directory(struct asset_directory *directory, struct entry *out,
+                                   struct err *err)
 {
     const struct asset_ops *ops = directory->asset->ops;
     int got;
@@ -227,13 +231,14 @@ int asset_directory_seek(struct asset_directory *directory, u64 position, struct
     return directory->asset->ops->directory_seek(directory, position, err);
 }
 
-int asset_directory_lookup(struct asset_directory *directory, struct bytes name, struct attributes *out,
-                           struct err *err)
+int asset_directory_lookup(struct asset_directory *directory, struct bytes name,
+                           struct attributes *out, struct err *err)
 {
     return directory->asset->ops->directory_lookup(directory, name, out, err);
 }
 
-int asset_directory_attributes(struct asset_directory *directory, struct attributes *out, struct err *err)
+int asset_directory_attributes(struct asset_directory *directory, struct attributes *out,
+                               struct err *err)
 {
     return directory->asset->ops->directory_attributes(directory, out, err);
 }
@@ -330,7 +335,8 @@ int asset_stage_file(struct asset_token *token, u32 index, struct asset_file **o
     return token->asset->ops->stage_file(token, index, out, err);
 }
 
-int asset_stage_write(struct asset_file *file, const void *data, size_t size, u64 offset, struct err *err)
+int asset_stage_write(struct asset_file *file, const void *data, size_t size, u64 offset,
+                      struct err *err)
 {
     return file->asset->ops->stage_write(file, data, size, offset, err);
 }
@@ -350,8 +356,8 @@ void asset_stage_abort(struct asset_file **file)
     *file = NULL;
 }
 
-int asset_stage_link(struct asset_token *token, u32 index, struct bytes target, struct staged_version *out,
-                     struct err *err)
+int asset_stage_link(struct asset_token *token, u32 index, struct bytes target,
+                     struct staged_version *out, struct err *err)
 {
     return token->asset->ops->stage_link(token, index, target, out, err);
 }
@@ -376,8 +382,8 @@ int asset_staged_link(struct asset_token *token, u32 index, struct buf *target,
 
 /* ---- publishing ---- */
 
-int asset_publish_directory(struct asset_token *token, struct bytes path, struct asset_directory **out,
-                            struct err *err)
+int asset_publish_directory(struct asset_token *token, struct bytes path,
+                            struct asset_directory **out, struct err *err)
 {
     *out = NULL;
     return token->asset->ops->publish_directory(token, path, out, err);
@@ -388,7 +394,8 @@ int asset_publish(struct asset_token *token, u32 index, const struct staged_vers
                   struct bytes name, u32 *not_kept, struct err *err)
 {
     *not_kept = 0;
-    return token->asset->ops->publish(token, index, version, attributes, directory, name, not_kept, err);
+    return token->asset->ops->publish(token, index, version, attributes, directory, name, not_kept,
+                                      err);
 }
 
 int asset_publish_make(struct asset_token *token, u32 index, struct asset_directory *directory,
@@ -398,17 +405,20 @@ int asset_publish_make(struct asset_token *token, u32 index, struct asset_direct
     return token->asset->ops->publish_make(token, index, directory, name, made, err);
 }
 
-int asset_set_attributes(struct asset_token *token, struct asset_directory *directory, struct bytes name,
-                         const struct attributes *attributes, u32 *not_kept, struct err *err)
+int asset_set_attributes(struct asset_token *token, struct asset_directory *directory,
+                         struct bytes name, const struct attributes *attributes, u32 *not_kept,
+                         struct err *err)
 {
     *not_kept = 0;
-    if (!token->asset->ops->set_attributes) /* nothing to set: what the asset lacks is not an error */
+    if (!token->asset->ops
+             ->set_attributes) /* nothing to set: what the asset lacks is not an error */
         return 0;
     return token->asset->ops->set_attributes(token, directory, name, attributes, not_kept, err);
 }
 
 int asset_set_directory_attributes(struct asset_token *token, struct bytes path,
-                                   const struct attributes *attributes, u32 *not_kept, struct err *err)
+                                   const struct attributes *attributes, u32 *not_kept,
+                                   struct err *err)
 {
     *not_kept = 0;
     if (!token->asset->ops->set_directory_attributes)
@@ -416,8 +426,8 @@ int asset_set_directory_attributes(struct asset_token *token, struct bytes path,
     return token->asset->ops->set_directory_attributes(token, path, attributes, not_kept, err);
 }
 
-int asset_set_root_attributes(struct asset *asset, const struct attributes *attributes, u32 *not_kept,
-                              struct err *err)
+int asset_set_root_attributes(struct asset *asset, const struct attributes *attributes,
+                              u32 *not_kept, struct err *err)
 {
     *not_kept = 0;
     if (!asset->ops->set_root_attributes)

@@ -1,9 +1,10 @@
 /* attributes.c: owner, mode and time, before publishing and in place.
  *
- * How: always chown, then chmod (chown takes setuid away), then times, and only what differs. Objects
- * that are in place already are held by an O_PATH descriptor: it needs no right to read them, opens no
- * FIFO and no device, and follows nothing; chmod goes through its name in /proc, as the call on the
- * descriptor itself is refused. Changes in place hold the token's lock (revoke.c). */
+ * How: always chown, then chmod (chown takes setuid away), then times, and only what differs.
+ * Objects that are in place already are held by an O_PATH descriptor: it needs no right to read
+ * them, opens no FIFO and no device, and follows nothing; chmod goes through its name in /proc, as
+ * the call on the descriptor itself is refused. Changes in place hold the token's lock (revoke.c).
+ */
 #include "asset/dir/dir.h"
 
 #include <errno.h>
@@ -44,7 +45,8 @@ int dir_set_owner(int fd, const char *name, const struct attributes *now,
         return 0;
     if (change_owner(fd, name, uid ? wanted->uid : (uid_t)-1, gid ? wanted->gid : (gid_t)-1) == 0)
         return 0;
-    if (errno != EPERM && errno != EINVAL) /* EINVAL: an id that this user namespace does not have */
+    if (errno != EPERM &&
+        errno != EINVAL) /* EINVAL: an id that this user namespace does not have */
         return -1;
     *not_kept |= NOT_KEPT_OWNER;
     if (uid && gid && change_owner(fd, name, (uid_t)-1, wanted->gid) == 0)
@@ -72,7 +74,8 @@ static int set_in_place(int fd, const struct attributes *wanted, bool times, u32
         return err_set(err, ERR_Occupied, "it has %u links, and all would change", now.links);
     if (dir_set_owner(fd, "", &now, wanted, &mode, not_kept) < 0)
         return err_errno(err, errno, "set the owner");
-    if (now.kind != KIND_symlink && (now.mode != mode || now.uid != wanted->uid || now.gid != wanted->gid) &&
+    if (now.kind != KIND_symlink &&
+        (now.mode != mode || now.uid != wanted->uid || now.gid != wanted->gid) &&
         dir_chmod_path(fd, mode) < 0)
         return err_errno(err, errno, "set the mode");
     if (times && now.mtime_ns != wanted->mtime_ns) {
@@ -84,8 +87,9 @@ static int set_in_place(int fd, const struct attributes *wanted, bool times, u32
     return 0;
 }
 
-int dir_set_attributes(struct asset_token *token, struct asset_directory *directory, struct bytes name,
-                       const struct attributes *attributes, u32 *not_kept, struct err *err)
+int dir_set_attributes(struct asset_token *token, struct asset_directory *directory,
+                       struct bytes name, const struct attributes *attributes, u32 *not_kept,
+                       struct err *err)
 {
     struct dir_token *self = (struct dir_token *)token;
     char text[NAME_BYTES + 1], shown[SHOWN_SIZE];
@@ -105,14 +109,16 @@ int dir_set_attributes(struct asset_token *token, struct asset_directory *direct
 }
 
 int dir_set_directory_attributes(struct asset_token *token, struct bytes path,
-                                 const struct attributes *attributes, u32 *not_kept, struct err *err)
+                                 const struct attributes *attributes, u32 *not_kept,
+                                 struct err *err)
 {
     struct dir_token *self = (struct dir_token *)token;
     char shown[SHOWN_SIZE];
     int fd, result;
 
     if (!path_is_valid(path))
-        return err_set(err, ERR_InvalidPath, "\"%s\": not a path below the root", dir_shown(path, shown));
+        return err_set(err, ERR_InvalidPath, "\"%s\": not a path below the root",
+                       dir_shown(path, shown));
     if (dir_lock(self, err) < 0)
         return -1;
     fd = dir_walk(dir_asset_of(token->asset), path, O_PATH | O_DIRECTORY);
@@ -123,7 +129,8 @@ int dir_set_directory_attributes(struct asset_token *token, struct bytes path,
         close(fd);
     }
     dir_unlock(self);
-    return result < 0 ? err_context(err, "attributes of directory \"%s\"", dir_shown(path, shown)) : 0;
+    return result < 0 ? err_context(err, "attributes of directory \"%s\"", dir_shown(path, shown))
+                      : 0;
 }
 
 int dir_set_root_attributes(struct asset *asset, const struct attributes *attributes, u32 *not_kept,
@@ -149,8 +156,9 @@ int dir_make_usable(struct dir_token *token, int fd, struct err *err)
         return 0;
     if (dir_lock(token, err) < 0)
         return -1;
-    result = dir_chmod_path(fd, now.mode | 0700) < 0 ? err_errno(err, errno, "make a directory writable")
-                                                     : 1;
+    result = dir_chmod_path(fd, now.mode | 0700) < 0
+                 ? err_errno(err, errno, "make a directory writable")
+                 : 1;
     dir_unlock(token);
     return result;
 }

@@ -2,8 +2,8 @@
  *
  *   root.c        the asset: open, probe, settle           list.c        directory streams, look-up
  *   place.c       identity and place by the mount table    read.c        source files and links
- *   walk.c        openat2 from the root, never out of it   stage.c       staged copies, and proving them
- *   staging.c     the staging area, grants, token handles  publish.c     renames into place
+ *   walk.c        openat2 from the root, never out of it   stage.c       staged copies, and proving
+ * them staging.c     the staging area, grants, token handles  publish.c     renames into place
  *   revoke.c      the lock, and taking a right away        attributes.c  changes in place
  *
  * Layout at a destination's root:
@@ -11,7 +11,8 @@
  *   .syncline/staging-area     the marker: only a directory with it is ever taken for ours
  *   .syncline/<token>/         0700, one per grant
  *   .syncline/<token>/lock     held while something is changed in place (revoke.c says why)
- *   .syncline/<token>/<index>  a staged copy, 0600; d<index>, p<n>: a directory on its way into place */
+ *   .syncline/<token>/<index>  a staged copy, 0600; d<index>, p<n>: a directory on its way into
+ * place */
 #ifndef SYNCLINE_ASSET_DIR_H
 #define SYNCLINE_ASSET_DIR_H
 
@@ -31,10 +32,11 @@
 
 struct dir_asset {
     struct asset base;
-    int root;                 /* held from open to close; every path is resolved from it */
-    char *path;               /* of the root, as the address has it */
-    uid_t uid;                /* effective, at open: who our own things must belong to */
-    atomic_bool touches_atime; /* O_NOATIME was refused once (someone else's file): not tried again */
+    int root;   /* held from open to close; every path is resolved from it */
+    char *path; /* of the root, as the address has it */
+    uid_t uid;  /* effective, at open: who our own things must belong to */
+    atomic_bool
+        touches_atime; /* O_NOATIME was refused once (someone else's file): not tried again */
     pthread_mutex_t settling; /* one syncfs at a time, so that its one error report is not missed */
     bool settle_failed;
 };
@@ -51,9 +53,9 @@ struct dir_directory {
 
 struct dir_token {
     struct asset_token base;
-    int fd;            /* the token's directory */
-    int lock;          /* the lock file, opened at the first change in place; else -1 */
-    u32 made;          /* numbers the parent directories that are made */
+    int fd;   /* the token's directory */
+    int lock; /* the lock file, opened at the first change in place; else -1 */
+    u32 made; /* numbers the parent directories that are made */
     struct token token;
 };
 
@@ -81,11 +83,12 @@ static inline struct dir_asset *dir_asset_of_token(const struct dir_token *token
 const char *dir_shown(struct bytes name, char out[SHOWN_SIZE]);
 /* Copies a valid single name, NUL-terminated; InvalidPath otherwise. */
 int dir_name(struct bytes name, char out[NAME_BYTES + 1], struct err *err);
-/* statx of `name` below `fd` (of `fd` itself if name is ""), never following a link. -1 and errno. */
+/* statx of `name` below `fd` (of `fd` itself if name is ""), never following a link. -1 and errno.
+ */
 int dir_stat(int fd, const char *name, struct attributes *out);
 struct attributes dir_attributes_of(const struct statx *from);
-#define DIR_STATX_MASK                                                                                     \
-    (STATX_TYPE | STATX_MODE | STATX_NLINK | STATX_UID | STATX_GID | STATX_MTIME | STATX_CTIME |           \
+#define DIR_STATX_MASK                                                                             \
+    (STATX_TYPE | STATX_MODE | STATX_NLINK | STATX_UID | STATX_GID | STATX_MTIME | STATX_CTIME |   \
      STATX_INO | STATX_SIZE | STATX_BLOCKS)
 /* openat2 without links, magic links, mount points and ways out. -1 and errno. */
 int dir_open_beneath(int from, const char *path, int flags);
@@ -95,11 +98,11 @@ int dir_walk(const struct dir_asset *asset, struct bytes path, int flags);
 struct asset_directory *dir_directory_new(struct asset *asset, int fd, bool is_root);
 int dir_directory_open(struct asset *asset, struct bytes path, struct asset_directory **out,
                        struct err *err);
-int dir_directory_enter(struct asset_directory *parent, struct bytes name, struct asset_directory **out,
-                        struct err *err);
+int dir_directory_enter(struct asset_directory *parent, struct bytes name,
+                        struct asset_directory **out, struct err *err);
 void dir_directory_close(struct asset_directory *directory);
-/* True if `name` below `fd` is a staging area: with our marker, or empty, private and `uid`'s own: one
- * that is just being made or removed, or whose maker died between the two steps. */
+/* True if `name` below `fd` is a staging area: with our marker, or empty, private and `uid`'s own:
+ * one that is just being made or removed, or whose maker died between the two steps. */
 bool dir_is_staging(int fd, const char *name, uid_t uid);
 
 /* list.c */
@@ -115,13 +118,15 @@ struct linux_dirent {
 ssize_t dir_getdents(int fd, void *buffer, size_t size);
 bool dir_is_dot(const char *name);
 int dir_directory_next(struct asset_directory *directory, struct entry *out, struct err *err);
-int dir_directory_next_directory(struct asset_directory *directory, struct entry *out, struct err *err);
+int dir_directory_next_directory(struct asset_directory *directory, struct entry *out,
+                                 struct err *err);
 int dir_directory_next_name(struct asset_directory *directory, struct entry *out, struct err *err);
 u64 dir_directory_position(const struct asset_directory *directory);
 int dir_directory_seek(struct asset_directory *directory, u64 position, struct err *err);
-int dir_directory_lookup(struct asset_directory *directory, struct bytes name, struct attributes *out,
-                         struct err *err);
-int dir_directory_attributes(struct asset_directory *directory, struct attributes *out, struct err *err);
+int dir_directory_lookup(struct asset_directory *directory, struct bytes name,
+                         struct attributes *out, struct err *err);
+int dir_directory_attributes(struct asset_directory *directory, struct attributes *out,
+                             struct err *err);
 
 /* place.c */
 
@@ -150,7 +155,8 @@ int dir_token_open(struct asset *asset, const struct token *token, struct asset_
                    struct err *err);
 void dir_token_close(struct asset_token *token);
 int dir_token_end(struct asset_token *token, struct err *err);
-/* Opens the staging area if it is there and ours: a descriptor; -1 with err, NotFound if it is not. */
+/* Opens the staging area if it is there and ours: a descriptor; -1 with err, NotFound if it is not.
+ */
 int dir_staging_descriptor(struct dir_asset *asset, struct err *err);
 /* True while the token's directory still is where it was granted. */
 bool dir_token_alive(const struct dir_token *token);
@@ -159,14 +165,15 @@ int dir_revoked(const struct dir_token *token, struct err *err);
 /* revoke.c */
 
 int dir_revoke(struct asset *asset, const struct token *token, bool *clean, struct err *err);
-/* Empties and removes the directory `name` in the staging area `fd`. `deadline_ns` (monotonic) is when
- * waiting for locks ends. */
+/* Empties and removes the directory `name` in the staging area `fd`. `deadline_ns` (monotonic) is
+ * when waiting for locks ends. */
 int dir_revoke_directory(int fd, const char *name, s64 deadline_ns, bool *clean, struct err *err);
 /* Which tokens of the staging area to revoke. */
 typedef bool dir_token_filter(const struct token *token, const void *context);
-/* Revokes each entry whose token `filter` wants; `filter` NULL: each directory whatever its name, and
- * each file but the marker. */
-int dir_revoke_each(int fd, dir_token_filter *filter, const void *context, bool *clean, struct err *err);
+/* Revokes each entry whose token `filter` wants; `filter` NULL: each directory whatever its name,
+ * and each file but the marker. */
+int dir_revoke_each(int fd, dir_token_filter *filter, const void *context, bool *clean,
+                    struct err *err);
 /* The lock of changes in place. Revoked if the token is gone. */
 int dir_lock(struct dir_token *token, struct err *err);
 void dir_unlock(struct dir_token *token);
@@ -175,20 +182,22 @@ void dir_unlock(struct dir_token *token);
 
 void dir_staged_name(char prefix, u32 index, char out[STAGED_NAME_SIZE]); /* prefix '\0': none */
 int dir_stage_file(struct asset_token *token, u32 index, struct asset_file **out, struct err *err);
-int dir_stage_write(struct asset_file *file, const void *data, size_t size, u64 offset, struct err *err);
+int dir_stage_write(struct asset_file *file, const void *data, size_t size, u64 offset,
+                    struct err *err);
 int dir_stage_end(struct asset_file *file, struct staged_version *out, struct err *err);
 void dir_stage_abort(struct asset_file *file);
-int dir_stage_link(struct asset_token *token, u32 index, struct bytes target, struct staged_version *out,
-                   struct err *err);
+int dir_stage_link(struct asset_token *token, u32 index, struct bytes target,
+                   struct staged_version *out, struct err *err);
 void dir_stage_remove(struct asset_token *token, u32 index);
 int dir_staged_open(struct asset_token *token, u32 index, bool uncached, struct asset_file **out,
                     struct staged_version *version, struct err *err);
 int dir_staged_link(struct asset_token *token, u32 index, struct buf *target,
                     struct staged_version *version, struct err *err);
-/* The error for a staged copy that is not there: Revoked if its token is gone, else StagedChanged. */
+/* The error for a staged copy that is not there: Revoked if its token is gone, else StagedChanged.
+ */
 int dir_staged_missing(const struct dir_token *token, u32 index, struct err *err);
-/* Opens a staged file for reading and checks owner, mode and type: a descriptor, or -1 with err. With
- * ENOENT (see err->sys_errno) it may also have been published. */
+/* Opens a staged file for reading and checks owner, mode and type: a descriptor, or -1 with err.
+ * With ENOENT (see err->sys_errno) it may also have been published. */
 int dir_staged_descriptor(const struct dir_token *token, u32 index, struct attributes *out,
                           struct err *err);
 /* The same checks of a staged link. */
@@ -197,33 +206,37 @@ int dir_staged_link_check(const struct dir_token *token, u32 index, struct attri
 
 /* publish.c */
 
-int dir_publish_directory(struct asset_token *token, struct bytes path, struct asset_directory **out,
-                          struct err *err);
+int dir_publish_directory(struct asset_token *token, struct bytes path,
+                          struct asset_directory **out, struct err *err);
 int dir_publish(struct asset_token *token, u32 index, const struct staged_version *version,
-                const struct attributes *attributes, struct asset_directory *directory, struct bytes name,
-                u32 *not_kept, struct err *err);
+                const struct attributes *attributes, struct asset_directory *directory,
+                struct bytes name, u32 *not_kept, struct err *err);
 int dir_publish_make(struct asset_token *token, u32 index, struct asset_directory *directory,
                      struct bytes name, bool *made, struct err *err);
-/* parents.c: makes the directory `staged` in the token and renames it to `name` below `fd`. 1 = made,
- * 0 = a directory is there, -1; EACCES below `fd` is told by err->sys_errno. */
+/* parents.c: makes the directory `staged` in the token and renames it to `name` below `fd`. 1 =
+ * made, 0 = a directory is there, -1; EACCES below `fd` is told by err->sys_errno. */
 int dir_make_below(const struct dir_token *token, const char *staged, int fd, const char *name,
                    struct err *err);
 
 /* attributes.c */
 
-/* chown, where it differs from `now`; what could not be set is told by *not_kept. `fd` and `name` as for
- * dir_stat. -1 and errno. *mode loses setuid and setgid where the owner they speak of was not set. */
+/* chown, where it differs from `now`; what could not be set is told by *not_kept. `fd` and `name`
+ * as for dir_stat. -1 and errno. *mode loses setuid and setgid where the owner they speak of was
+ * not set. */
 int dir_set_owner(int fd, const char *name, const struct attributes *now,
                   const struct attributes *wanted, u32 *mode, u32 *not_kept);
 struct timespec dir_timespec(s64 ns);
 /* chmod of an O_PATH descriptor. -1 and errno. */
 int dir_chmod_path(int fd, u32 mode);
-/* An own directory that its owner may not use gets u+rwx, under the lock: 1 = changed, 0 = not, -1. */
+/* An own directory that its owner may not use gets u+rwx, under the lock: 1 = changed, 0 = not, -1.
+ */
 int dir_make_usable(struct dir_token *token, int fd, struct err *err);
-int dir_set_attributes(struct asset_token *token, struct asset_directory *directory, struct bytes name,
-                       const struct attributes *attributes, u32 *not_kept, struct err *err);
+int dir_set_attributes(struct asset_token *token, struct asset_directory *directory,
+                       struct bytes name, const struct attributes *attributes, u32 *not_kept,
+                       struct err *err);
 int dir_set_directory_attributes(struct asset_token *token, struct bytes path,
-                                 const struct attributes *attributes, u32 *not_kept, struct err *err);
+                                 const struct attributes *attributes, u32 *not_kept,
+                                 struct err *err);
 int dir_set_root_attributes(struct asset *asset, const struct attributes *attributes, u32 *not_kept,
                             struct err *err);
 

@@ -1,10 +1,10 @@
 /* list.c: directory streams and look-ups.
  *
- * How: getdents64 into a large buffer and one statx per entry that somebody wants to know about. The
- * position is the d_off of the last entry given, which the kernel takes back in any descriptor of the
- * same directory; no name is held longer than the buffer, so that a directory of any size costs the
- * same memory. The buffer comes with the first entry and goes with the last: a deep walk holds many
- * directories open and lists one. */
+ * How: getdents64 into a large buffer and one statx per entry that somebody wants to know about.
+ * The position is the d_off of the last entry given, which the kernel takes back in any descriptor
+ * of the same directory; no name is held longer than the buffer, so that a directory of any size
+ * costs the same memory. The buffer comes with the first entry and goes with the last: a deep walk
+ * holds many directories open and lists one. */
 #include "asset/dir/dir.h"
 
 #include <dirent.h>
@@ -14,7 +14,8 @@
 
 #include "base/names.h"
 
-#define LIST_BUFFER (64u << 10) /* some two thousand entries a call; below malloc's mmap threshold */
+#define LIST_BUFFER                                                                                \
+    (64u << 10) /* some two thousand entries a call; below malloc's mmap threshold */
 
 ssize_t dir_getdents(int fd, void *buffer, size_t size)
 {
@@ -99,7 +100,8 @@ static enum object_kind kind_of_type(u8 type)
     }
 }
 
-/* Gives the next entry with its attributes; with `directories`, only those that may be one are asked. */
+/* Gives the next entry with its attributes; with `directories`, only those that may be one are
+ * asked. */
 static int next_with_attributes(struct dir_directory *self, bool directories, struct entry *out,
                                 struct err *err)
 {
@@ -110,13 +112,15 @@ static int next_with_attributes(struct dir_directory *self, bool directories, st
     while ((got = next_raw(self, &entry, err)) == 1) {
         if (directories && entry->d_type != DT_DIR && entry->d_type != DT_UNKNOWN)
             continue;
-        if (statx(self->fd, entry->d_name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC,
-                  DIR_STATX_MASK, &now) < 0) {
+        if (statx(self->fd, entry->d_name,
+                  AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC, DIR_STATX_MASK,
+                  &now) < 0) {
             char shown[SHOWN_SIZE];
 
             if (errno == ENOENT) /* vanished since it was listed */
                 continue;
-            return err_errno(err, errno, "stat \"%s\"", dir_shown(bytes_text(entry->d_name), shown));
+            return err_errno(err, errno, "stat \"%s\"",
+                             dir_shown(bytes_text(entry->d_name), shown));
         }
         if (directories && !S_ISDIR(now.stx_mode))
             continue;
@@ -132,7 +136,8 @@ int dir_directory_next(struct asset_directory *directory, struct entry *out, str
     return next_with_attributes((struct dir_directory *)directory, false, out, err);
 }
 
-int dir_directory_next_directory(struct asset_directory *directory, struct entry *out, struct err *err)
+int dir_directory_next_directory(struct asset_directory *directory, struct entry *out,
+                                 struct err *err)
 {
     return next_with_attributes((struct dir_directory *)directory, true, out, err);
 }
@@ -165,8 +170,8 @@ int dir_directory_seek(struct asset_directory *directory, u64 position, struct e
     return 0;
 }
 
-int dir_directory_lookup(struct asset_directory *directory, struct bytes name, struct attributes *out,
-                         struct err *err)
+int dir_directory_lookup(struct asset_directory *directory, struct bytes name,
+                         struct attributes *out, struct err *err)
 {
     struct dir_directory *self = (struct dir_directory *)directory;
     char text[NAME_BYTES + 1], shown[SHOWN_SIZE];
@@ -180,7 +185,8 @@ int dir_directory_lookup(struct asset_directory *directory, struct bytes name, s
     return err_errno(err, errno, "stat \"%s\"", dir_shown(name, shown));
 }
 
-int dir_directory_attributes(struct asset_directory *directory, struct attributes *out, struct err *err)
+int dir_directory_attributes(struct asset_directory *directory, struct attributes *out,
+                             struct err *err)
 {
     if (dir_stat(((struct dir_directory *)directory)->fd, "", out) < 0)
         return err_errno(err, errno, "stat an open directory");

@@ -1,9 +1,9 @@
 /* parents.c: the directories that something is published into.
  *
- * How: one openat2 if the directory is there, which is the usual case. Else the longest part of the path
- * that is there, and from it down a component at a time: each missing one is made in the token's
- * directory and renamed into place, so that a revoked token makes none. All steps bear repetition by
- * somebody else at the same time. */
+ * How: one openat2 if the directory is there, which is the usual case. Else the longest part of the
+ * path that is there, and from it down a component at a time: each missing one is made in the
+ * token's directory and renamed into place, so that a revoked token makes none. All steps bear
+ * repetition by somebody else at the same time. */
 #include "asset/dir/dir.h"
 
 #include <errno.h>
@@ -36,7 +36,8 @@ int dir_make_below(const struct dir_token *token, const char *staged, int fd, co
     int why;
 
     dir_shown(bytes_text(name), shown);
-    if (mkdirat(token->fd, staged, 0700) < 0 && errno != EEXIST) /* EEXIST: left from an earlier try */
+    if (mkdirat(token->fd, staged, 0700) < 0 &&
+        errno != EEXIST) /* EEXIST: left from an earlier try */
         return errno == ENOENT ? dir_revoked(token, err)
                                : err_errno(err, errno, "make directory \"%s\"", shown);
     if (rename_new(token->fd, staged, fd, name) == 0)
@@ -88,7 +89,8 @@ static int step_down(struct dir_token *token, int *fd, const char *name, struct 
             if (err->sys_errno != EACCES)
                 return -1;
         } else if (errno != EACCES) {
-            return err_errno(err, errno, "enter directory \"%s\"", dir_shown(bytes_text(name), shown));
+            return err_errno(err, errno, "enter directory \"%s\"",
+                             dir_shown(bytes_text(name), shown));
         }
         /* our own directory, but without the rights for ourselves: they are taken, once */
         usable = tried ? 0 : dir_make_usable(token, *fd, err);
@@ -145,17 +147,19 @@ static int reopen(struct dir_token *token, int fd, struct err *err)
     return readable;
 }
 
-int dir_publish_directory(struct asset_token *token, struct bytes path, struct asset_directory **out,
-                          struct err *err)
+int dir_publish_directory(struct asset_token *token, struct bytes path,
+                          struct asset_directory **out, struct err *err)
 {
     struct dir_token *self = (struct dir_token *)token;
     char shown[SHOWN_SIZE];
     int fd;
 
     if (!path_is_valid(path))
-        return err_set(err, ERR_InvalidPath, "\"%s\": not a path below the root", dir_shown(path, shown));
+        return err_set(err, ERR_InvalidPath, "\"%s\": not a path below the root",
+                       dir_shown(path, shown));
     if (path_is_within(path, bytes_text(STAGING_NAME)))
-        return err_set(err, ERR_ReservedName, "\"%s\": the name is reserved", dir_shown(path, shown));
+        return err_set(err, ERR_ReservedName, "\"%s\": the name is reserved",
+                       dir_shown(path, shown));
     fd = dir_walk(dir_asset_of(token->asset), path, O_PATH | O_DIRECTORY);
     if (fd < 0 && (errno == ENOENT || errno == EACCES))
         fd = make_path(self, path, err);

@@ -1,9 +1,9 @@
 /* place.c: who a directory is, and where it lies, whatever it is called.
  *
- * How: the filesystem's own id (statfs; device numbers change from boot to boot), or where it has none
- * its device number. The place is the path within the filesystem: what mountinfo calls the root of the
- * mount, and the part of the directory's path below the mount point. A bind mount shows the same
- * directory at another path, with the same place. */
+ * How: the filesystem's own id (statfs; device numbers change from boot to boot), or where it has
+ * none its device number. The place is the path within the filesystem: what mountinfo calls the
+ * root of the mount, and the part of the directory's path below the mount point. A bind mount shows
+ * the same directory at another path, with the same place. */
 #include "asset/dir/dir.h"
 
 #include <errno.h>
@@ -45,14 +45,15 @@ int dir_identity(struct asset *asset, struct identity *out, struct err *err)
     return 0;
 }
 
-/* Takes the next field of a mountinfo line, with its octal escapes (\040 and the like) undone in place. */
+/* Takes the next field of a mountinfo line, with its octal escapes (\040 and the like) undone in
+ * place. */
 static char *next_field(char **line)
 {
     char *field = strtok_r(NULL, " \n", line), *to = field;
 
     for (char *from = field; from && *from; from++) {
-        if (from[0] == '\\' && from[1] >= '0' && from[1] <= '3' && from[2] >= '0' && from[2] <= '7' &&
-            from[3] >= '0' && from[3] <= '7') {
+        if (from[0] == '\\' && from[1] >= '0' && from[1] <= '3' && from[2] >= '0' &&
+            from[2] <= '7' && from[3] >= '0' && from[3] <= '7') {
             *to++ = (char)((from[1] - '0') * 64 + (from[2] - '0') * 8 + (from[3] - '0'));
             from += 3;
         } else {
@@ -64,7 +65,8 @@ static char *next_field(char **line)
     return field;
 }
 
-/* Finds the mount in the table: its root within the filesystem and its mount point, both to be freed. */
+/* Finds the mount in the table: its root within the filesystem and its mount point, both to be
+ * freed. */
 static int find_mount(u64 id, char **root, char **point, struct err *err)
 {
     FILE *table = fopen("/proc/self/mountinfo", "re");

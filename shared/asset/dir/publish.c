@@ -1,23 +1,25 @@
 /* publish.c: what was proven becomes visible, by one rename.
  *
- * How: the staged copy is opened, must be the version that was proven, gets owner, mode and time by its
- * descriptor, and is renamed out of the token's directory. For a small file these are six system calls:
- * open, statx, chmod, utimens, rename, close (chown where the owner differs). The rename is the only
- * step that others see, and the one that a revoked token cannot make. */
+ * How: the staged copy is opened, must be the version that was proven, gets owner, mode and time by
+ * its descriptor, and is renamed out of the token's directory. For a small file these are six
+ * system calls: open, statx, chmod, utimens, rename, close (chown where the owner differs). The
+ * rename is the only step that others see, and the one that a revoked token cannot make. */
 #include "asset/dir/dir.h"
 
 #include <errno.h>
 #include <stdio.h>
 
-static int require_version(u32 index, const struct attributes *now, const struct staged_version *version,
-                           struct err *err)
+static int require_version(u32 index, const struct attributes *now,
+                           const struct staged_version *version, struct err *err)
 {
-    if (now->inode == version->inode && now->size == version->size && now->ctime_ns == version->ctime_ns)
+    if (now->inode == version->inode && now->size == version->size &&
+        now->ctime_ns == version->ctime_ns)
         return 0;
-    return err_set(err, ERR_StagedChanged,
-                   "staged copy %u is not what was proven (inode %llu, %llu bytes; proven: %llu, %llu)",
-                   index, (unsigned long long)now->inode, (unsigned long long)now->size,
-                   (unsigned long long)version->inode, (unsigned long long)version->size);
+    return err_set(
+        err, ERR_StagedChanged,
+        "staged copy %u is not what was proven (inode %llu, %llu bytes; proven: %llu, %llu)", index,
+        (unsigned long long)now->inode, (unsigned long long)now->size,
+        (unsigned long long)version->inode, (unsigned long long)version->size);
 }
 
 /* Checks and dresses a staged file. */
@@ -46,8 +48,8 @@ done:
     return result;
 }
 
-/* The same for a link, which no descriptor can be had of that all calls take: by its name in our private
- * directory, and looked at again afterwards. */
+/* The same for a link, which no descriptor can be had of that all calls take: by its name in our
+ * private directory, and looked at again afterwards. */
 static int prepare_link(struct dir_token *token, u32 index, const struct staged_version *version,
                         const struct attributes *wanted, u32 *not_kept, struct err *err)
 {
@@ -105,8 +107,8 @@ static int refuse_reserved(const struct dir_directory *directory, const char *na
 }
 
 int dir_publish(struct asset_token *token, u32 index, const struct staged_version *version,
-                const struct attributes *attributes, struct asset_directory *directory, struct bytes name,
-                u32 *not_kept, struct err *err)
+                const struct attributes *attributes, struct asset_directory *directory,
+                struct bytes name, u32 *not_kept, struct err *err)
 {
     struct dir_token *self = (struct dir_token *)token;
     struct dir_directory *into = (struct dir_directory *)directory;
@@ -125,8 +127,8 @@ int dir_publish(struct asset_token *token, u32 index, const struct staged_versio
         if (token->asset->before_publish)
             token->asset->before_publish(token->asset->before_publish_context);
         if (renameat(self->fd, staged, into->fd, text) < 0)
-            result = errno == ENOENT ? explain_missing(self, index, version, attributes->kind, into->fd,
-                                                       text, err)
+            result = errno == ENOENT ? explain_missing(self, index, version, attributes->kind,
+                                                       into->fd, text, err)
                                      : explain_rename(errno, err);
     }
     return result < 0 ? err_context(err, "publish \"%s\"", dir_shown(name, shown)) : 0;

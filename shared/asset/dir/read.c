@@ -1,9 +1,10 @@
 /* read.c: files and links of a source.
  *
- * How: one open, which neither follows a link nor waits for the other end of a FIFO, then everything by
- * descriptor. O_NOATIME where the kernel allows it: reading a source leaves it as it was, and saves the
- * inode from being written back. A read stops at the size that the file had when it was opened, which
- * saves the call that only would find the end; who reads compares versions afterwards anyway. */
+ * How: one open, which neither follows a link nor waits for the other end of a FIFO, then
+ * everything by descriptor. O_NOATIME where the kernel allows it: reading a source leaves it as it
+ * was, and saves the inode from being written back. A read stops at the size that the file had when
+ * it was opened, which saves the call that only would find the end; who reads compares versions
+ * afterwards anyway. */
 #include "asset/dir/dir.h"
 
 #include <errno.h>
@@ -40,8 +41,10 @@ int dir_file_open(struct asset_directory *directory, struct bytes name, struct a
     if (dir_name(name, text, err) < 0)
         return -1;
     fd = open_for_reading(dir_asset_of(directory->asset), in->fd, text);
-    if (fd < 0 && (errno == ELOOP || errno == ENXIO || errno == ENODEV)) /* a link, socket or device */
-        return err_set(err, ERR_UnsupportedKind, "open \"%s\": not a regular file", dir_shown(name, shown));
+    if (fd < 0 &&
+        (errno == ELOOP || errno == ENXIO || errno == ENODEV)) /* a link, socket or device */
+        return err_set(err, ERR_UnsupportedKind, "open \"%s\": not a regular file",
+                       dir_shown(name, shown));
     if (fd < 0)
         return err_errno(err, errno, "open \"%s\"", dir_shown(name, shown));
     if (dir_stat(fd, "", attributes) < 0) {
@@ -51,7 +54,8 @@ int dir_file_open(struct asset_directory *directory, struct bytes name, struct a
     }
     if (attributes->kind != KIND_file) {
         close(fd);
-        return err_set(err, ERR_UnsupportedKind, "open \"%s\": not a regular file", dir_shown(name, shown));
+        return err_set(err, ERR_UnsupportedKind, "open \"%s\": not a regular file",
+                       dir_shown(name, shown));
     }
     file = memory_or_die(sizeof *file);
     file->base.asset = directory->asset;
@@ -123,8 +127,8 @@ u32 dir_file_extras(struct asset_file *file, const struct attributes *attributes
 
     if (attributes->links > 1)
         extras |= NOT_KEPT_HARD_LINK;
-    /* Fewer blocks than bytes is also seen with data inside the inode and with compression; only then
-     * the file is asked, and says where its first hole is (its end counts as one). */
+    /* Fewer blocks than bytes is also seen with data inside the inode and with compression; only
+     * then the file is asked, and says where its first hole is (its end counts as one). */
     if (attributes->allocated < attributes->size) {
         off_t hole = lseek(self->fd, 0, SEEK_HOLE);
 
@@ -165,7 +169,8 @@ int dir_read_link(struct asset_directory *directory, struct bytes name, struct b
     if (dir_stat(fd, "", attributes) < 0)
         err_errno(err, errno, "stat link \"%s\"", dir_shown(name, shown));
     else if (attributes->kind != KIND_symlink)
-        err_set(err, ERR_UnsupportedKind, "read link \"%s\": not a symbolic link", dir_shown(name, shown));
+        err_set(err, ERR_UnsupportedKind, "read link \"%s\": not a symbolic link",
+                dir_shown(name, shown));
     else if (dir_append_link(fd, "", target) < 0)
         err_errno(err, errno, "read link \"%s\"", dir_shown(name, shown));
     else

@@ -1,20 +1,22 @@
 /* revoke.c: taking the right to publish away, and the lock of changes in place.
  *
- * How: everything that is published is renamed out of the token's directory. A revoker unlinks all names
- * in it and removes it, again and again until it is gone (its holder may add names meanwhile). The kernel
- * puts each rename of the holder before or after the unlink of its name; afterwards the holder gets
- * ENOENT, also through a descriptor it still has, as nothing can be made in a removed directory.
+ * How: everything that is published is renamed out of the token's directory. A revoker unlinks all
+ * names in it and removes it, again and again until it is gone (its holder may add names
+ * meanwhile). The kernel puts each rename of the holder before or after the unlink of its name;
+ * afterwards the holder gets ENOENT, also through a descriptor it still has, as nothing can be made
+ * in a removed directory.
  *
- * Changes in place (attributes of existing objects) are not renames, so they hold a lock file. That no
- * holder can pass a revoker there rests on this:
+ * Changes in place (attributes of existing objects) are not renames, so they hold a lock file. That
+ * no holder can pass a revoker there rests on this:
  *   - the lock file is made by the grant only, right after its mkdir, never by who uses the token;
  *   - a revoker unlinks it first, while it holds the lock, and then lets go;
  *   - a holder looks after it has the lock whether the name still leads to the file that it locked.
- * If the holder had the lock first, the revoker waits, and the change is over when it goes on. If the
- * revoker had it first, the name is gone, and nobody makes it again: a grant that was held up between its
- * mkdir and its lock file finds the directory removed, or its file is taken in the revoker's next round;
- * it was not acknowledged, so no holder exists. A holder that was stopped inside its change keeps the
- * lock; after LOCK_WAIT_MS the revoker goes on without and says that it was not clean. */
+ * If the holder had the lock first, the revoker waits, and the change is over when it goes on. If
+ * the revoker had it first, the name is gone, and nobody makes it again: a grant that was held up
+ * between its mkdir and its lock file finds the directory removed, or its file is taken in the
+ * revoker's next round; it was not acknowledged, so no holder exists. A holder that was stopped
+ * inside its change keeps the lock; after LOCK_WAIT_MS the revoker goes on without and says that it
+ * was not clean. */
 #include "asset/dir/dir.h"
 
 #include <dirent.h>
@@ -28,7 +30,8 @@
 #define LOCK_POLL_NS 200000
 #define REVOKE_ENTRIES 4096
 
-/* 1 = locked, 0 = not until the deadline, -1 and errno. flock cannot wait for a time, so it is asked. */
+/* 1 = locked, 0 = not until the deadline, -1 and errno. flock cannot wait for a time, so it is
+ * asked. */
 static int wait_for_lock(int fd, s64 deadline_ns)
 {
     const struct timespec pause = {.tv_nsec = LOCK_POLL_NS};
@@ -93,7 +96,8 @@ static int empty(int fd, struct err *err)
             return err_errno(err, errno, "remove a staged copy");
         }
     }
-    return size == 0 || errno == ENOENT ? 0 : err_errno(err, errno, "list the directory of a token");
+    return size == 0 || errno == ENOENT ? 0
+                                        : err_errno(err, errno, "list the directory of a token");
 }
 
 /* Locks out changes in place for good: afterwards there is no lock file. */
@@ -131,7 +135,8 @@ int dir_revoke_directory(int area, const char *name, s64 deadline_ns, bool *clea
     return err_set(err, ERR_TimedOut, "revoke %s: its directory does not stay empty", name);
 }
 
-int dir_revoke_each(int area, dir_token_filter *filter, const void *context, bool *clean, struct err *err)
+int dir_revoke_each(int area, dir_token_filter *filter, const void *context, bool *clean,
+                    struct err *err)
 {
     s64 deadline_ns = clock_monotonic_ns() + LOCK_WAIT_MS * NS_PER_MS;
     u8 entries[REVOKE_ENTRIES] __attribute__((aligned(8)));
@@ -147,7 +152,8 @@ int dir_revoke_each(int area, dir_token_filter *filter, const void *context, boo
             at += entry->d_reclen;
             if (dir_is_dot(entry->d_name) || strcmp(entry->d_name, MARKER_NAME) == 0)
                 continue;
-            if (filter && (token_parse(bytes_text(entry->d_name), &token) < 0 || !filter(&token, context)))
+            if (filter &&
+                (token_parse(bytes_text(entry->d_name), &token) < 0 || !filter(&token, context)))
                 continue;
             if (unlinkat(area, entry->d_name, 0) == 0 || errno == ENOENT)
                 continue; /* not a directory, so not a token */
@@ -176,8 +182,8 @@ int dir_revoke(struct asset *asset, const struct token *token, bool *clean, stru
     if (token->sequence == 0)
         result = dir_revoke_each(area, is_of_older_epoch, token, clean, err);
     else
-        result = dir_revoke_directory(area, name, clock_monotonic_ns() + LOCK_WAIT_MS * NS_PER_MS, clean,
-                                      err);
+        result = dir_revoke_directory(area, name, clock_monotonic_ns() + LOCK_WAIT_MS * NS_PER_MS,
+                                      clean, err);
     close(area);
     return result;
 }

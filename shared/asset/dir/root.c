@@ -1,7 +1,8 @@
 /* root.c: the directory driver: opening the root, asking what it can do, settling.
  *
- * How: the root is opened once and held; its descriptor is the beginning of every path, and what syncfs
- * is called on. The address may lead through links (that is the operator's choice), nothing below it. */
+ * How: the root is opened once and held; its descriptor is the beginning of every path, and what
+ * syncfs is called on. The address may lead through links (that is the operator's choice), nothing
+ * below it. */
 #include "asset/dir/dir.h"
 
 #include <errno.h>
@@ -84,7 +85,8 @@ static int dir_check_writable(struct asset *asset, struct err *err)
         return err_errno(err, errno, "write into \"%s\"", dir_shown(bytes_text(self->path), shown));
     if (dir_stat(self->root, STAGING_NAME, &there) == 0 &&
         !dir_is_staging(self->root, STAGING_NAME, self->uid))
-        return err_set(err, ERR_ReservedName, "\"%s/" STAGING_NAME "\": the name is taken by other data",
+        return err_set(err, ERR_ReservedName,
+                       "\"%s/" STAGING_NAME "\": the name is taken by other data",
                        dir_shown(bytes_text(self->path), shown));
     return 0;
 }
@@ -102,9 +104,9 @@ static s64 dir_now_ns(struct asset *asset)
     return clock_filesystem_ns();
 }
 
-/* The kernel reports an error of write-back once to each open file description. Whoever asks at the same
- * time, or later, on behalf of other work must hear of it too: so one asks at a time, and a failure stays
- * until the asset is opened anew, from when on only new writes count. */
+/* The kernel reports an error of write-back once to each open file description. Whoever asks at the
+ * same time, or later, on behalf of other work must hear of it too: so one asks at a time, and a
+ * failure stays until the asset is opened anew, from when on only new writes count. */
 static int dir_settle(struct asset *asset, struct err *err)
 {
     struct dir_asset *self = dir_asset_of(asset);

@@ -1,8 +1,8 @@
 /* stage.c: copies that nobody sees yet, and reading them back.
  *
- * How: a staged copy is named by its index in the token's directory, and made exclusively with mode 0600.
- * Whoever opens one checks that it is still our own, private and of the right type. Its version (inode,
- * size, ctime) is what the prover saw and the publisher requires. */
+ * How: a staged copy is named by its index in the token's directory, and made exclusively with mode
+ * 0600. Whoever opens one checks that it is still our own, private and of the right type. Its
+ * version (inode, size, ctime) is what the prover saw and the publisher requires. */
 #include "asset/dir/dir.h"
 
 #include <errno.h>
@@ -26,7 +26,8 @@ void dir_staged_name(char prefix, u32 index, char out[STAGED_NAME_SIZE])
 
 static struct staged_version version_of(const struct attributes *now)
 {
-    return (struct staged_version){.inode = now->inode, .size = now->size, .ctime_ns = now->ctime_ns};
+    return (struct staged_version){
+        .inode = now->inode, .size = now->size, .ctime_ns = now->ctime_ns};
 }
 
 static struct dir_file *new_file(struct dir_token *token, int fd, u32 index)
@@ -49,8 +50,8 @@ int dir_stage_file(struct asset_token *token, u32 index, struct asset_file **out
     dir_staged_name('\0', index, name);
     do
         fd = openat(self->fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    while (fd < 0 &&
-           (errno == EINTR || (errno == EEXIST && (unlinkat(self->fd, name, 0) == 0 || errno == ENOENT))));
+    while (fd < 0 && (errno == EINTR ||
+                      (errno == EEXIST && (unlinkat(self->fd, name, 0) == 0 || errno == ENOENT))));
     if (fd < 0 && errno == ENOENT)
         return dir_revoked(self, err);
     if (fd < 0)
@@ -59,13 +60,15 @@ int dir_stage_file(struct asset_token *token, u32 index, struct asset_file **out
     return 0;
 }
 
-int dir_stage_write(struct asset_file *file, const void *data, size_t size, u64 offset, struct err *err)
+int dir_stage_write(struct asset_file *file, const void *data, size_t size, u64 offset,
+                    struct err *err)
 {
     struct dir_file *self = (struct dir_file *)file;
     size_t done = 0;
 
     while (done < size) {
-        ssize_t put = pwrite(self->fd, (const u8 *)data + done, size - done, (off_t)(offset + done));
+        ssize_t put =
+            pwrite(self->fd, (const u8 *)data + done, size - done, (off_t)(offset + done));
 
         if (put < 0 && errno == EINTR)
             continue;
@@ -73,8 +76,9 @@ int dir_stage_write(struct asset_file *file, const void *data, size_t size, u64 
             return err_errno(err, errno, "write staged file %u at %llu", self->index,
                              (unsigned long long)(offset + done));
         if (put == 0)
-            return err_set(err, ERR_ShortWrite, "write staged file %u at %llu: %zu bytes were not taken",
-                           self->index, (unsigned long long)(offset + done), size - done);
+            return err_set(err, ERR_ShortWrite,
+                           "write staged file %u at %llu: %zu bytes were not taken", self->index,
+                           (unsigned long long)(offset + done), size - done);
         done += (size_t)put;
     }
     return 0;
@@ -106,8 +110,8 @@ void dir_stage_abort(struct asset_file *file)
     free(self);
 }
 
-int dir_stage_link(struct asset_token *token, u32 index, struct bytes target, struct staged_version *out,
-                   struct err *err)
+int dir_stage_link(struct asset_token *token, u32 index, struct bytes target,
+                   struct staged_version *out, struct err *err)
 {
     struct dir_token *self = (struct dir_token *)token;
     char name[STAGED_NAME_SIZE], text[SYMLINK_BYTES];
@@ -115,9 +119,11 @@ int dir_stage_link(struct asset_token *token, u32 index, struct bytes target, st
     int made;
 
     if (target.size == 0 || memchr(target.data, '\0', target.size))
-        return err_set(err, ERR_InvalidPath, "stage link %u: an empty target, or one with a NUL", index);
+        return err_set(err, ERR_InvalidPath, "stage link %u: an empty target, or one with a NUL",
+                       index);
     if (target.size >= sizeof text)
-        return err_set(err, ERR_NameTooLong, "stage link %u: a target of %zu bytes", index, target.size);
+        return err_set(err, ERR_NameTooLong, "stage link %u: a target of %zu bytes", index,
+                       target.size);
     memcpy(text, target.data, target.size);
     text[target.size] = '\0';
     dir_staged_name('\0', index, name);
@@ -150,7 +156,8 @@ int dir_staged_missing(const struct dir_token *token, u32 index, struct err *err
     return err_set(err, ERR_StagedChanged, "staged copy %u is not there", index);
 }
 
-int dir_staged_descriptor(const struct dir_token *token, u32 index, struct attributes *out, struct err *err)
+int dir_staged_descriptor(const struct dir_token *token, u32 index, struct attributes *out,
+                          struct err *err)
 {
     char name[STAGED_NAME_SIZE];
     int fd;
@@ -160,15 +167,16 @@ int dir_staged_descriptor(const struct dir_token *token, u32 index, struct attri
         fd = openat(token->fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOATIME | O_CLOEXEC);
     while (fd < 0 && errno == EINTR);
     if (fd < 0 && (errno == ELOOP || errno == ENXIO || errno == EPERM || errno == EACCES))
-        return err_set(err, ERR_StagedChanged, "staged copy %u is not a private file of ours", index);
+        return err_set(err, ERR_StagedChanged, "staged copy %u is not a private file of ours",
+                       index);
     if (fd < 0)
         return err_errno(err, errno, "open staged file %u", index);
     if (dir_stat(fd, "", out) < 0) {
         err_errno(err, errno, "stat staged file %u", index);
-    } else if (out->kind != KIND_file || out->uid != dir_asset_of_token(token)->uid || out->mode != 0600 ||
-               out->links > 1) {
-        err_set(err, ERR_StagedChanged, "staged copy %u: owner %u, mode %04o, %u links", index, out->uid,
-                out->mode, out->links);
+    } else if (out->kind != KIND_file || out->uid != dir_asset_of_token(token)->uid ||
+               out->mode != 0600 || out->links > 1) {
+        err_set(err, ERR_StagedChanged, "staged copy %u: owner %u, mode %04o, %u links", index,
+                out->uid, out->mode, out->links);
     } else {
         return fd;
     }
@@ -185,8 +193,9 @@ int dir_staged_link_check(const struct dir_token *token, u32 index, struct attri
     if (dir_stat(token->fd, name, out) < 0)
         return err_errno(err, errno, "stat staged link %u", index);
     if (out->kind != KIND_symlink || out->uid != dir_asset_of_token(token)->uid || out->links > 1)
-        return err_set(err, ERR_StagedChanged, "staged copy %u: not a link, or owner %u, or %u links",
-                       index, out->uid, out->links);
+        return err_set(err, ERR_StagedChanged,
+                       "staged copy %u: not a link, or owner %u, or %u links", index, out->uid,
+                       out->links);
     return 0;
 }
 
@@ -202,7 +211,8 @@ int dir_staged_open(struct asset_token *token, u32 index, bool uncached, struct 
         return err->sys_errno == ENOENT ? dir_staged_missing(self, index, err) : -1;
     if (uncached) { /* pages that are not written yet cannot be dropped */
         sync_file_range(fd, 0, 0,
-                        SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER);
+                        SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE |
+                            SYNC_FILE_RANGE_WAIT_AFTER);
         posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
     }
     file = new_file(self, fd, index);

@@ -1,9 +1,10 @@
 /* staging.c: the staging area, the grants in it, and the handles of those who work under a grant.
  *
- * How: a grant is a directory, made here on order and never by its user. The marker tells our area from
- * a user's directory of the same name. mkdir and marker are two steps, and a process may die between
- * them: an area that is empty, private and our own is therefore taken for one as well (it holds nothing
- * that could be lost). Files in the area are made without default ACLs, which a root may hand down. */
+ * How: a grant is a directory, made here on order and never by its user. The marker tells our area
+ * from a user's directory of the same name. mkdir and marker are two steps, and a process may die
+ * between them: an area that is empty, private and our own is therefore taken for one as well (it
+ * holds nothing that could be lost). Files in the area are made without default ACLs, which a root
+ * may hand down. */
 #include "asset/dir/dir.h"
 
 #include <errno.h>
@@ -28,8 +29,8 @@ int dir_staging_descriptor(struct dir_asset *asset, struct err *err)
     } else if (!dir_is_staging(asset->root, STAGING_NAME, asset->uid)) {
         err_set(err, ERR_ReservedName, STAGING_NAME ": the name is taken by other data");
     } else if (now.uid != asset->uid || (now.mode & 0777) != 0700) {
-        err_set(err, ERR_ReservedName, STAGING_NAME ": owner %u and mode %03o, not %u and 700", now.uid,
-                now.mode & 0777, asset->uid);
+        err_set(err, ERR_ReservedName, STAGING_NAME ": owner %u and mode %03o, not %u and 700",
+                now.uid, now.mode & 0777, asset->uid);
     } else {
         return fd;
     }
@@ -50,9 +51,11 @@ static int make_area(struct dir_asset *asset, s64 *now_ns, struct err *err)
     if (fd < 0)
         return -1;
     if (made)
-        fremovexattr(fd, "system.posix_acl_default"); /* most have none, some filesystems know none */
+        fremovexattr(fd,
+                     "system.posix_acl_default"); /* most have none, some filesystems know none */
     file = openat(fd, MARKER_NAME, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
-    /* Touched, its ctime is the time by the clock of the filesystem, which may be another host's. */
+    /* Touched, its ctime is the time by the clock of the filesystem, which may be another host's.
+     */
     if (file < 0 || futimens(file, NULL) < 0 || dir_stat(file, "", &marker) < 0) {
         err_errno(err, errno, "make " STAGING_NAME "/" MARKER_NAME);
     } else {
@@ -99,7 +102,8 @@ int dir_staging_close(struct asset *asset, struct err *err)
 
     if (fd < 0) /* not there, or not ours to remove */
         return err->code == ERR_NotFound || err->code == ERR_ReservedName ? 0 : -1;
-    /* A late grant may put a directory in meanwhile; the descriptor stays, as the marker goes first. */
+    /* A late grant may put a directory in meanwhile; the descriptor stays, as the marker goes
+     * first. */
     for (u32 attempt = 0; attempt < AREA_ATTEMPTS; attempt++) {
         if (dir_revoke_each(fd, NULL, NULL, &clean, err) < 0)
             break;

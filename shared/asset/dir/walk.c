@@ -1,9 +1,10 @@
 /* walk.c: from the root to a directory, and never out of it.
  *
  * How: openat2 from the held root descriptor, and the kernel itself refuses links, magic links and
- * whatever leads out, at every component, whoever swaps directories meanwhile. Mount points are refused
- * as well (CrossDevice): what is mounted inside a tree is not part of it, and no rename reaches it.
- * A path longer than PATH_MAX is taken in pieces, each from the descriptor of the one before. */
+ * whatever leads out, at every component, whoever swaps directories meanwhile. Mount points are
+ * refused as well (CrossDevice): what is mounted inside a tree is not part of it, and no rename
+ * reaches it. A path longer than PATH_MAX is taken in pieces, each from the descriptor of the one
+ * before. */
 #include "asset/dir/dir.h"
 
 #include <errno.h>
@@ -38,7 +39,8 @@ int dir_name(struct bytes name, char out[NAME_BYTES + 1], struct err *err)
     char shown[SHOWN_SIZE];
 
     if (!name_is_valid(name))
-        return err_set(err, ERR_InvalidPath, "\"%s\": not the name of an entry", dir_shown(name, shown));
+        return err_set(err, ERR_InvalidPath, "\"%s\": not the name of an entry",
+                       dir_shown(name, shown));
     memcpy(out, name.data, name.size);
     out[name.size] = '\0';
     return 0;
@@ -167,7 +169,8 @@ int dir_directory_open(struct asset *asset, struct bytes path, struct asset_dire
     int fd;
 
     if (!path_is_valid(path))
-        return err_set(err, ERR_InvalidPath, "\"%s\": not a path below the root", dir_shown(path, shown));
+        return err_set(err, ERR_InvalidPath, "\"%s\": not a path below the root",
+                       dir_shown(path, shown));
     fd = dir_walk(dir_asset_of(asset), path, O_RDONLY | O_DIRECTORY);
     if (fd < 0)
         return err_errno(err, errno, "open directory \"%s\"", dir_shown(path, shown));
@@ -175,8 +178,8 @@ int dir_directory_open(struct asset *asset, struct bytes path, struct asset_dire
     return 0;
 }
 
-int dir_directory_enter(struct asset_directory *parent, struct bytes name, struct asset_directory **out,
-                        struct err *err)
+int dir_directory_enter(struct asset_directory *parent, struct bytes name,
+                        struct asset_directory **out, struct err *err)
 {
     struct dir_directory *above = (struct dir_directory *)parent;
     char text[NAME_BYTES + 1], shown[SHOWN_SIZE];
