@@ -77,6 +77,8 @@ CREATE TABLE job (
   started_at          timestamptz,
   finished_at         timestamptz,
   last_progress_at    timestamptz,
+  -- unchanged may be below zero for a while, when a shard is done again of which a part was split off: the
+  -- sum over all shards is exact, and v_jobs shows it never below zero
   scanned bigint NOT NULL DEFAULT 0, unchanged bigint NOT NULL DEFAULT 0, found bigint NOT NULL DEFAULT 0,
   moved bigint NOT NULL DEFAULT 0, linked bigint NOT NULL DEFAULT 0, attributes bigint NOT NULL DEFAULT 0,
   removed bigint NOT NULL DEFAULT 0, extra bigint NOT NULL DEFAULT 0, changed bigint NOT NULL DEFAULT 0,
@@ -181,8 +183,8 @@ CREATE VIEW v_jobs AS
   SELECT j.name, s.name AS synchronization, s.kind, j.trigger, j.phase, j.reason, j.message,
          j.created_at, j.started_at, j.finished_at, j.last_progress_at, j.waiting_for,
          j.finished_at - j.started_at AS duration, p.name AS planner, j.epoch, j.scan_complete,
-         j.scanned, j.unchanged, j.found, j.moved, j.linked, j.attributes, j.removed, j.extra, j.changed,
-         j.vanished, j.failed, j.proven, j.mismatched, j.bytes_found, j.bytes_moved, j.bytes_proven,
+         j.scanned + greatest(-j.unchanged, 0) AS scanned, greatest(j.unchanged, 0) AS unchanged,
+         j.found, j.moved, j.linked, j.attributes, j.removed, j.extra, j.changed, j.vanished, j.failed, j.proven, j.mismatched, j.bytes_found, j.bytes_moved, j.bytes_proven,
          j.source_address, j.destination_address, j.uid, j.id
     FROM job j JOIN synchronization s ON s.id = j.synchronization LEFT JOIN planner p ON p.id = j.owner;
 
@@ -202,12 +204,16 @@ CREATE VIEW v_objects AS
          to_timestamp(o.mtime_ns / 1e9) AS mtime, o.not_kept, o.path AS path_bytes
     FROM object o JOIN asset a ON a.id = o.asset LEFT JOIN job j ON j.id = o.job;
 
--- Who only looks. It belongs to the cluster, so another database may have made it.
+-- Who only looks. The role belongs to the cluster, so another database may have made it; where ours may
+-- not make roles (hosted databases) there is none, and the administrator grants what is wanted.
 DO $$ BEGIN
   IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'syncline_ro') THEN
-    CREATE ROLE syncline_ro NOLOGIN;
+    BEGIN
+      CREATE ROLE syncline_ro NOLOGIN;
+    EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
+              WHEN insufficient_privilege THEN RETURN;
+    END;
   END IF;
-EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
+  GRANT USAGE ON SCHEMA public TO syncline_ro;
+  GRANT SELECT ON ALL TABLES IN SCHEMA public TO syncline_ro;
 END $$;
-GRANT USAGE ON SCHEMA public TO syncline_ro;
-GRANT SELECT ON ALL TABLES IN SCHEMA public TO syncline_ro;

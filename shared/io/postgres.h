@@ -11,7 +11,11 @@
 
 struct postgres;
 
-/* PostgresUnavailable if it cannot be reached. `application` names the session in pg_stat_activity. */
+/* Advisory locks of Syncline are (this class, key): key = id of a planner, held by its session while it
+ * lives; 0 while destinations are claimed; -1 while migrations are applied. */
+#define ADVISORY_CLASS "1398362188"
+
+/* PostgresUnavailable if it cannot be reached, Configuration if the URL is none. `application` names the session in pg_stat_activity. */
 int postgres_connect(const char *url, const char *application, struct postgres **out, struct err *err);
 void postgres_destroy(struct postgres **postgres);
 PGconn *postgres_raw(struct postgres *postgres);
@@ -31,8 +35,8 @@ struct parameter parameter_bytes(struct bytes bytes);
 struct parameter parameter_null(void);
 
 /* Runs one statement. *result is given (PQclear) on success if not NULL, and checked to be what was
- * expected. Failure: PostgresUnavailable (connection gone), or PostgresRefused with the SQLSTATE in
- * postgres_sqlstate(). */
+ * expected. Failure: PostgresUnavailable (the connection is gone, or the server could not do it now:
+ * roll back and try again), or PostgresRefused with the SQLSTATE in postgres_sqlstate(). */
 int postgres_query(struct postgres *postgres, const char *sql, const struct parameter *parameters,
                    int count, PGresult **result, struct err *err);
 /* No parameters, may hold several statements; for BEGIN, COMMIT, migrations. */
