@@ -1,0 +1,286 @@
+/* config.c: see config.h. Flags are read by getopt_long into the same strings that the environment
+ * gives, and both are judged in one place, so that a wrong value reads the same wherever it stood. */
+#include "svc/config.h"
+
+#include "base/buf.h"
+#include "base/names.h"
+#include "schema/limits.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define SECRET_BYTES_MAX 65536
+#define WORKER_NAME_BYTES_MAX 128
+
+enum setting {
+    OPTION_PLANNER = 1,
+    OPTION_NAME,
+    OPTION_LANES,
+    OPTION_LOG_LEVEL,
+    OPTION_LOG_JSON,
+    OPTION_COUNT
+};
+
+/* What the user gave, each from its flag or else from its variable. */
+struct given {
+    const char *value[OPTION_COUNT];
+    bool from_flag[OPTION_COUNT];
+};
+
+static const char *const variables[OPTION_COUNT] = {
+    [OPTION_PLANNER] = "SYNCLINE_PLANNER",     [OPTION_NAME] = "SYNCLINE_NAME",
+    [OPTION_LANES] = "SYNCLINE_LANES",         [OPTION_LOG_LEVEL] = "SYNCLINE_LOG_LEVEL",
+    [OPTION_LOG_JSON] = "SYNCLINE_LOG_JSON",
+};
+
+static const struct option flags[] = {
+    {"planner", required_argument, NULL, OPTION_PLANNER},
+    {"name", required_argument, NULL, OPTION_NAME},
+    {"lanes", required_argument, NULL, OPTION_LANES},
+    {"log-level", required_argument, NULL, OPTION_LOG_LEVEL},
+    {"log-json", no_argument, NULL, OPTION_LOG_JSON},
+    {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, 'V'},
+    {0},
+};
+
+static void print_help(const char *program)
+{
+    printf("Usage: %s [--planner LIST] [--name NAME] [--lanes N] [--log-level LEVEL] [--log-json]\n\n"
+           "  --planner LIST     SYNCLINE_PLANNER    endpoints, comma-separated: ipc://PATH (may be a\n"
+           "                                         pattern) or tcp://HOST:PORT; a planner binds the\n"
+           "                                         first, workers connect to all\n"
+           "  --name NAME        SYNCLINE_NAME       what operators call it (default: its role and pid)\n"
+           "  --lanes N          SYNCLINE_LANES      worker threads, 1 to %d (default: cores)\n"
+           "  --log-level LEVEL  SYNCLINE_LOG_LEVEL  debug, info, warn or error (default: info)\n"
+           "  --log-json         SYNCLINE_LOG_JSON=1 log lines are JSON objects\n"
+           "  --help, --version\n\n"
+           "From the environment only:\n"
+           "  SYNCLINE_DATABASE_URL, SYNCLINE_DATABASE_URL_FILE  Postgres connection string\n"
+           "  SYNCLINE_REDIS_URL, SYNCLINE_REDIS_URL_FILE        redis://host:port/db or unix:///path\n"
+           "  SYNCLINE_STATE_DIR                                 directory of the embedded stack\n",
+           program, LANES_MAX);
+}
+
+static int read_flags(const char *program, int argc, char **argv, struct given *given, bool *done,
+                      struct err *err)
+{
+    int option;
+
+    optind = 0; /* starts anew, also in a process that has parsed before */
+    opterr = 0;
+    while ((option = getopt_long(argc, argv, ":hV", flags, NULL)) != -1) {
+        if (option == 'h' || option == 'V') {
+            if (option == 'h')
+                print_help(program);
+            else
+                printf("%s %s\n", program, SYNCLINE_VERSION);
+            *done = true;
+            return 0;
+        }
+        if (option == ':')
+            return err_set(err, ERR_Usage, "%s: a value is missing", argv[optind - 1]);
+        if (option == '?')
+            return err_set(err, ERR_Usage, "%s: no such option, or it takes no value", argv[optind - 1]);
+        given->value[option] = option == OPTION_LOG_JSON ? "1" : optarg;
+        given->from_flag[option] = true;
+    }
+    if (optind < argc)
+        return err_set(err, ERR_Usage, "%s: unexpected argument", argv[optind]);
+    return 0;
+}
+
+static void read_environment(struct given *given)
+{
+    for (int i = 1; i < OPTION_COUNT; i++) {
+        const char *value = getenv(variables[i]);
+
+        if (!given->from_flag[i] && value && value[0])
+            given->value[i] = value;
+    }
+}
+
+static u32 cores(void)
+{
+    cpu_set_t set;
+
+    if (sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0)
+        return (u32)CPU_COUNT(&set) < LANES_MAX ? (u32)CPU_COUNT(&set) : LANES_MAX;
+    return 1;
+}
+
+static int wrong(const struct given *given, enum setting option, const char *wanted, struct err *err)
+{
+    for (size_t i = 0; given->from_flag[option] && flags[i].name; i++)
+        if (flags[i].val == (int)option)
+            return err_set(err, ERR_Configuration, "--%s %s: must be %s", flags[i].name,
+                           given->value[option], wanted);
+    return err_set(err, ERR_Configuration, "%s=%s: must be %s", variables[option], given->value[option],
+                   wanted);
+}
+
+static int judge_lanes(const struct given *given, struct config *out, struct err *err)
+{
+    const char *text = given->value[OPTION_LANES];
+    char *end;
+    long number;
+
+    out->lanes = cores();
+    if (!text)
+        return 0;
+    errno = 0;
+    number = strtol(text, &end, 10);
+    if (errno || *end || number < 1 || number > LANES_MAX)
+        return wrong(given, OPTION_LANES, "a number from 1 to 256", err);
+    out->lanes = (u32)number;
+    return 0;
+}
+
+static int judge_log(const struct given *given, struct config *out, struct err *err)
+{
+    static const char *const levels[] = {"debug", "info", "warn", "error"};
+    const char *level = given->value[OPTION_LOG_LEVEL], *json = given->value[OPTION_LOG_JSON];
+    size_t i = LOG_INFO;
+
+    if (level)
+        for (i = 0; i < COUNT_OF(levels) && strcmp(level, levels[i]) != 0;)
+            i++;
+    if (i == COUNT_OF(levels))
+        return wrong(given, OPTION_LOG_LEVEL, "debug, info, warn or error", err);
+    out->log_level = (enum log_level)i;
+    if (json && strcmp(json, "0") != 0 && strcmp(json, "1") != 0)
+        return wrong(given, OPTION_LOG_JSON, "0 or 1", err);
+    out->log_json = json && json[0] == '1';
+    return 0;
+}
+
+static int judge_name(const char *program, const struct given *given, struct config *out,
+                      struct err *err)
+{
+    const char *name = given->value[OPTION_NAME];
+    const char *role = strncmp(program, "syncline-", 9) == 0 ? program + 9 : program;
+    struct buf made = {0};
+
+    if (!name) {
+        buf_printf(&made, "%s-%d", role, (int)getpid());
+        out->name = text_copy(buf_text(&made));
+        buf_release(&made);
+        return 0;
+    }
+    if (strlen(name) == 0 || strlen(name) > WORKER_NAME_BYTES_MAX || !utf8_is_valid(bytes_text(name)))
+        return wrong(given, OPTION_NAME, "1 to 128 bytes of UTF-8", err);
+    out->name = text_copy(name);
+    return 0;
+}
+
+static int judge(const char *program, const struct given *given, struct config *out, struct err *err)
+{
+    if (!given->value[OPTION_PLANNER])
+        return err_set(err, ERR_Configuration,
+                       "no planner is named: set --planner or SYNCLINE_PLANNER to an endpoint such as "
+                       "ipc:///run/syncline/planner-1.ipc or tcp://planner:5570");
+    out->planner = text_copy(given->value[OPTION_PLANNER]);
+    if (judge_lanes(given, out, err) < 0 || judge_log(given, out, err) < 0 ||
+        judge_name(program, given, out, err) < 0)
+        return -1;
+    if (config_secret("SYNCLINE_DATABASE_URL", &out->database_url, err) < 0 ||
+        config_secret("SYNCLINE_REDIS_URL", &out->redis_url, err) < 0)
+        return -1;
+    if (getenv("SYNCLINE_STATE_DIR"))
+        out->state_dir = text_copy(getenv("SYNCLINE_STATE_DIR"));
+    return 0;
+}
+
+int config_read(const char *program, int argc, char **argv, struct config *out, bool *done,
+                struct err *err)
+{
+    struct given given = {0};
+
+    memset(out, 0, sizeof *out);
+    *done = false;
+    if (read_flags(program, argc, argv, &given, done, err) < 0)
+        return -1;
+    if (*done)
+        return 0;
+    read_environment(&given);
+    if (judge(program, &given, out, err) == 0)
+        return 0;
+    config_release(out);
+    return -1;
+}
+
+static void release_secret(char **secret)
+{
+    if (*secret)
+        explicit_bzero(*secret, strlen(*secret));
+    free(*secret);
+    *secret = NULL;
+}
+
+void config_release(struct config *config)
+{
+    free(config->planner);
+    free(config->name);
+    free(config->state_dir);
+    release_secret(&config->database_url);
+    release_secret(&config->redis_url);
+    memset(config, 0, sizeof *config);
+}
+
+static int read_secret_file(const char *variable, const char *path, char **out, struct err *err)
+{
+    char *text = memory_or_die(SECRET_BYTES_MAX + 1);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    size_t size = 0;
+    ssize_t got = fd < 0 ? -1 : 1;
+    int saved;
+
+    while (got > 0 && size <= SECRET_BYTES_MAX) {
+        got = read(fd, text + size, SECRET_BYTES_MAX + 1 - size);
+        size += got > 0 ? (size_t)got : 0;
+    }
+    saved = errno;
+    if (fd >= 0)
+        close(fd);
+    if (got < 0) {
+        free(text);
+        err_errno(err, saved, "%s=%s", variable, path);
+        err->code = ERR_Configuration;
+        return -1;
+    }
+    if (size > SECRET_BYTES_MAX || memchr(text, '\0', size)) {
+        free(text);
+        return err_set(err, ERR_Configuration, "%s=%s: not a text of at most %d bytes", variable, path,
+                       SECRET_BYTES_MAX);
+    }
+    if (size > 0 && text[size - 1] == '\n')
+        size--;
+    *out = text_of_bytes(bytes_of(text, size));
+    explicit_bzero(text, SECRET_BYTES_MAX + 1);
+    free(text);
+    return 0;
+}
+
+int config_secret(const char *name, char **out, struct err *err)
+{
+    const char *value = getenv(name), *path;
+    struct buf variable = {0};
+    int rc = 0;
+
+    *out = NULL;
+    if (value && value[0]) {
+        *out = text_copy(value);
+        return 0;
+    }
+    buf_printf(&variable, "%s_FILE", name);
+    path = getenv(buf_text(&variable));
+    if (path && path[0])
+        rc = read_secret_file(buf_text(&variable), path, out, err);
+    buf_release(&variable);
+    return rc;
+}

@@ -1,0 +1,146 @@
+/* lanes.c: the threads that run tasks, and what a running task calls.
+ *
+ * A lane takes from one queue that all share, and answers by notes to the loop thread, which alone
+ * touches sockets. Both hand-overs are a wake-up, never a poll. */
+#include "svc/worker_internal.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* ---- packets ---- */
+
+struct packet *packet_new(const struct envelope *envelope)
+{
+    struct buf header = {0};
+    struct packet *packet;
+    size_t size;
+    u8 *at;
+
+    message_encode(&envelope->message, &header);
+    size = header.size;
+    for (u32 i = 0; i < envelope->bodies; i++)
+        size += envelope->body[i].size;
+    packet = memory_or_die(sizeof *packet + size);
+    packet->users = 1;
+    packet->count = envelope->bodies + 1;
+    at = (u8 *)(packet + 1);
+    for (u32 i = 0; i < packet->count; i++) {
+        struct bytes frame = i == 0 ? buf_bytes(&header) : envelope->body[i - 1];
+
+        if (frame.size)
+            memcpy(at, frame.data, frame.size);
+        packet->frames[i] = bytes_of(at, frame.size);
+        at += frame.size;
+    }
+    buf_release(&header);
+    return packet;
+}
+
+struct packet *packet_share(struct packet *packet)
+{
+    atomic_fetch_add(&packet->users, 1);
+    return packet;
+}
+
+void packet_release(struct packet **packet)
+{
+    if (*packet && atomic_fetch_sub(&(*packet)->users, 1) == 1)
+        free(*packet);
+    *packet = NULL;
+}
+
+void note_post(struct worker *worker, enum note_kind kind, struct task *task, struct packet *packet)
+{
+    struct note *note = memory_or_die(sizeof *note);
+
+    note->kind = kind;
+    note->task = task;
+    note->packet = packet;
+    queue_put(worker->notes, note);
+}
+
+/* ---- what a task calls ---- */
+
+const struct envelope *task_envelope(const struct task *task)
+{
+    return &task->delivery->envelope;
+}
+
+void task_reply(struct task *task, const struct envelope *reply)
+{
+    assert(!task->has_ended);
+    task->has_ended = true;
+    note_post(task->worker, NOTE_answer, task, packet_new(reply));
+}
+
+void task_progress(struct task *task, u64 bytes)
+{
+    atomic_fetch_add(&task->progress, 1);
+    atomic_fetch_add(&task->worker->progress, 1);
+    if (bytes)
+        atomic_fetch_add(&task->worker->bytes, bytes);
+}
+
+bool task_is_stopped(const struct task *task)
+{
+    return atomic_load(&task->stopped);
+}
+
+/* ---- threads ---- */
+
+static void run_task(struct worker *worker, struct task *task, void *state)
+{
+    /* goes on from what the beats said of it while it waited, so that it only grows */
+    atomic_store(&task->progress, atomic_load(&worker->progress) + 1);
+    atomic_store(&task->running, true);
+    atomic_fetch_add(&worker->busy, 1);
+    if (!task_is_stopped(task)) {
+        worker->role->run(task, state);
+        assert(task->has_ended || task_is_stopped(task));
+    }
+    assets_release(task);
+    atomic_fetch_sub(&worker->busy, 1);
+    task_progress(task, 0);
+    note_post(worker, NOTE_ended, task, NULL);
+}
+
+static void *lane_main(void *argument)
+{
+    struct lane *lane = argument;
+    struct worker *worker = lane->worker;
+    void *state = worker->role->lane_new ? worker->role->lane_new() : NULL;
+    struct task *task;
+
+    while ((task = queue_wait(worker->waiting, -1)) != NULL)
+        run_task(worker, task, state);
+    if (worker->role->lane_destroy)
+        worker->role->lane_destroy(state);
+    note_post(worker, NOTE_lane_over, NULL, NULL);
+    return NULL;
+}
+
+void lanes_start(struct worker *worker)
+{
+    worker->lanes = memory_or_die(worker->config.lanes * sizeof *worker->lanes);
+    for (u32 i = 0; i < worker->config.lanes; i++) {
+        char name[16];
+
+        worker->lanes[i].worker = worker;
+        if (pthread_create(&worker->lanes[i].thread, NULL, lane_main, &worker->lanes[i]) != 0)
+            break; /* fewer lanes than asked for, as the machine has it */
+        snprintf(name, sizeof name, "lane-%u", i + 1);
+        pthread_setname_np(worker->lanes[i].thread, name);
+        worker->lanes_left++;
+    }
+    if (worker->lanes_left < worker->config.lanes)
+        worker->config.lanes = worker->lanes_left;
+}
+
+void lanes_join(struct worker *worker)
+{
+    for (u32 i = 0; i < worker->config.lanes; i++)
+        pthread_join(worker->lanes[i].thread, NULL);
+    free(worker->lanes);
+    worker->lanes = NULL;
+}
