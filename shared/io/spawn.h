@@ -39,8 +39,9 @@ int spawn_start(const struct spawn_request *request, pid_t *out, struct err *err
 int spawn_run(const struct spawn_request *request, s64 deadline_ms, struct buf *output, int *status,
               struct err *err);
 
-/* Sends `signal` (SIGTERM, or SIGINT for Postgres) to a child, after grace_ms SIGKILL to its process
- * group, and reaps it. 0 and its status (`status` may be NULL), or -1 if there is no such child. */
+/* Sends `signal` (SIGTERM, or SIGINT for Postgres) to a child, waits up to grace_ms for its end, sends
+ * SIGKILL to what is left of its process group, and reaps it. 0 and its status (`status` may be NULL),
+ * or -1 if there is no such child. */
 int spawn_stop(pid_t pid, int signal, s64 grace_ms, int *status);
 
 /* For messages: "exited with 1", "was ended by signal 9 (Killed)". */
