@@ -28,16 +28,23 @@ static int wait_for_grain(struct mover_work *work, struct asset_file *file,
                           const struct attributes *attributes, struct err *err)
 {
     const s64 grain = CLOCK_GRAIN_MS * NS_PER_MS;
-    s64 age = asset_now_ns(work->source) - attributes->ctime_ns;
-    struct timespec pause = {0};
     struct attributes after;
+    bool waited = false;
 
-    /* a stamp from the future comes from another clock: waiting for it could take for ever */
-    if (age >= grain || age < 0)
+    for (;;) {
+        s64 age = asset_now_ns(work->source) - attributes->ctime_ns;
+        struct timespec pause = {.tv_nsec = grain - age};
+
+        /* Kernels that stamp finely are ahead of their coarse clock by less than a grain. A stamp
+         * further in the future comes from another clock: waiting for it could take for ever. */
+        if (age >= grain || age <= -grain)
+            break;
+        while (nanosleep(&pause, &pause) < 0 && errno == EINTR)
+            continue;
+        waited = true;
+    }
+    if (!waited)
         return 0;
-    pause.tv_nsec = grain - age;
-    while (nanosleep(&pause, &pause) < 0 && errno == EINTR)
-        continue;
     if (asset_file_attributes(file, &after, err) < 0)
         return -1;
     return same_version(attributes, &after) ? 0 : changed(err);

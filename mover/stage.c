@@ -178,6 +178,8 @@ static void stage_record(struct stage *stage, u32 index)
         name_vanished(&err);
         if (mover_ends_batch(err.code) && stage->batch.items[index].operation != OPERATION_refuse)
             stage->rest = err;
+    } else {
+        err_clear(&err); /* what a repeated read overcame */
     }
     if (err.code != ERR_Ok) {
         record = (struct rec_staged){.code = err.code, .kind = record.kind};

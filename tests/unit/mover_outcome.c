@@ -1,0 +1,57 @@
+/* Goal: the retry policy of an item is the table of errors.def with two exceptions. Method: each code of
+ * the table, at the first and at the last attempt, against what its disposition says. */
+#include "mover_fixture.h"
+
+static const u32 codes[] = {
+#define ERROR(name, number, disposition, text) number,
+#include "schema/errors.def"
+#undef ERROR
+};
+
+static void test_every_code(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(codes); i++) {
+        u32 code = codes[i];
+        bool retry = err_disposition_of(code) == DISPOSITION_RETRY || code == ERR_SettleFailed;
+        u32 last = code == ERR_Vanished  ? OUTCOME_vanished
+                   : code == ERR_Changed ? OUTCOME_changed
+                                         : OUTCOME_failed;
+
+        assert_int_equal(mover_outcome(code, 1), retry ? OUTCOME_again : last);
+        assert_int_equal(mover_outcome(code, ITEM_ATTEMPTS - 1), retry ? OUTCOME_again : last);
+        assert_int_equal(mover_outcome(code, ITEM_ATTEMPTS), last);
+        assert_int_equal(mover_outcome(code, UINT32_MAX), last);
+    }
+}
+
+/* Goal: a number that no version knows is not tried for ever. Method: such a number. */
+static void test_unknown_code(void **state)
+{
+    (void)state;
+    assert_int_equal(mover_outcome(4711, 1), OUTCOME_failed);
+    assert_false(mover_gives_back(4711));
+}
+
+static void test_what_is_given_back(void **state)
+{
+    (void)state;
+    assert_true(mover_gives_back(ERR_Revoked));
+    assert_true(mover_gives_back(ERR_Stopped));
+    assert_false(mover_gives_back(ERR_Ok));
+    assert_false(mover_gives_back(ERR_NoSpace));
+    assert_true(mover_ends_batch(ERR_NoSpace));
+    assert_true(mover_ends_batch(ERR_Revoked));
+    assert_false(mover_ends_batch(ERR_AccessDenied));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_every_code),
+        cmocka_unit_test(test_unknown_code),
+        cmocka_unit_test(test_what_is_given_back),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
