@@ -6,10 +6,14 @@
 
 /* time */
 #define HEARTBEAT_MS 250        /* worker to planner, and planner to worker */
-#define LEASE_MS 2000           /* a token without progress for this long lapses */
+#define LEASE_MS 2000           /* a token that its worker does not list for this long lapses */
+#define STALL_MS 10000          /* so does one that is listed but makes no progress for this long */
+#define STALL_SYNC_MS 120000    /* the same for what may wait for a whole filesystem to sync */
 #define PLANNER_LEASE_MS 5000   /* a job whose owner did not renew for this long may be taken over */
 #define PLANNER_RENEW_MS 1000
 #define RESEND_MS 1000          /* a stream message without acknowledgement is sent again */
+#define PROBE_RETRY_MS 500      /* a job that waits for a worker looks again */
+#define RETRY_FIRST_MS 50       /* an item that failed is staged again after this, doubled each time */
 #define VIEW_INTERVAL_MS 100    /* at most ten writes a second and job to Redis */
 #define LOCK_WAIT_MS 500        /* a revoker waits this long for the lock of in-place changes */
 #define CLOCK_GRAIN_MS 10       /* a ctime this young cannot tell two writes apart */

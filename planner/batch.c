@@ -1,0 +1,493 @@
+/* batch.c: the way of a batch: stage (mover) → prove (verifier) → publish (mover).
+ *
+ * Body frames are kept as they came and forwarded as they are. A batch waits until there is a token, a
+ * worker with room, and (for publish) the committed opening; then an assignment has it. If its mover is
+ * lost its token is revoked before it is staged again under another; if its verifier is lost it is
+ * proven again under the same. Lost five times, it is halved; a single item fails as WorkerLost. */
+#include "planner/planner.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/names.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static const u32 step_kinds[] = {[STEP_STAGE] = MSG_stage, [STEP_PROVE] = MSG_prove,
+                                 [STEP_PUBLISH] = MSG_publish};
+
+struct job_batch *batch_new(struct job *job, struct shard *shard, struct bytes dirs,
+                            struct bytes records, u32 items, u64 bytes)
+{
+    struct job_batch *batch = memory_or_die(sizeof *batch);
+
+    batch->shard = shard;
+    batch->step = shard ? STEP_STAGE : STEP_CLOSE;
+    batch->waiting = true;
+    batch->items = items;
+    batch->bytes = bytes;
+    batch->attempt = 1;
+    buf_append(&batch->dirs, dirs.data, dirs.size);
+    buf_append(&batch->records, records.data, records.size);
+    if (shard)
+        shard->batches++;
+    TAILQ_INSERT_TAIL(&job->batches, batch, link);
+    return batch;
+}
+
+static void batch_free(struct job *job, struct job_batch *batch)
+{
+    TAILQ_REMOVE(&job->batches, batch, link);
+    buf_release(&batch->dirs);
+    buf_release(&batch->records);
+    buf_release(&batch->staged);
+    buf_release(&batch->proven);
+    free(batch->host);
+    free(batch);
+}
+
+void batch_end(struct job *job, struct job_batch *batch)
+{
+    struct shard *shard = batch->shard;
+
+    if (shard) {
+        shard->batches--;
+        if (batch->from_scan)
+            shard->window_used--;
+    } else {
+        job->closing_batches--;
+    }
+    batch_free(job, batch);
+}
+
+void batch_drop_waiting(struct job *job, struct shard *shard)
+{
+    struct job_batch *batch = TAILQ_FIRST(&job->batches);
+
+    while (batch) {
+        struct job_batch *next = TAILQ_NEXT(batch, link);
+
+        if (batch->waiting && batch->step != STEP_REVOKE && batch->shard &&
+            (!shard || batch->shard == shard)) {
+            if (batch->sequence)
+                tokens_revoke(job, batch->sequence, NULL);
+            batch_end(job, batch);
+        }
+        batch = next;
+    }
+}
+
+/* ---- assigning ---- */
+
+static void fill_stage(const struct job *job, struct job_batch *batch, struct envelope *envelope)
+{
+    envelope->message.stage = (struct msg_stage){.job = job->id, .epoch = job->epoch,
+        .sequence = batch->sequence, .source = bytes_text(job->source),
+        .destination = bytes_text(job->destination), .hash = job->hash,
+        .durability = job->durability, .attempt = batch->attempt};
+    envelope->body[0] = buf_bytes(&batch->dirs);
+    envelope->body[1] = buf_bytes(&batch->records);
+    envelope->bodies = 2;
+}
+
+static void fill_prove(const struct job *job, struct job_batch *batch, struct envelope *envelope)
+{
+    envelope->message.prove = (struct msg_prove){.job = job->id, .epoch = job->epoch,
+        .sequence = batch->sequence, .destination = bytes_text(job->destination), .hash = job->hash,
+        .durability = job->durability};
+    envelope->body[0] = buf_bytes(&batch->staged);
+    envelope->bodies = 1;
+}
+
+/* The third body is both frames, one after the other. */
+static void fill_publish(const struct job *job, struct job_batch *batch, struct envelope *envelope,
+                         struct buf *both)
+{
+    buf_append(both, batch->staged.data, batch->staged.size);
+    buf_append(both, batch->proven.data, batch->proven.size);
+    envelope->message.publish = (struct msg_publish){.job = job->id, .epoch = job->epoch,
+        .sequence = batch->sequence, .source = bytes_text(job->source),
+        .destination = bytes_text(job->destination), .attempt = batch->attempt,
+        .proven = (u32)batch->staged.size};
+    envelope->body[0] = buf_bytes(&batch->dirs);
+    envelope->body[1] = buf_bytes(&batch->records);
+    envelope->body[2] = buf_bytes(both);
+    envelope->bodies = 3;
+}
+
+static struct worker *worker_for(struct job *job, const struct job_batch *batch)
+{
+    if (batch->step == STEP_PROVE)
+        return worker_pick(job->planner, ROLE_verifier, 0);
+    if (batch->step == STEP_PUBLISH && batch->mover && worker_has_room(batch->mover, 1))
+        return batch->mover;
+    return worker_pick(job->planner, ROLE_mover, 1);
+}
+
+static void try_assign(struct job *job, struct job_batch *batch)
+{
+    struct worker *worker = worker_for(job, batch);
+    struct assignment *assignment;
+    struct envelope envelope = {0};
+    struct buf both = {0};
+
+    if (!worker)
+        return;
+    if (batch->sequence == 0 && (batch->sequence = tokens_take(job)) == 0)
+        return;
+    envelope.message.kind = step_kinds[batch->step];
+    if (batch->step == STEP_STAGE)
+        fill_stage(job, batch, &envelope);
+    else if (batch->step == STEP_PROVE)
+        fill_prove(job, batch, &envelope);
+    else
+        fill_publish(job, batch, &envelope, &both);
+    batch->floor_ns = job->clock_ns;
+    assignment = assign(job, worker, &envelope, batch->sequence);
+    buf_release(&both);
+    if (!assignment)
+        return;
+    assignment->batch = batch;
+    batch->waiting = false;
+    if (batch->step == STEP_STAGE)
+        batch->mover = worker;
+}
+
+static bool may_go(const struct job *job, const struct job_batch *batch, enum step step, s64 now_ms)
+{
+    if (!batch->waiting || batch->step != step || batch->not_before_ms > now_ms)
+        return false;
+    if (job->state != JOB_RUNNING)
+        return false;
+    return step != STEP_PUBLISH || tokens_may_publish(job);
+}
+
+/* What is furthest goes first, so that the line drains and staging stays small. */
+void batch_pump(struct job *job)
+{
+    static const enum step order[] = {STEP_PUBLISH, STEP_PROVE, STEP_STAGE};
+    s64 now_ms = clock_monotonic_ms();
+    struct job_batch *batch, *next;
+
+    for (batch = TAILQ_FIRST(&job->batches); batch; batch = next) {
+        next = TAILQ_NEXT(batch, link);
+        if (batch->waiting && batch->step == STEP_REVOKE)
+            tokens_revoke(job, batch->sequence, batch);
+    }
+    for (size_t i = 0; i < COUNT_OF(order); i++) {
+        for (batch = TAILQ_FIRST(&job->batches); batch; batch = next) {
+            next = TAILQ_NEXT(batch, link);
+            if (may_go(job, batch, order[i], now_ms))
+                try_assign(job, batch);
+        }
+    }
+}
+
+/* ---- answers ---- */
+
+/* A batch whose job winds down or whose shard is broken goes no further: what it would do is not
+ * wanted, or will be found again. */
+static bool is_unwanted(const struct job *job, const struct job_batch *batch)
+{
+    return job->state != JOB_RUNNING || batch->shard->state == SHARD_BROKEN;
+}
+
+static void drop(struct job *job, struct job_batch *batch)
+{
+    tokens_revoke(job, batch->sequence, NULL);
+    batch_end(job, batch);
+}
+
+static bool frame_count_is(struct bytes frame, u32 items)
+{
+    struct frame_reader reader;
+    struct err err;
+
+    return frame_open(&reader, frame, &err) == 0 && reader.left == items;
+}
+
+static void refuse_answer(struct job *job, struct assignment *assignment, const char *what)
+{
+    struct job_batch *batch = assignment->batch;
+    u32 sequence = assignment->sequence;
+
+    log_write(LOG_ERROR, job->name, EVENT_message_refused, "worker=%s message=%s",
+              log_text(assignment->worker->name), log_text(what));
+    assignment_end(job, assignment);
+    batch_lost(job, batch, batch->step, sequence);
+}
+
+void batch_staged(struct job *job, struct assignment *assignment, const struct envelope *envelope)
+{
+    const struct msg_staged *staged = &envelope->message.staged;
+    struct job_batch *batch = assignment->batch;
+
+    if (envelope->bodies != 1 || !frame_count_is(envelope->body[0], batch->items)) {
+        refuse_answer(job, assignment, "staged does not fit its batch");
+        return;
+    }
+    segment_opener(job, assignment->worker, staged->opened_ns);
+    free(batch->host);
+    batch->host = text_copy(assignment->worker->host);
+    batch->began_ns = staged->began_ns;
+    assignment_end(job, assignment);
+    if (is_unwanted(job, batch)) {
+        drop(job, batch);
+        return;
+    }
+    buf_clear(&batch->staged);
+    buf_append(&batch->staged, envelope->body[0].data, envelope->body[0].size);
+    batch->step = STEP_PROVE;
+    batch->waiting = true;
+    if (staged->to_prove == 0) { /* directories, attributes, refusals: nothing was staged */
+        struct frame_writer writer;
+        struct rec_proven nothing = {.message = bytes_text("")};
+
+        buf_clear(&batch->proven);
+        frame_begin(&writer, &batch->proven);
+        for (u32 i = 0; i < batch->items; i++)
+            frame_add_proven(&writer, &nothing);
+        frame_end(&writer);
+        batch->step = STEP_PUBLISH;
+    }
+}
+
+void batch_proven(struct job *job, struct assignment *assignment, const struct envelope *envelope)
+{
+    const struct msg_proven *proven = &envelope->message.proven;
+    struct job_batch *batch = assignment->batch;
+
+    if (envelope->bodies != 1 || !frame_count_is(envelope->body[0], batch->items)) {
+        refuse_answer(job, assignment, "proven does not fit its batch");
+        return;
+    }
+    assignment_end(job, assignment);
+    if (proven->mismatched > 0)
+        log_write(LOG_WARN, job->name, EVENT_mismatch, "items=%u attempt=%u", proven->mismatched,
+                  batch->attempt);
+    batch->shard->pending.value[COUNTER_proven] += proven->matched;
+    batch->shard->pending.value[COUNTER_mismatched] += proven->mismatched;
+    batch->shard->pending.value[COUNTER_bytes_proven] += (s64)proven->bytes;
+    if (is_unwanted(job, batch)) {
+        drop(job, batch);
+        return;
+    }
+    buf_clear(&batch->proven);
+    buf_append(&batch->proven, envelope->body[0].data, envelope->body[0].size);
+    batch->step = STEP_PUBLISH;
+    batch->waiting = true;
+}
+
+/* What a published frame says, checked against its batch. */
+struct verdict {
+    bool again[BATCH_ITEMS];
+    bool seen[BATCH_ITEMS];
+    u32 again_count;
+    u32 answered;
+    u64 moved, bytes_moved, attributes, changed, vanished, failed;
+    u32 job_code; /* of a row that ends the job */
+    char job_message[ERR_TEXT_SIZE];
+};
+
+static int read_row(const struct job *job, const struct job_batch *batch, const struct rec_row *row,
+                    struct verdict *out)
+{
+    if (!path_is_valid(row->path) || !path_is_within(row->path, buf_bytes(&batch->shard->path)))
+        return -1;
+    if (row->index == UINT32_MAX)
+        return row->operation == OPERATION_directory ? 0 : -1;
+    if (row->index >= batch->items || out->seen[row->index])
+        return -1;
+    out->seen[row->index] = true;
+    out->answered++;
+    out->again[row->index] = row->outcome == OUTCOME_again;
+    out->again_count += row->outcome == OUTCOME_again;
+    if (row->outcome == OUTCOME_moved && row->operation != OPERATION_directory) {
+        out->moved++;
+        out->bytes_moved += row->size;
+    }
+    out->attributes += row->outcome == OUTCOME_attributes;
+    out->changed += row->outcome == OUTCOME_changed;
+    out->vanished += row->outcome == OUTCOME_vanished;
+    if (row->outcome == OUTCOME_failed) {
+        const char *path = log_value(row->path);
+
+        out->failed++;
+        log_write(LOG_WARN, job->name, EVENT_item_failed, "path=%s code=%s message=%s", path,
+                  err_name(row->code), log_value(row->message));
+        if (err_disposition_of(row->code) == DISPOSITION_JOB && !out->job_code) {
+            out->job_code = row->code;
+            snprintf(out->job_message, sizeof out->job_message, "%s: %.*s", path,
+                     (int)row->message.size, (const char *)row->message.data);
+        }
+    }
+    return 0;
+}
+
+static int read_rows(const struct job *job, const struct job_batch *batch, struct bytes frame,
+                     struct verdict *out)
+{
+    struct frame_reader reader;
+    struct rec_row row;
+    struct err err;
+    int more;
+
+    if (frame_open(&reader, frame, &err) < 0)
+        return -1;
+    while ((more = frame_next_row(&reader, &row, &err)) > 0)
+        if (read_row(job, batch, &row, out) < 0)
+            return -1;
+    return more == 0 && out->answered == batch->items ? 0 : -1;
+}
+
+/* The items that failed in a way that may pass, as a batch of their own. */
+static void stage_again(struct job *job, const struct job_batch *batch, const bool *again)
+{
+    struct buf dirs = {0}, records = {0};
+    struct job_batch *retry;
+    struct batch decoded;
+    struct err err;
+    u64 bytes;
+    u32 count;
+
+    if (batch_decode(buf_bytes(&batch->dirs), buf_bytes(&batch->records), &decoded, &err) < 0) {
+        job_fail(job, err.code, err.text); /* it was decoded when it was found */
+        return;
+    }
+    count = batch_select(&decoded, again, &dirs, &records, &bytes);
+    retry = batch_new(job, batch->shard, buf_bytes(&dirs), buf_bytes(&records), count, bytes);
+    retry->attempt = batch->attempt + 1;
+    retry->not_before_ms = clock_monotonic_ms() + ((s64)RETRY_FIRST_MS << (batch->attempt - 1));
+    batch_release(&decoded);
+    buf_release(&dirs);
+    buf_release(&records);
+}
+
+void batch_published(struct job *job, struct assignment *assignment, const struct envelope *envelope)
+{
+    const struct msg_published *published = &envelope->message.published;
+    struct job_batch *batch = assignment->batch;
+    struct counters *pending = &batch->shard->pending;
+    struct verdict verdict = {0};
+    char *host;
+
+    if (published->code == ERR_Revoked) {
+        u32 sequence = assignment->sequence;
+
+        assignment_end(job, assignment);
+        batch_lost(job, batch, STEP_PUBLISH, sequence);
+        return;
+    }
+    if (envelope->bodies != 1 || published->code != ERR_Ok ||
+        read_rows(job, batch, envelope->body[0], &verdict) < 0) {
+        refuse_answer(job, assignment, "published does not fit its batch");
+        return;
+    }
+    host = text_copy(assignment->worker->host);
+    assignment_end(job, assignment);
+    pending->value[COUNTER_moved] += (s64)verdict.moved;
+    pending->value[COUNTER_bytes_moved] += (s64)verdict.bytes_moved;
+    pending->value[COUNTER_attributes] += (s64)verdict.attributes;
+    pending->value[COUNTER_changed] += (s64)verdict.changed;
+    pending->value[COUNTER_vanished] += (s64)verdict.vanished;
+    pending->value[COUNTER_failed] += (s64)verdict.failed;
+    segment_add(job, batch->shard, batch, envelope->body[0], batch->items - verdict.again_count,
+                batch->floor_ns, host, published->began_ns);
+    free(host);
+    if (published->now_ns > job->clock_ns)
+        job->clock_ns = published->now_ns;
+    if (verdict.again_count > 0 && !is_unwanted(job, batch))
+        stage_again(job, batch, verdict.again);
+    if (verdict.job_code)
+        job_fail(job, verdict.job_code, verdict.job_message);
+    batch_end(job, batch);
+}
+
+/* ---- losses ---- */
+
+/* Both halves go on as batches of their own, with their losses forgotten. */
+static void halve(struct job *job, struct job_batch *batch)
+{
+    bool keep[BATCH_ITEMS];
+    struct batch decoded;
+    struct err err;
+
+    if (batch_decode(buf_bytes(&batch->dirs), buf_bytes(&batch->records), &decoded, &err) < 0) {
+        job_fail(job, err.code, err.text);
+        return;
+    }
+    for (u32 half = 0; half < 2; half++) {
+        struct buf dirs = {0}, records = {0};
+        struct job_batch *made;
+        u64 bytes;
+        u32 count;
+
+        for (u32 i = 0; i < batch->items; i++)
+            keep[i] = (i < batch->items / 2) == (half == 0);
+        count = batch_select(&decoded, keep, &dirs, &records, &bytes);
+        made = batch_new(job, batch->shard, buf_bytes(&dirs), buf_bytes(&records), count, bytes);
+        made->attempt = batch->attempt;
+        buf_release(&dirs);
+        buf_release(&records);
+    }
+    batch_release(&decoded);
+}
+
+/* A single item that cost its worker each time. */
+static void fail_single(struct job *job, struct job_batch *batch)
+{
+    struct buf rows = {0}, path = {0};
+    struct frame_writer writer;
+    struct batch decoded;
+    struct rec_row row;
+    struct err err;
+
+    if (batch_decode(buf_bytes(&batch->dirs), buf_bytes(&batch->records), &decoded, &err) < 0) {
+        job_fail(job, err.code, err.text);
+        return;
+    }
+    path_join(&path, decoded.dirs[decoded.items[0].dir].path, decoded.items[0].name);
+    row = (struct rec_row){.path = buf_bytes(&path), .kind = decoded.items[0].kind,
+        .operation = decoded.items[0].operation, .outcome = OUTCOME_failed, .code = ERR_WorkerLost,
+        .message = bytes_text(err_describe(ERR_WorkerLost))};
+    frame_begin(&writer, &rows);
+    frame_add_row(&writer, &row);
+    frame_end(&writer);
+    batch->shard->pending.value[COUNTER_failed]++;
+    segment_add(job, batch->shard, batch, buf_bytes(&rows), 1, batch->floor_ns, NULL, 0);
+    log_write(LOG_WARN, job->name, EVENT_item_failed, "path=%s code=WorkerLost",
+              log_value(buf_bytes(&path)));
+    batch_release(&decoded);
+    buf_release(&rows);
+    buf_release(&path);
+}
+
+/* Only now that the old token can publish nothing may anything of the batch be staged again. */
+void batch_restart(struct job *job, struct job_batch *batch)
+{
+    batch->sequence = 0;
+    batch->waiting = true;
+    batch->mover = NULL;
+    batch->step = batch->shard ? STEP_STAGE : STEP_CLOSE;
+    if (!batch->shard)
+        return;
+    if (!is_unwanted(job, batch)) {
+        if (batch->losses < BATCH_LOSSES)
+            return;
+        if (batch->items > 1)
+            halve(job, batch);
+        else
+            fail_single(job, batch);
+    }
+    batch_end(job, batch);
+}
+
+void batch_lost(struct job *job, struct job_batch *batch, enum step step, u32 sequence)
+{
+    batch->losses++;
+    /* a verifier writes nothing: the token stays good */
+    if (step == STEP_PROVE && batch->losses < BATCH_LOSSES && !is_unwanted(job, batch))
+        batch->waiting = true;
+    else
+        tokens_revoke(job, sequence, batch);
+}

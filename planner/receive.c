@@ -1,0 +1,291 @@
+/* receive.c: what comes in: messages of workers and answers of the truth, each to its handler by a
+ * table. An answer is accepted once, from the worker that was asked, for the job and epoch that are
+ * still ours; everything else is of the past and is dropped. */
+#include "planner/planner.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <stdlib.h>
+
+/* Every message about a job begins with the same three fields. */
+struct token_fields {
+    u64 job;
+    u32 epoch;
+    u32 sequence;
+};
+
+static struct token_fields token_of(const struct message *message)
+{
+    /* the fields have the same places in all of them; probed stands for all */
+    return (struct token_fields){.job = message->probed.job, .epoch = message->probed.epoch,
+                                 .sequence = message->probed.sequence};
+}
+
+static void on_opened(struct job *job, struct assignment *assignment, const struct envelope *envelope)
+{
+    tokens_opened(job, assignment, &envelope->message.opened);
+}
+
+static void on_granted(struct job *job, struct assignment *assignment,
+                       const struct envelope *envelope)
+{
+    tokens_granted(job, assignment, &envelope->message.granted);
+}
+
+static void on_revoked(struct job *job, struct assignment *assignment,
+                       const struct envelope *envelope)
+{
+    tokens_revoked(job, assignment, &envelope->message.revoked);
+}
+
+static void on_probed(struct job *job, struct assignment *assignment, const struct envelope *envelope)
+{
+    job_probed(job, assignment, &envelope->message.probed);
+}
+
+static void on_settled(struct job *job, struct assignment *assignment,
+                       const struct envelope *envelope)
+{
+    segment_settled(job, assignment, &envelope->message.settled);
+}
+
+static void on_found(struct job *job, struct assignment *assignment, const struct envelope *envelope)
+{
+    shard_found(job, assignment->shard, envelope);
+}
+
+static void on_split(struct job *job, struct assignment *assignment, const struct envelope *envelope)
+{
+    shard_split(job, assignment->shard, &envelope->message.split);
+}
+
+static void on_scanned(struct job *job, struct assignment *assignment,
+                       const struct envelope *envelope)
+{
+    shard_scanned(job, assignment->shard, &envelope->message.scanned);
+}
+
+/* answer, what it answers, who handles it */
+static const struct {
+    u32 kind;
+    u32 asked;
+    void (*handle)(struct job *job, struct assignment *assignment, const struct envelope *envelope);
+} handlers[] = {
+    {MSG_probed, MSG_probe, on_probed},
+    {MSG_found, MSG_scan, on_found},
+    {MSG_split, MSG_scan, on_split},
+    {MSG_scanned, MSG_scan, on_scanned},
+    {MSG_opened, MSG_open, on_opened},
+    {MSG_granted, MSG_grant, on_granted},
+    {MSG_revoked, MSG_revoke, on_revoked},
+    {MSG_staged, MSG_stage, batch_staged},
+    {MSG_proven, MSG_prove, batch_proven},
+    {MSG_published, MSG_publish, batch_published},
+    {MSG_settled, MSG_settle, on_settled},
+    {MSG_closed, MSG_close, closing_closed},
+};
+
+/* A worker with several planners had no room: nothing has begun, so that nothing is to be revoked. */
+static void on_busy(struct job *job, struct assignment *assignment)
+{
+    struct job_batch *batch = assignment->batch;
+    struct shard *shard = assignment->shard;
+
+    if (batch && assignment->kind != MSG_revoke) {
+        assignment_end(job, assignment);
+        batch->waiting = true;
+        batch->not_before_ms = clock_monotonic_ms() + RETRY_FIRST_MS;
+    } else if (shard) {
+        assignment_end(job, assignment);
+        shard->state = SHARD_PENDING;
+    } else {
+        assignment_lapse(job, assignment, "busy");
+    }
+}
+
+static void receive_answer(struct planner *planner, struct worker *worker,
+                           const struct envelope *envelope)
+{
+    struct token_fields token = token_of(&envelope->message);
+    struct job *job = job_find(planner, token.job, token.epoch);
+    u32 sequence = token.sequence, kind = envelope->message.kind;
+    struct assignment *assignment;
+
+    if (!job)
+        return;
+    if (kind == MSG_revoked)
+        sequence = envelope->message.revoked.request;
+    if (kind == MSG_busy) {
+        assignment = assignment_find(job, sequence, envelope->message.busy.kind);
+        if (assignment && assignment->worker == worker)
+            on_busy(job, assignment);
+        return;
+    }
+    for (size_t i = 0; i < COUNT_OF(handlers); i++) {
+        if (handlers[i].kind != kind)
+            continue;
+        assignment = assignment_find(job, sequence, handlers[i].asked);
+        if (assignment && assignment->worker == worker)
+            handlers[i].handle(job, assignment, envelope);
+        return;
+    }
+    log_write(LOG_WARN, NULL, EVENT_message_refused, "worker=%s message=%s", log_text(worker->name),
+              message_kind_name(kind));
+}
+
+static void receive_one(struct planner *planner, const struct delivery *delivery)
+{
+    const struct envelope *envelope = &delivery->envelope;
+    struct worker *worker;
+
+    switch (envelope->message.kind) {
+    case MSG_hello:
+        worker_hello(planner, &delivery->peer, &envelope->message.hello);
+        return;
+    case MSG_beat:
+        worker_beat(planner, &delivery->peer, envelope);
+        return;
+    case MSG_bye:
+        worker_bye(planner, &envelope->message.bye);
+        return;
+    default:
+        worker = worker_by_peer(planner, &delivery->peer);
+        if (worker)
+            receive_answer(planner, worker, envelope);
+    }
+}
+
+void receive_messages(void *context)
+{
+    struct planner *planner = context;
+    struct delivery *delivery = NULL;
+    struct peer peer = {0};
+    struct err err;
+    int more;
+
+    while ((more = bus_receive(planner->bus, &delivery, &peer, &err)) != 0) {
+        if (more < 0) {
+            log_error(NULL, EVENT_message_refused, &err);
+            continue;
+        }
+        receive_one(planner, delivery);
+        delivery_destroy(&delivery);
+    }
+    planner_pump(planner);
+}
+
+/* ---- answers of the truth ---- */
+
+static void claimed(struct planner *planner, struct truth_request *answer)
+{
+    planner->claiming = false;
+    for (u32 i = 0; i < answer->claim_count; i++)
+        job_claimed(planner, &answer->claims[i]);
+}
+
+static void renewed(struct planner *planner, const struct truth_request *answer)
+{
+    struct job *job, *next;
+
+    planner->renewing = false;
+    if (answer->err.code != ERR_Ok)
+        return;
+    for (job = TAILQ_FIRST(&planner->jobs); job; job = next) {
+        const struct owned_job *owned = NULL;
+
+        next = TAILQ_NEXT(job, link);
+        for (u32 i = 0; i < answer->job_count; i++)
+            if (answer->jobs[i].id == job->id)
+                owned = &answer->jobs[i];
+        if (!owned)
+            job_abandon(job);
+        else if (owned->cancel_requested)
+            job_cancel(job);
+    }
+}
+
+static void job_is_over(struct job *job, const struct truth_request *answer)
+{
+    log_write(LOG_INFO, job->name, EVENT_job_phase, "phase=%s reason=%s", phase_name(answer->phase),
+              answer->reason ? answer->reason : "none");
+    job->phase = answer->phase;
+    view_event(job->planner->view, job->name, phase_name(answer->phase),
+               answer->message ? answer->message : "");
+    snapshot_post(job->planner);
+    job_destroy(job);
+}
+
+static void answer_about_job(struct job *job, struct truth_request *answer)
+{
+    if (answer->err.code == ERR_OwnershipLost) {
+        job_abandon(job);
+        return;
+    }
+    if (answer->err.code != ERR_Ok && answer->kind != TRUTH_BEGIN) {
+        if (answer->kind == TRUTH_END) {
+            log_error(job->name, EVENT_failure, &answer->err);
+            job_abandon(job); /* the next claim of the row ends it */
+            return;
+        }
+        job_fail(job, answer->err.code, answer->err.text);
+    }
+    switch (answer->kind) {
+    case TRUTH_BEGIN:
+        job_begun(job, answer);
+        break;
+    case TRUTH_OPENED:
+        tokens_open_committed(job);
+        break;
+    case TRUTH_SPLIT:
+        shard_split_committed(job, answer);
+        break;
+    case TRUTH_SEGMENT:
+        segment_committed(job, answer);
+        break;
+    case TRUTH_REDO:
+        shard_redo_ready(job, answer);
+        break;
+    case TRUTH_CLOSE_NEXT:
+        closing_next(job, answer);
+        break;
+    case TRUTH_CLOSE_DONE:
+        closing_done(job, answer);
+        break;
+    case TRUTH_END:
+        job_is_over(job, answer);
+        break;
+    default:
+        break;
+    }
+}
+
+void receive_answers(void *context)
+{
+    struct planner *planner = context;
+    struct truth_request *answer;
+
+    while ((answer = queue_take(planner->answers))) {
+        struct job *job;
+
+        switch (answer->kind) {
+        case TRUTH_WAKE:
+            planner->claim_again = true;
+            planner->renew_ms = 0; /* a cancel is seen by renewing */
+            break;
+        case TRUTH_CLAIM:
+            claimed(planner, answer);
+            break;
+        case TRUTH_RENEW:
+            renewed(planner, answer);
+            break;
+        default:
+            job = job_find(planner, answer->job, answer->epoch);
+            if (job)
+                answer_about_job(job, answer);
+        }
+        free(answer->context);
+        truth_request_destroy(&answer);
+    }
+    planner_pump(planner);
+}

@@ -1,0 +1,125 @@
+/* run.c: the loop of the planner: what wakes it, and what moves then. */
+#include "planner/run.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "planner/planner.h"
+
+#include <stdlib.h>
+
+#define TICK_MS 50
+#define JOBS_MAX 64 /* that one planner drives at once */
+#define IDLE_VIEW_MS 1000
+
+static u32 count_jobs(const struct planner *planner)
+{
+    const struct job *job;
+    u32 count = 0;
+
+    TAILQ_FOREACH(job, &planner->jobs, link)
+        count++;
+    return count;
+}
+
+static void claim(struct planner *planner)
+{
+    struct truth_request *request;
+    u32 jobs = count_jobs(planner);
+
+    if (!planner->claim_again || planner->claiming || planner->stopping || jobs >= JOBS_MAX)
+        return;
+    request = memory_or_die(sizeof *request);
+    request->kind = TRUTH_CLAIM;
+    request->limit = JOBS_MAX - jobs;
+    planner->claiming = true;
+    planner->claim_again = false;
+    truth_post(planner->truth, &request);
+}
+
+static void renew(struct planner *planner, s64 now_ms)
+{
+    struct truth_request *request;
+
+    if (planner->renewing || now_ms < planner->renew_ms || TAILQ_EMPTY(&planner->jobs))
+        return;
+    request = memory_or_die(sizeof *request);
+    request->kind = TRUTH_RENEW;
+    planner->renewing = true;
+    planner->renew_ms = now_ms + PLANNER_RENEW_MS;
+    truth_post(planner->truth, &request);
+}
+
+void planner_pump(struct planner *planner)
+{
+    struct job *job, *next;
+
+    claim(planner);
+    renew(planner, clock_monotonic_ms());
+    for (job = TAILQ_FIRST(&planner->jobs); job; job = next) {
+        next = TAILQ_NEXT(job, link);
+        job_pump(job);
+    }
+}
+
+static void on_tick(void *context)
+{
+    struct planner *planner = context;
+    s64 now_ms = clock_monotonic_ms();
+    s64 interval_ms = TAILQ_EMPTY(&planner->jobs) ? IDLE_VIEW_MS : VIEW_INTERVAL_MS;
+    struct job *job, *next;
+
+    if (now_ms - planner->beat_ms >= HEARTBEAT_MS) {
+        planner->beat_ms = now_ms;
+        worker_tick(planner);
+        for (job = TAILQ_FIRST(&planner->jobs); job; job = next) {
+            next = TAILQ_NEXT(job, link);
+            job_tick(job, now_ms);
+        }
+    }
+    if (now_ms - planner->view_ms >= interval_ms)
+        snapshot_post(planner);
+    planner_pump(planner);
+}
+
+static void on_terminate(void *context)
+{
+    struct planner *planner = context;
+
+    log_write(LOG_INFO, NULL, EVENT_stopping, "jobs=%u", count_jobs(planner));
+    planner->stopping = true;
+    loop_stop(planner->loop);
+}
+
+int planner_run(const struct config *config, struct err *err)
+{
+    struct planner planner = {.name = config->name, .claim_again = true};
+
+    TAILQ_INIT(&planner.workers);
+    TAILQ_INIT(&planner.jobs);
+    random_bytes(planner.incarnation, sizeof planner.incarnation);
+    if (bus_bind(config->planner, &planner.bus, err) < 0)
+        return -1;
+    planner.loop = loop_new();
+    planner.answers = queue_new();
+    planner.truth = truth_new(config->database_url, config->name, planner.answers);
+    planner.view = view_new(config->redis_url, config->database_url, config->name);
+    bus_attach(planner.bus, planner.loop, receive_messages, &planner);
+    loop_add_fd(planner.loop, queue_fd(planner.answers), receive_answers, &planner);
+    loop_add_timer(planner.loop, TICK_MS, 0, on_tick, &planner);
+    loop_on_terminate(planner.loop, on_terminate, &planner);
+    log_write(LOG_INFO, NULL, EVENT_ready, "endpoint=%s", log_text(config->planner));
+    loop_run(planner.loop);
+    /* jobs stay ours in Postgres until another planner, or our next start, takes them over */
+    truth_destroy(&planner.truth);
+    receive_answers(&planner);
+    while (!TAILQ_EMPTY(&planner.jobs))
+        job_destroy(TAILQ_FIRST(&planner.jobs));
+    worker_destroy_all(&planner);
+    view_destroy(&planner.view);
+    bus_detach(planner.bus, planner.loop);
+    bus_destroy(&planner.bus);
+    queue_destroy(&planner.answers);
+    loop_destroy(&planner.loop);
+    log_write(LOG_INFO, NULL, EVENT_stopped, "%s", "");
+    return 0;
+}

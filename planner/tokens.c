@@ -1,0 +1,219 @@
+/* tokens.c: the right to write. The staging area is opened once something is found, tokens are granted
+ * ahead of need, many at a time, and a token whose holder was lost is revoked before its batch goes on
+ * under another. A grant that was not acknowledged is never assigned. */
+#include "planner/planner.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <stdlib.h>
+
+bool tokens_may_publish(const struct job *job)
+{
+    return job->opening == OPENING_DONE;
+}
+
+u32 tokens_take(struct job *job)
+{
+    u32 sequence;
+
+    if (job->token_count == 0)
+        return 0;
+    sequence = job->tokens[0];
+    memmove(job->tokens, job->tokens + 1, --job->token_count * sizeof *job->tokens);
+    return sequence;
+}
+
+static bool opening_is_due(const struct job *job)
+{
+    return job->opening == OPENING_WANTED && job->state >= JOB_RUNNING && job->state <= JOB_CLOSING;
+}
+
+static void send_open(struct job *job)
+{
+    struct worker *worker = worker_pick(job->planner, ROLE_mover, 0);
+    struct envelope envelope = {.message = {.kind = MSG_open}};
+    u32 sequence = job_sequence(job);
+
+    if (!worker)
+        return;
+    envelope.message.open = (struct msg_open){.job = job->id, .epoch = job->epoch,
+        .sequence = sequence, .destination = bytes_text(job->destination)};
+    if (assign(job, worker, &envelope, sequence))
+        job->opening = OPENING_SENT;
+}
+
+void tokens_opened(struct job *job, struct assignment *assignment, const struct msg_opened *opened)
+{
+    struct truth_request *request;
+
+    assignment_end(job, assignment);
+    if (opened->code != ERR_Ok) {
+        struct buf text = {0};
+
+        buf_append(&text, opened->message.data, opened->message.size);
+        job->opening = OPENING_NONE;
+        job->open_failed = true;
+        job_fail(job, opened->code, buf_text(&text));
+        buf_release(&text);
+        return;
+    }
+    job->opening = OPENING_COMMITTING;
+    job->opened_ns = opened->now_ns;
+    if (opened->now_ns > job->clock_ns)
+        job->clock_ns = opened->now_ns;
+    request = job_request(job, TRUTH_OPENED);
+    request->now_ns = opened->now_ns;
+    job_post(job, request);
+}
+
+void tokens_open_committed(struct job *job)
+{
+    struct shard *shard;
+
+    job->opening = OPENING_DONE;
+    TAILQ_FOREACH(shard, &job->shards, link)
+        if (shard->unsettled_since_ns == 0)
+            shard->unsettled_since_ns = job->opened_ns;
+}
+
+static u32 batches_without_token(const struct job *job)
+{
+    const struct job_batch *batch;
+    u32 count = 0;
+
+    TAILQ_FOREACH(batch, &job->batches, link)
+        count += batch->waiting && batch->sequence == 0;
+    return count;
+}
+
+static void send_grant(struct job *job, u32 count)
+{
+    struct worker *worker = worker_pick(job->planner, ROLE_mover, 0);
+    struct envelope envelope = {.message = {.kind = MSG_grant}};
+    struct assignment *assignment;
+    u32 sequence, first;
+
+    if (!worker)
+        return;
+    sequence = job_sequence(job);
+    first = job->next_sequence;
+    job->next_sequence += count;
+    envelope.message.grant = (struct msg_grant){.job = job->id, .epoch = job->epoch,
+        .sequence = sequence, .destination = bytes_text(job->destination), .first = first,
+        .count = count};
+    assignment = assign(job, worker, &envelope, sequence);
+    if (!assignment)
+        return;
+    assignment->first = first;
+    assignment->count = count;
+    job->granting += count;
+}
+
+void tokens_pump(struct job *job)
+{
+    u32 wanted;
+
+    if (clock_monotonic_ms() < job->retry_ms)
+        return;
+    if (opening_is_due(job))
+        send_open(job);
+    if (job->opening < OPENING_COMMITTING)
+        return;
+    /* what waits now, and while the scan goes on as much again, so that a batch never waits for one */
+    wanted = batches_without_token(job);
+    if (job->state == JOB_RUNNING && !job->scan_complete)
+        wanted += GRANT_AHEAD / 2;
+    if (wanted > GRANT_AHEAD)
+        wanted = GRANT_AHEAD;
+    if (job->token_count + job->granting < wanted)
+        send_grant(job, wanted - job->token_count - job->granting);
+}
+
+void tokens_granted(struct job *job, struct assignment *assignment, const struct msg_granted *granted)
+{
+    u32 first = assignment->first, count = assignment->count;
+
+    assignment_end(job, assignment);
+    job->granting -= count;
+    if (granted->now_ns > job->clock_ns)
+        job->clock_ns = granted->now_ns;
+    if (granted->code != ERR_Ok) {
+        struct buf text = {0};
+
+        buf_append(&text, granted->message.data, granted->message.size);
+        if (err_disposition_of(granted->code) == DISPOSITION_JOB ||
+            err_disposition_of(granted->code) == DISPOSITION_ITEM)
+            job_fail(job, granted->code, buf_text(&text));
+        else if (granted->code == ERR_Revoked) /* somebody removed the staging area: open it again */
+            job->opening = OPENING_WANTED;
+        else
+            log_write(LOG_WARN, job->name, EVENT_failure, "code=%s message=%s",
+                      err_name(granted->code), log_text(buf_text(&text)));
+        job->retry_ms = clock_monotonic_ms() + PROBE_RETRY_MS;
+        buf_release(&text);
+        return;
+    }
+    if (job->token_count + count > job->token_capacity) {
+        job->token_capacity = job->token_count + count;
+        job->tokens = memory_resize_or_die(job->tokens, job->token_capacity * sizeof *job->tokens);
+    }
+    for (u32 i = 0; i < count; i++)
+        job->tokens[job->token_count++] = first + i;
+}
+
+void tokens_revoke(struct job *job, u32 sequence, struct job_batch *batch)
+{
+    struct worker *worker = worker_pick(job->planner, ROLE_mover, 0);
+    struct envelope envelope = {.message = {.kind = MSG_revoke}};
+    struct assignment *assignment;
+    u32 request;
+
+    if (batch) {
+        batch->step = STEP_REVOKE;
+        batch->sequence = sequence;
+        batch->waiting = true;
+    }
+    if (!worker)
+        return; /* a batch waits for it (batch_pump); an unused token goes with the staging area */
+    request = job_sequence(job);
+    envelope.message.revoke = (struct msg_revoke){.job = job->id, .epoch = job->epoch,
+        .sequence = sequence, .destination = bytes_text(job->destination), .request = request};
+    assignment = assign(job, worker, &envelope, request);
+    if (!assignment)
+        return;
+    assignment->target = sequence;
+    assignment->batch = batch;
+    if (batch)
+        batch->waiting = false;
+}
+
+void tokens_revoked(struct job *job, struct assignment *assignment, const struct msg_revoked *revoked)
+{
+    struct job_batch *batch = assignment->batch;
+    u32 target = assignment->target;
+
+    assignment_end(job, assignment);
+    if (revoked->code != ERR_Ok) {
+        struct buf text = {0};
+
+        buf_append(&text, revoked->message.data, revoked->message.size);
+        log_write(LOG_WARN, job->name, EVENT_failure, "code=%s message=%s", err_name(revoked->code),
+                  log_text(buf_text(&text)));
+        if (target == 0) {
+            job->revoke_sent = false;
+            job->retry_ms = clock_monotonic_ms() + PROBE_RETRY_MS;
+            if (err_disposition_of(revoked->code) == DISPOSITION_JOB)
+                job_fail(job, revoked->code, buf_text(&text));
+        } else if (batch) {
+            batch->waiting = true; /* in STEP_REVOKE: asked again with the next pump */
+        }
+        buf_release(&text);
+        return;
+    }
+    log_write(LOG_INFO, job->name, EVENT_token_revoked, "sequence=%u clean=%u", target, revoked->clean);
+    if (target == 0 && job->state == JOB_REVOKING)
+        job->state = JOB_RUNNING;
+    if (batch)
+        batch_restart(job, batch);
+}

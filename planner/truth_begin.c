@@ -1,0 +1,292 @@
+/* truth_begin.c: a job that passed its probe begins, its staging area opens, its shards split
+ * (truth_ledger.h).
+ *
+ * Claims on destinations are compared here, in C, over all that are held: places are paths of bytes, and
+ * one rule (place_compare) serves the probe and the ledger. One advisory lock makes it one at a time. */
+#include "planner/truth_ledger.h"
+
+#include <stdlib.h>
+
+struct held_claim {
+    char *job;
+    struct buf source, destination;
+    bool reached; /* what is written here flows on into it */
+};
+
+static bool overlap(struct bytes a, struct bytes b)
+{
+    return place_compare(a, b) != PLACE_APART;
+}
+
+static int refuse_overlap(const struct truth_request *request, const struct held_claim *claims,
+                          u32 count, struct err *err)
+{
+    for (u32 i = 0; i < count; i++)
+        if (overlap(buf_bytes(&request->destination_place), buf_bytes(&claims[i].destination)))
+            return err_set(err, ERR_Overlap, "job %s writes into the same destination, or into one that "
+                           "contains it or is inside it; run this when that job has ended",
+                           claims[i].job);
+    return 0;
+}
+
+/* Follows the data: from this job's destination into every job that reads there, and on from theirs.
+ * It must not come back to this job's source. */
+static int refuse_cycle(const struct truth_request *request, struct held_claim *claims, u32 count,
+                        struct err *err)
+{
+    struct bytes source = buf_bytes(&request->source_place);
+    bool grew = true;
+
+    while (grew) {
+        grew = false;
+        for (u32 i = 0; i < count; i++) {
+            struct bytes reads = buf_bytes(&claims[i].source);
+            bool reached = overlap(buf_bytes(&request->destination_place), reads);
+
+            for (u32 k = 0; k < count && !reached; k++)
+                reached = claims[k].reached && overlap(buf_bytes(&claims[k].destination), reads);
+            if (claims[i].reached || !reached)
+                continue;
+            if (overlap(buf_bytes(&claims[i].destination), source))
+                return err_set(err, ERR_Cycle, "job %s carries what this job writes back into its "
+                               "source; data must not go round in a circle", claims[i].job);
+            claims[i].reached = grew = true;
+        }
+    }
+    return 0;
+}
+
+static int refuse_conflict(struct ledger *ledger, const struct truth_request *request, struct err *err)
+{
+    struct held_claim *claims;
+    PGresult *result;
+    u32 count;
+    int rc;
+
+    if (postgres_query(ledger->postgres,
+                       "SELECT j.name, c.source_place, c.destination_place FROM claim c JOIN job j"
+                       " ON j.id = c.job WHERE c.job <> $1 AND j.phase IN " ACTIVE_PHASES
+                       " ORDER BY j.id",
+                       (struct parameter[]){parameter_s64((s64)request->job)}, 1, &result, err) < 0)
+        return -1;
+    count = (u32)PQntuples(result);
+    claims = memory_or_die(((size_t)count + 1) * sizeof *claims);
+    for (u32 i = 0; i < count; i++) {
+        claims[i].job = text_copy(result_text(result, (int)i, 0));
+        result_bytes(result, (int)i, 1, &claims[i].source);
+        result_bytes(result, (int)i, 2, &claims[i].destination);
+    }
+    PQclear(result);
+    rc = refuse_overlap(request, claims, count, err);
+    if (rc == 0)
+        rc = refuse_cycle(request, claims, count, err);
+    for (u32 i = 0; i < count; i++) {
+        free(claims[i].job);
+        buf_release(&claims[i].source);
+        buf_release(&claims[i].destination);
+    }
+    free(claims);
+    return rc;
+}
+
+/* ---- identities ---- */
+
+struct ends {
+    u64 synchronization, source, destination; /* ids */
+    char *source_address, *destination_address;
+    struct buf source_identity, destination_identity; /* as the synchronization knows them */
+};
+
+static void ends_release(struct ends *ends)
+{
+    free(ends->source_address);
+    free(ends->destination_address);
+    buf_release(&ends->source_identity);
+    buf_release(&ends->destination_identity);
+}
+
+static int read_ends(struct ledger *ledger, u64 job, struct ends *out, struct err *err)
+{
+    PGresult *result;
+
+    if (postgres_query(ledger->postgres,
+                       "SELECT s.id, s.source, j.destination_asset, j.source_address,"
+                       " j.destination_address, s.source_identity, s.destination_identity"
+                       " FROM job j JOIN synchronization s ON s.id = j.synchronization WHERE j.id = $1",
+                       (struct parameter[]){parameter_s64((s64)job)}, 1, &result, err) < 0)
+        return -1;
+    out->synchronization = (u64)result_s64(result, 0, 0);
+    out->source = (u64)result_s64(result, 0, 1);
+    out->destination = (u64)result_s64(result, 0, 2);
+    out->source_address = text_copy(result_text(result, 0, 3));
+    out->destination_address = text_copy(result_text(result, 0, 4));
+    result_bytes(result, 0, 5, &out->source_identity);
+    result_bytes(result, 0, 6, &out->destination_identity);
+    PQclear(result);
+    return 0;
+}
+
+/* The asset is there and is `identity`. If it was another object before, what the ledger says of its
+ * contents is not true any more. An asset that was given another address meanwhile is left alone. */
+static int store_identity(struct ledger *ledger, u64 asset, const char *address,
+                          const struct buf *identity, struct err *err)
+{
+    struct parameter parameters[] = {parameter_s64((s64)asset), parameter_text(address),
+                                     parameter_bytes(buf_bytes(identity))};
+
+    if (postgres_query(ledger->postgres,
+                       "DELETE FROM object o USING asset a WHERE a.id = $1 AND a.address = $2"
+                       " AND a.identity <> $3 AND o.asset = a.id", parameters, 3, NULL, err) < 0)
+        return -1;
+    return postgres_query(ledger->postgres,
+                          "UPDATE asset SET state = 'Ready', reason = NULL, message = NULL,"
+                          " probed_at = now(), identity = $3 WHERE id = $1 AND address = $2",
+                          parameters, 3, NULL, err);
+}
+
+static int settle_identities(struct ledger *ledger, struct truth_request *request,
+                             const struct ends *ends, struct err *err)
+{
+    struct bytes known = buf_bytes(&ends->source_identity);
+
+    if (known.size > 0 && !bytes_equal(known, buf_bytes(&request->source_identity)))
+        return err_set(err, ERR_SourceChanged, "%s is not the directory that earlier jobs read (another "
+                       "filesystem or a new directory is there); if this is intended, define the "
+                       "synchronization anew", ends->source_address);
+    known = buf_bytes(&ends->destination_identity);
+    if (known.size > 0 && !bytes_equal(known, buf_bytes(&request->destination_identity)))
+        request->destination_changed = true;
+    if (store_identity(ledger, ends->source, ends->source_address, &request->source_identity, err) < 0
+        || store_identity(ledger, ends->destination, ends->destination_address,
+                          &request->destination_identity, err) < 0)
+        return -1;
+    return postgres_query(ledger->postgres,
+                          "UPDATE synchronization SET source_identity = $2, destination_identity = $3"
+                          " WHERE id = $1",
+                          (struct parameter[]){parameter_s64((s64)ends->synchronization),
+                                               parameter_bytes(buf_bytes(&request->source_identity)),
+                                               parameter_bytes(
+                                                   buf_bytes(&request->destination_identity))},
+                          3, NULL, err);
+}
+
+/* ---- begin ---- */
+
+static int enter_running(struct ledger *ledger, const struct truth_request *request, struct err *err)
+{
+    struct parameter parameters[] = {parameter_s64((s64)request->job),
+                                     parameter_bytes(buf_bytes(&request->source_place)),
+                                     parameter_bytes(buf_bytes(&request->destination_place))};
+    PGresult *result;
+    bool moved;
+
+    if (postgres_query(ledger->postgres,
+                       "INSERT INTO claim (job, source_place, destination_place) VALUES ($1, $2, $3)"
+                       " ON CONFLICT (job) DO UPDATE SET source_place = excluded.source_place,"
+                       " destination_place = excluded.destination_place", parameters, 3, NULL, err) < 0
+        || postgres_query(ledger->postgres,
+                          "INSERT INTO shard (job, number, path) SELECT $1, 0, ''"
+                          " WHERE NOT EXISTS (SELECT FROM shard WHERE job = $1)", parameters, 1, NULL,
+                          err) < 0
+        || postgres_query(ledger->postgres,
+                          "UPDATE job SET phase = 'Running', waiting_for = NULL, last_progress_at = now()"
+                          " WHERE id = $1 AND phase <> 'Running' RETURNING id", parameters, 1, &result,
+                          err) < 0)
+        return -1;
+    moved = PQntuples(result) > 0;
+    PQclear(result);
+    return moved ? ledger_announce(ledger, request->job, phase_name(PHASE_Running), "", err) : 0;
+}
+
+static void shards_free(struct truth_request *request)
+{
+    for (u32 i = 0; i < request->shard_count; i++)
+        buf_release(&request->shards[i].path);
+    free(request->shards);
+    request->shards = NULL;
+    request->shard_count = 0;
+}
+
+static int read_shards(struct ledger *ledger, struct truth_request *request, u64 asset,
+                       struct err *err)
+{
+    PGresult *result;
+
+    if (postgres_query(ledger->postgres, "SELECT FROM object WHERE asset = $1 LIMIT 1",
+                       (struct parameter[]){parameter_s64((s64)asset)}, 1, &result, err) < 0)
+        return -1;
+    request->first = PQntuples(result) == 0;
+    PQclear(result);
+    if (postgres_query(ledger->postgres,
+                       "SELECT number, path, done, segments, unsettled_since_ns FROM shard"
+                       " WHERE job = $1 ORDER BY number",
+                       (struct parameter[]){parameter_s64((s64)request->job)}, 1, &result, err) < 0)
+        return -1;
+    shards_free(request);
+    request->shard_count = (u32)PQntuples(result);
+    request->shards = memory_or_die(((size_t)request->shard_count + 1) * sizeof *request->shards);
+    for (u32 i = 0; i < request->shard_count; i++) {
+        struct truth_shard *shard = &request->shards[i];
+
+        shard->number = (u32)result_s64(result, (int)i, 0);
+        result_bytes(result, (int)i, 1, &shard->path);
+        shard->done = result_text(result, (int)i, 2)[0] == 't';
+        shard->segments = (u32)result_s64(result, (int)i, 3);
+        shard->unsettled_since_ns = result_s64(result, (int)i, 4);
+    }
+    PQclear(result);
+    return 0;
+}
+
+int ledger_begin_job(struct ledger *ledger, struct truth_request *request, struct err *err)
+{
+    struct ends ends = {0};
+    int rc = -1;
+
+    /* object rows of another identity may be many */
+    if (ledger_lock_job(ledger, request, err) < 0
+        || postgres_run(ledger->postgres,
+                        "SET LOCAL statement_timeout = '10min';"
+                        "SELECT pg_advisory_xact_lock(" ADVISORY_CLASS ", 0)", err) < 0
+        || read_ends(ledger, request->job, &ends, err) < 0)
+        goto done;
+    if (refuse_conflict(ledger, request, err) < 0
+        || settle_identities(ledger, request, &ends, err) < 0
+        || enter_running(ledger, request, err) < 0
+        || read_shards(ledger, request, ends.destination, err) < 0)
+        goto done;
+    rc = ledger_commit(ledger, err);
+done:
+    ends_release(&ends);
+    return rc;
+}
+
+int ledger_opened(struct ledger *ledger, struct truth_request *request, struct err *err)
+{
+    struct parameter parameters[] = {parameter_s64((s64)request->job), parameter_s64(request->now_ns)};
+
+    if (ledger_lock_job(ledger, request, err) < 0
+        || postgres_query(ledger->postgres, "UPDATE job SET opened = true WHERE id = $1 AND NOT opened",
+                          parameters, 1, NULL, err) < 0
+        || postgres_query(ledger->postgres,
+                          "UPDATE shard SET unsettled_since_ns = $2"
+                          " WHERE job = $1 AND unsettled_since_ns IS NULL AND NOT done",
+                          parameters, 2, NULL, err) < 0)
+        return -1;
+    return ledger_commit(ledger, err);
+}
+
+int ledger_split(struct ledger *ledger, struct truth_request *request, struct err *err)
+{
+    if (ledger_lock_job(ledger, request, err) < 0
+        || postgres_query(ledger->postgres,
+                          "INSERT INTO shard (job, number, path, unsettled_since_ns)"
+                          " VALUES ($1, $2, $3, nullif($4::bigint, 0)) ON CONFLICT (job, number) DO NOTHING",
+                          (struct parameter[]){parameter_s64((s64)request->job),
+                                               parameter_s64(request->shard),
+                                               parameter_bytes(buf_bytes(&request->path)),
+                                               parameter_s64(request->unsettled_since_ns)},
+                          4, NULL, err) < 0)
+        return -1;
+    return ledger_commit(ledger, err);
+}

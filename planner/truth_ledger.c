@@ -1,0 +1,264 @@
+/* truth_ledger.c: the session of the truth thread and what its transactions share (truth_ledger.h).
+ *
+ * The counters of a job are the columns of states.def. SQL about them is made from that list when this
+ * file is compiled; the values travel as one JSON object. */
+#include "planner/truth_ledger.h"
+
+#include "base/names.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+/* ---- the session ---- */
+
+/* 1 if the row of an earlier connection is there and ours (a restored database may lack it, or have
+ * given its number away). */
+static int is_registered(struct ledger *ledger, const char *host, struct err *err)
+{
+    PGresult *result;
+    int found;
+
+    if (ledger->planner == 0)
+        return 0;
+    if (postgres_query(ledger->postgres,
+                       "SELECT FROM planner WHERE id = $1 AND name = $2 AND host = $3 AND pid = $4",
+                       (struct parameter[]){parameter_s64((s64)ledger->planner),
+                                            parameter_text(ledger->name), parameter_text(host),
+                                            parameter_s64(getpid())}, 4, &result, err) < 0)
+        return -1;
+    found = PQntuples(result);
+    PQclear(result);
+    return found;
+}
+
+static int register_planner(struct ledger *ledger, const char *host, struct err *err)
+{
+    PGresult *result;
+
+    /* who is long gone and owns nothing is forgotten; a day is far beyond the moment between a
+     * planner's registration and its lock */
+    if (postgres_run(ledger->postgres,
+                     "DELETE FROM planner p WHERE started_at < now() - interval '1 day'"
+                     " AND NOT EXISTS (SELECT FROM job WHERE owner = p.id)"
+                     " AND NOT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory'"
+                     "  AND classid = " ADVISORY_CLASS " AND objid = p.id::oid AND objsubid = 2)",
+                     err) < 0)
+        return -1;
+    if (postgres_query(ledger->postgres,
+                       "INSERT INTO planner (name, host, pid) VALUES ($1, $2, $3) RETURNING id",
+                       (struct parameter[]){parameter_text(ledger->name), parameter_text(host),
+                                            parameter_s64(getpid())}, 3, &result, err) < 0)
+        return -1;
+    ledger->planner = (u64)result_s64(result, 0, 0);
+    PQclear(result);
+    return 0;
+}
+
+/* The rows of a segment on their way into the ledger. */
+static const char incoming[] =
+    "CREATE TEMPORARY TABLE IF NOT EXISTS incoming (what \"char\" NOT NULL, key uuid NOT NULL,"
+    " path bytea NOT NULL, kind object_kind NOT NULL, operation text NOT NULL, outcome item_outcome,"
+    " size bigint NOT NULL, mtime_ns bigint NOT NULL, checksum bytea NOT NULL,"
+    " not_kept integer NOT NULL, code text, message text, depth integer NOT NULL)"
+    " ON COMMIT DELETE ROWS";
+
+int ledger_open(struct ledger *ledger, struct err *err)
+{
+    char host[256] = "";
+    struct parameter id[1];
+    int registered;
+
+    gethostname(host, sizeof host - 1);
+    registered = is_registered(ledger, host, err);
+    if (registered < 0 || (registered == 0 && register_planner(ledger, host, err) < 0))
+        return -1;
+    id[0] = parameter_s64((s64)ledger->planner);
+    if (postgres_query(ledger->postgres,
+                       "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'"
+                       " AND classid = " ADVISORY_CLASS " AND objid = $1::bigint::oid AND objsubid = 2"
+                       " AND pid <> pg_backend_pid()"
+                       " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
+                       id, 1, NULL, err) < 0
+        || postgres_query(ledger->postgres,
+                          "SELECT pg_advisory_lock(" ADVISORY_CLASS ", $1::bigint::integer)", id, 1,
+                          NULL, err) < 0)
+        return -1;
+    /* what is reported done is durable: not less than the local disk, whatever the server's default */
+    if (postgres_run(ledger->postgres,
+                     "SELECT set_config('synchronous_commit', 'on', false)"
+                     " WHERE current_setting('synchronous_commit') = 'off';"
+                     "LISTEN syncline_jobs", err) < 0
+        || postgres_run(ledger->postgres, incoming, err) < 0)
+        return -1;
+    /* leases that ran out while the connection was lost, and that nobody has taken */
+    return ledger_renew(ledger, NULL, err);
+}
+
+void ledger_close(struct ledger *ledger)
+{
+    struct err ignored;
+
+    postgres_query(ledger->postgres,
+                   "UPDATE job SET lease_until = clock_timestamp() WHERE owner = $1"
+                   " AND phase IN " ACTIVE_PHASES,
+                   (struct parameter[]){parameter_s64((s64)ledger->planner)}, 1, NULL, &ignored);
+}
+
+/* ---- transactions ---- */
+
+int ledger_lock_job(struct ledger *ledger, const struct truth_request *request, struct err *err)
+{
+    PGresult *result;
+    int found;
+
+    if (postgres_run(ledger->postgres, "BEGIN", err) < 0
+        || postgres_query(ledger->postgres,
+                          "SELECT FROM job WHERE id = $1 AND owner = $2 AND epoch = $3 FOR UPDATE",
+                          (struct parameter[]){parameter_s64((s64)request->job),
+                                               parameter_s64((s64)ledger->planner),
+                                               parameter_s64(request->epoch)}, 3, &result, err) < 0)
+        return -1;
+    found = PQntuples(result);
+    PQclear(result);
+    if (found == 0)
+        return err_set(err, ERR_OwnershipLost, "job %llu is not of this planner in epoch %u any more",
+                       (unsigned long long)request->job, request->epoch);
+    return 0;
+}
+
+int ledger_commit(struct ledger *ledger, struct err *err)
+{
+    return postgres_run(ledger->postgres, "COMMIT", err);
+}
+
+/* ---- counters ---- */
+
+static const char add_sql[] =
+    "UPDATE job SET"
+#define COUNTER(name, json, text) " " #name " = job." #name " + coalesce(d." #name ", 0),"
+#include "schema/states.def"
+    " last_progress_at = now() FROM jsonb_to_record($2::jsonb) AS d("
+#define COUNTER(name, json, text) #name " bigint, "
+#include "schema/states.def"
+    "recount bigint) WHERE job.id = $1 RETURNING "
+#define COUNTER(name, json, text) "job." #name ", "
+#include "schema/states.def"
+    "job.id";
+
+static const char read_sql[] =
+    "SELECT "
+#define COUNTER(name, json, text) #name ", "
+#include "schema/states.def"
+    "id FROM job WHERE id = $1";
+
+static const char shard_sql[] =
+    "SELECT "
+#define COUNTER(name, json, text) "d." #name ", "
+#include "schema/states.def"
+    "d.recount, s.segments FROM shard s, jsonb_to_record(s.counters) AS d("
+#define COUNTER(name, json, text) #name " bigint, "
+#include "schema/states.def"
+    "recount bigint) WHERE s.job = $1 AND s.number = $2 FOR UPDATE OF s";
+
+static void read_counters(const PGresult *result, struct counters *out)
+{
+    for (u32 i = 0; i < COUNTER_COUNT; i++)
+        out->value[i] = result_s64(result, 0, (int)i);
+}
+
+void counters_json(const struct counters *counters, bool recount, struct buf *out)
+{
+    const char *comma = "";
+
+    buf_append_text(out, "{");
+    for (u32 i = 0; i < COUNTER_COUNT; i++) {
+        if (counters->value[i] == 0)
+            continue;
+        buf_printf(out, "%s\"%s\":%lld", comma, counter_name(i), (long long)counters->value[i]);
+        comma = ",";
+    }
+    if (recount)
+        buf_printf(out, "%s\"recount\":1", comma);
+    buf_append_text(out, "}");
+}
+
+void counters_show(struct counters *counters)
+{
+    s64 unchanged = counters->value[COUNTER_unchanged];
+
+    if (unchanged >= 0)
+        return;
+    counters->value[COUNTER_scanned] -= unchanged;
+    counters->value[COUNTER_unchanged] = 0;
+}
+
+int ledger_count(struct ledger *ledger, u64 job, const struct counters *delta, struct counters *out,
+                 struct err *err)
+{
+    struct parameter parameters[2] = {parameter_s64((s64)job)};
+    struct buf json = {0};
+    PGresult *result;
+    int rc;
+
+    if (delta) {
+        counters_json(delta, false, &json);
+        parameters[1] = parameter_text(buf_text(&json));
+    }
+    rc = postgres_query(ledger->postgres, delta ? add_sql : read_sql, parameters, delta ? 2 : 1,
+                        &result, err);
+    buf_release(&json);
+    if (rc < 0)
+        return -1;
+    if (out && PQntuples(result) == 1) {
+        read_counters(result, out);
+        counters_show(out);
+    }
+    PQclear(result);
+    return 0;
+}
+
+int ledger_shard(struct ledger *ledger, const struct truth_request *request, struct shard_state *out,
+                 struct err *err)
+{
+    PGresult *result;
+
+    if (postgres_query(ledger->postgres, shard_sql,
+                       (struct parameter[]){parameter_s64((s64)request->job),
+                                            parameter_s64(request->shard)}, 2, &result, err) < 0)
+        return -1;
+    if (PQntuples(result) != 1) {
+        PQclear(result);
+        return err_set(err, ERR_Internal, "job %llu has no shard %u", (unsigned long long)request->job,
+                       request->shard);
+    }
+    read_counters(result, &out->counters);
+    out->recount = result_s64(result, 0, COUNTER_COUNT) != 0;
+    out->segments = (u32)result_s64(result, 0, COUNTER_COUNT + 1);
+    PQclear(result);
+    return 0;
+}
+
+/* ---- words ---- */
+
+int ledger_announce(struct ledger *ledger, u64 job, const char *kind, const char *message,
+                    struct err *err)
+{
+    return postgres_query(ledger->postgres,
+                          "WITH told AS (INSERT INTO event (job, kind, message) VALUES ($1, $2, $3))"
+                          " SELECT pg_notify('syncline_job', name) FROM job WHERE id = $1",
+                          (struct parameter[]){parameter_s64((s64)job), parameter_text(kind),
+                                               parameter_text(message)}, 3, NULL, err);
+}
+
+char *ledger_text(struct bytes text)
+{
+    struct buf escaped = {0};
+    char *copy;
+
+    if (utf8_is_valid(text) && (text.size == 0 || !memchr(text.data, '\0', text.size)))
+        return text_of_bytes(text);
+    name_escape(&escaped, text);
+    copy = text_of_bytes(buf_bytes(&escaped));
+    buf_release(&escaped);
+    return copy;
+}
