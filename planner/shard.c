@@ -375,6 +375,8 @@ void shard_scanned(struct job *job, struct shard *shard, const struct msg_scanne
     shard->unchanged = (s64)scanned->unchanged;
     shard->extra = (s64)scanned->extra;
     shard->scanned_whole = true;
+    if (scanned->root_differs && shard->path.size == 0 && job->opening == OPENING_NONE)
+        job->opening = OPENING_WANTED; /* the root's attributes are set when the staging area goes */
 }
 
 /* The last message came and every split before it is committed: the watcher is released. */

@@ -148,6 +148,7 @@ void emit_scanned(struct emitter *emitter, u32 code, struct bytes message)
         .scanned = emitter->scanned,
         .unchanged = emitter->unchanged,
         .extra = emitter->extra,
+        .root_differs = emitter->root_differs,
     };
     send(emitter, &envelope);
 }

@@ -42,6 +42,7 @@ struct emitter {
     u64 scanned;        /* entries compared */
     u64 unchanged;
     u64 extra;
+    u32 root_differs; /* the root's own attributes are to be set */
 
     /* the batch that is being gathered; the buffers are used again */
     struct buf dirs;

@@ -401,11 +401,26 @@ static int open_root(const struct scan_request *request, struct opened *out, str
     return is_gone(err) ? 1 : -1;
 }
 
+/* The root of the tree is nobody's entry: that its own attributes differ is said apart. */
+static u32 root_differs(const struct scan *scan, const struct opened *root)
+{
+    struct attributes source, destination;
+    struct err err;
+
+    if (scan->request->path.size > 0 || !root->destination ||
+        asset_directory_attributes(root->source, &source, &err) < 0 ||
+        asset_directory_attributes(root->destination, &destination, &err) < 0)
+        return 0; /* what cannot be read here is found, and said, by the listing */
+    return compare_objects(&source, &destination, &scan->decider.rules).operation != 0;
+}
+
 static void scan_all(struct scan *scan)
 {
     struct opened opened;
     int got = open_root(scan->request, &opened, &scan->err);
 
+    if (got >= 0)
+        scan->emitter.root_differs = root_differs(scan, &opened);
     if (got == 1)
         enter_level(scan, bytes_of(NULL, 0), &opened);
     else
