@@ -28,7 +28,7 @@ static void clear_outbox(struct connection *connection)
 
 static void end_session(struct connection *connection)
 {
-    if (connection->reachable)
+    if (connection->reachable && !connection->worker->stopping)
         log_write(LOG_WARN, NULL, EVENT_disconnected, "planner=%s", log_text(connection->endpoint));
     tasks_stop(connection->worker, connection->session);
     clear_outbox(connection);
