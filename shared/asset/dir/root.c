@@ -98,6 +98,8 @@ static int dir_root_attributes(struct asset *asset, struct attributes *out, stru
     return 0;
 }
 
+/* Since Linux 6.13 some stamps are finer than this clock, which then is behind them by up to a
+ * tick: who asks "was it before?" errs on the side of doing work again. */
 static s64 dir_now_ns(struct asset *asset)
 {
     (void)asset;
