@@ -94,9 +94,11 @@ struct truth_request {
     u32 hash;                /* SEGMENT: enum hash_kind of the digests */
     struct buf *rows;        /* SEGMENT, CLOSE_DONE: `row` body frames; each a buf, owned */
     u32 row_count;
-    struct counters counters; /* SEGMENT: what this segment adds (scanned, unchanged, extra, found, bytes …);
-                               * moved, attributes, changed, vanished, failed are counted from rows by
-                               * the thread. Result of SEGMENT, REDO, CLOSE_DONE: the job's counters now */
+    struct counters counters; /* SEGMENT: what this segment adds: scanned, unchanged, extra, proven,
+                               * mismatched, bytes. With `redo` the first three count only with
+                               * shard_done, and are those of the whole scan. found, moved, attributes,
+                               * changed, vanished, failed are counted from the rows by the thread.
+                               * Result of SEGMENT, REDO, CLOSE_DONE, END: the job's counters now */
     /* CLOSE_NEXT */
     struct buf paths;        /* result: dir body frame; all of one depth, deepest first; at most `limit` */
     u32 path_count;          /* result: 0 = none is left */

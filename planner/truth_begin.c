@@ -127,16 +127,23 @@ static int read_ends(struct ledger *ledger, u64 job, struct ends *out, struct er
 }
 
 /* The asset is there and is `identity`. If it was another object before, what the ledger says of its
- * contents is not true any more. An asset that was given another address meanwhile is left alone. */
+ * contents is not true any more: *changed. An asset that was given another address meanwhile is left
+ * alone. */
 static int store_identity(struct ledger *ledger, u64 asset, const char *address,
-                          const struct buf *identity, struct err *err)
+                          const struct buf *identity, bool *changed, struct err *err)
 {
     struct parameter parameters[] = {parameter_s64((s64)asset), parameter_text(address),
                                      parameter_bytes(buf_bytes(identity))};
+    PGresult *result;
 
     if (postgres_query(ledger->postgres,
-                       "DELETE FROM object o USING asset a WHERE a.id = $1 AND a.address = $2"
-                       " AND a.identity <> $3 AND o.asset = a.id", parameters, 3, NULL, err) < 0)
+                       "SELECT FROM asset WHERE id = $1 AND address = $2 AND identity <> $3 FOR UPDATE",
+                       parameters, 3, &result, err) < 0)
+        return -1;
+    *changed = PQntuples(result) > 0;
+    PQclear(result);
+    if (*changed && postgres_query(ledger->postgres, "DELETE FROM object WHERE asset = $1", parameters,
+                                   1, NULL, err) < 0)
         return -1;
     return postgres_query(ledger->postgres,
                           "UPDATE asset SET state = 'Ready', reason = NULL, message = NULL,"
@@ -148,18 +155,21 @@ static int settle_identities(struct ledger *ledger, struct truth_request *reques
                              const struct ends *ends, struct err *err)
 {
     struct bytes known = buf_bytes(&ends->source_identity);
+    bool changed;
 
     if (known.size > 0 && !bytes_equal(known, buf_bytes(&request->source_identity)))
         return err_set(err, ERR_SourceChanged, "%s is not the directory that earlier jobs read (another "
                        "filesystem or a new directory is there); if this is intended, define the "
                        "synchronization anew", ends->source_address);
-    known = buf_bytes(&ends->destination_identity);
-    if (known.size > 0 && !bytes_equal(known, buf_bytes(&request->destination_identity)))
-        request->destination_changed = true;
-    if (store_identity(ledger, ends->source, ends->source_address, &request->source_identity, err) < 0
+    if (store_identity(ledger, ends->source, ends->source_address, &request->source_identity, &changed,
+                       err) < 0
         || store_identity(ledger, ends->destination, ends->destination_address,
-                          &request->destination_identity, err) < 0)
+                          &request->destination_identity, &changed, err) < 0)
         return -1;
+    /* once true it stays true: an earlier try of this request may have been committed */
+    known = buf_bytes(&ends->destination_identity);
+    if (changed || (known.size > 0 && !bytes_equal(known, buf_bytes(&request->destination_identity))))
+        request->destination_changed = true;
     return postgres_query(ledger->postgres,
                           "UPDATE synchronization SET source_identity = $2, destination_identity = $3"
                           " WHERE id = $1",
@@ -185,7 +195,7 @@ static int enter_running(struct ledger *ledger, const struct truth_request *requ
                        " ON CONFLICT (job) DO UPDATE SET source_place = excluded.source_place,"
                        " destination_place = excluded.destination_place", parameters, 3, NULL, err) < 0
         || postgres_query(ledger->postgres,
-                          "INSERT INTO shard (job, number, path) SELECT $1, 0, ''"
+                          "INSERT INTO shard (job, number, path) SELECT $1::bigint, 0, ''::bytea"
                           " WHERE NOT EXISTS (SELECT FROM shard WHERE job = $1)", parameters, 1, NULL,
                           err) < 0
         || postgres_query(ledger->postgres,
