@@ -132,13 +132,13 @@ int task_stream(struct task *task, u32 number, const struct envelope *message)
     struct packet *packet;
 
     pthread_mutex_lock(&stream->mutex);
-    assert(!stream->last || number == stream->last->number + 1);
     while (number > stream->window && !atomic_load(&task->stopped))
         wait_a_while(task);
     if (atomic_load(&task->stopped)) {
         pthread_mutex_unlock(&stream->mutex);
         return -1;
     }
+    assert(!stream->last || number == stream->last->number + 1);
     packet = packet_new(message);
     keep(stream, number, packet_share(packet));
     pthread_mutex_unlock(&stream->mutex);
