@@ -1,5 +1,5 @@
-/* Goal: at the end of a job directories are as at the source and nothing of ours is left; the right to
- * write is made and taken. Method: open, grant, revoke, settle and close without a worker. */
+/* Goal: at the end of a job directories are as at the source and nothing of ours is left; the right
+ * to write is made and taken. Method: open, grant, revoke, settle and close without a worker. */
 #include "mover_fixture.h"
 
 #include "asset/mem.h"
@@ -16,8 +16,8 @@ static int step_close(const char *const *paths, u32 count, u32 finish)
     batch_begin(&f);
     for (u32 i = 0; i < count; i++)
         batch_dir(&f, paths[i]);
-    task.message.close = (struct msg_close){.job = f.token.job, .epoch = f.token.epoch,
-                                            .sequence = f.token.sequence, .finish = finish};
+    task.message.close = (struct msg_close){
+        .job = f.token.job, .epoch = f.token.epoch, .sequence = f.token.sequence, .finish = finish};
     task.body[0] = buf_bytes(&f.dirs);
     rc = mover_close(&work, &task, &f.answer, &f.err);
     assert_int_equal(f.answer.message.kind, MSG_closed);
@@ -27,15 +27,18 @@ static int step_close(const char *const *paths, u32 count, u32 finish)
 
 static void plant_directory(const char *tree, const char *path, u32 mode, s64 mtime_ns)
 {
-    struct attributes attributes = {.kind = KIND_directory, .mode = mode, .uid = geteuid(),
-                                    .gid = getegid(), .mtime_ns = mtime_ns};
+    struct attributes attributes = {.kind = KIND_directory,
+                                    .mode = mode,
+                                    .uid = geteuid(),
+                                    .gid = getegid(),
+                                    .mtime_ns = mtime_ns};
     struct err err;
 
     assert_ok(mem_plant(tree, bytes_text(path), &attributes, bytes_of(NULL, 0), 0, &err), &err);
 }
 
-/* Goal: a tree of directories ends as at the source, one that is gone there is left alone. Method: deepest
- * first, as the planner sends them; a mode without rights on the parent comes last. */
+/* Goal: a tree of directories ends as at the source, one that is gone there is left alone. Method:
+ * deepest first, as the planner sends them; a mode without rights on the parent comes last. */
 static void test_directories_are_closed(void **state)
 {
     static const char *const paths[] = {"a/b/c", "a/b", "a", "gone"};
@@ -64,7 +67,8 @@ static void test_directories_are_closed(void **state)
     }
 }
 
-/* Goal: one directory that cannot be set fails alone. Method: a file is in its place at the destination. */
+/* Goal: one directory that cannot be set fails alone. Method: a file is in its place at the
+ * destination. */
 static void test_one_fails_alone(void **state)
 {
     static const char *const paths[] = {"a", "b"};
@@ -87,8 +91,8 @@ static void test_one_fails_alone(void **state)
     fixture_close(&f);
 }
 
-/* Goal: without the right to write nothing is set and nothing counts. Method: a token not granted, and one
- * revoked after the first directory. */
+/* Goal: without the right to write nothing is set and nothing counts. Method: a token not granted,
+ * and one revoked after the first directory. */
 static void revoke_now(struct fixture *fixture)
 {
     fixture->on_progress = NULL;
@@ -139,8 +143,9 @@ static void test_hostile(void **state)
     fixture_close(&f);
 }
 
-/* Goal: a finished job leaves nothing of ours, and the root is as at the source. Method: a real directory
- * with a token and a staged copy left in it; the finish is done twice, as after a lost answer. */
+/* Goal: a finished job leaves nothing of ours, and the root is as at the source. Method: a real
+ * directory with a token and a staged copy left in it; the finish is done twice, as after a lost
+ * answer. */
 static void test_finish(void **state)
 {
     struct timespec times[2] = {{.tv_sec = 11, .tv_nsec = 12}, {.tv_sec = 21, .tv_nsec = 22}};
@@ -181,8 +186,8 @@ static void test_finish_must_settle(void **state)
     fixture_close(&f);
 }
 
-/* Goal: the right to write goes its whole way through messages. Method: open, grant, revoke; what each
- * leaves is asked of the asset; a grant of absurd size is refused. */
+/* Goal: the right to write goes its whole way through messages. Method: open, grant, revoke; what
+ * each leaves is asked of the asset; a grant of absurd size is refused. */
 static void test_rights(void **state)
 {
     (void)state;
@@ -195,8 +200,8 @@ static void test_rights(void **state)
         fixture_open(&f, drivers[d], NULL, NULL);
         work = fixture_work(&f);
         task.message = (struct message){.kind = MSG_grant};
-        task.message.grant = (struct msg_grant){.job = 7, .epoch = 3, .sequence = 2, .first = 5,
-                                                .count = 4};
+        task.message.grant =
+            (struct msg_grant){.job = 7, .epoch = 3, .sequence = 2, .first = 5, .count = 4};
         assert_ok(mover_grant(&work, &task, &f.answer, &f.err), &f.err);
         assert_int_equal(f.answer.message.granted.code, ERR_Revoked); /* not open yet */
 
@@ -208,8 +213,8 @@ static void test_rights(void **state)
         assert_true(f.answer.message.opened.now_ns != 0);
 
         task.message = (struct message){.kind = MSG_grant};
-        task.message.grant = (struct msg_grant){.job = 7, .epoch = 3, .sequence = 2, .first = 5,
-                                                .count = 4};
+        task.message.grant =
+            (struct msg_grant){.job = 7, .epoch = 3, .sequence = 2, .first = 5, .count = 4};
         assert_ok(mover_grant(&work, &task, &f.answer, &f.err), &f.err);
         assert_int_equal(f.answer.message.kind, MSG_granted);
         assert_int_equal(f.answer.message.granted.code, 0);
@@ -219,7 +224,8 @@ static void test_rights(void **state)
         asset_token_close(&token);
 
         task.message = (struct message){.kind = MSG_revoke};
-        task.message.revoke = (struct msg_revoke){.job = 7, .epoch = 3, .sequence = 6, .request = 9};
+        task.message.revoke =
+            (struct msg_revoke){.job = 7, .epoch = 3, .sequence = 6, .request = 9};
         assert_ok(mover_revoke(&work, &task, &f.answer, &f.err), &f.err);
         assert_int_equal(f.answer.message.kind, MSG_revoked);
         assert_int_equal(f.answer.message.revoked.code, 0);
@@ -229,15 +235,16 @@ static void test_rights(void **state)
         assert_int_equal(f.err.code, ERR_Revoked);
 
         task.message = (struct message){.kind = MSG_grant};
-        task.message.grant = (struct msg_grant){.job = 7, .epoch = 3, .first = 1, .count = UINT32_MAX};
+        task.message.grant =
+            (struct msg_grant){.job = 7, .epoch = 3, .first = 1, .count = UINT32_MAX};
         assert_int_equal(mover_grant(&work, &task, &f.answer, &f.err), -1);
         assert_int_equal(f.answer.message.granted.code, ERR_Protocol);
         fixture_close(&f);
     }
 }
 
-/* Goal: a settle says whether it is durable and how old its descriptor is. Method: one that fails, then
- * one that holds. */
+/* Goal: a settle says whether it is durable and how old its descriptor is. Method: one that fails,
+ * then one that holds. */
 static void test_settle(void **state)
 {
     struct envelope task = {.message = {.kind = MSG_settle}};

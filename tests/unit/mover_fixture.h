@@ -1,8 +1,8 @@
-/* mover_fixture.h: what the tests of mover and verifier share: two assets, a batch, and the way of a
- * batch (stage, prove, publish) driven in one process without any worker.
+/* mover_fixture.h: what the tests of mover and verifier share: two assets, a batch, and the way of
+ * a batch (stage, prove, publish) driven in one process without any worker.
  *
- * Everything goes through asset.h, so that a test runs on any driver. Checks are cmocka's: a helper that
- * fails ends its test. */
+ * Everything goes through asset.h, so that a test runs on any driver. Checks are cmocka's: a helper
+ * that fails ends its test. */
 #ifndef SYNCLINE_TESTS_MOVER_FIXTURE_H
 #define SYNCLINE_TESTS_MOVER_FIXTURE_H
 
@@ -36,17 +36,19 @@ struct fixture {
     struct token token;
     u32 hash;
     u32 durability;
-    u32 progressed;   /* calls of the progress callback */
-    u32 stop_after;   /* the task is stopped from this call on; 0 = never */
+    u32 progressed; /* calls of the progress callback */
+    u32 stop_after; /* the task is stopped from this call on; 0 = never */
     void (*on_progress)(struct fixture *fixture);
 
     struct buf dirs; /* frames of the batch */
     struct buf items;
     struct frame_writer dir_writer;
     struct frame_writer item_writer;
-    struct buf staged; /* bodies of the answers, copied */
-    struct buf proven;
+    struct buf staged_answer; /* bodies of the answers, copied: decoded records borrow from them */
+    struct buf proven_answer;
     struct buf rows;
+    struct buf staged; /* what goes on to the next step: the answer, or what a test made of it */
+    struct buf proven;
     struct envelope answer; /* the latest */
     struct err err;         /* of the latest refusal */
     u32 count;              /* records of the latest answer, decoded: */
@@ -57,8 +59,8 @@ struct fixture {
 
 #define assert_ok(call, err) fixture_ok((call), (err), #call, __FILE__, __LINE__)
 
-FIXTURE_UNUSED static void fixture_ok(int rc, const struct err *err, const char *call, const char *file,
-                                      int line)
+FIXTURE_UNUSED static void fixture_ok(int rc, const struct err *err, const char *call,
+                                      const char *file, int line)
 {
     if (rc >= 0)
         return;
@@ -70,16 +72,16 @@ FIXTURE_UNUSED static void fixture_ok(int rc, const struct err *err, const char 
 
 FIXTURE_UNUSED static void fixture_remove(const char *root)
 {
-    char command[128];
+    char command[256];
 
     snprintf(command, sizeof command, "chmod -R u+rwx '%s' 2>/dev/null; rm -rf '%s'", root, root);
     assert_int_equal(system(command), 0);
 }
 
-/* `driver` is "dir" or "mem"; `faults` goes in front of the address of the end it is for, or is NULL:
- * "fault:corrupt=1;". */
-FIXTURE_UNUSED static void fixture_open(struct fixture *f, const char *driver, const char *source_faults,
-                                        const char *destination_faults)
+/* `driver` is "dir" or "mem"; `faults` goes in front of the address of the end it is for, or is
+ * NULL: "fault:corrupt=1;". */
+FIXTURE_UNUSED static void fixture_open(struct fixture *f, const char *driver,
+                                        const char *source_faults, const char *destination_faults)
 {
     static u32 number;
     char address[512];
@@ -104,8 +106,8 @@ FIXTURE_UNUSED static void fixture_open(struct fixture *f, const char *driver, c
     snprintf(address, sizeof address, "%s%s:%s", source_faults ? source_faults : "", driver,
              f->source_path);
     assert_ok(asset_open(address, &f->source, &err), &err);
-    snprintf(address, sizeof address, "%s%s:%s", destination_faults ? destination_faults : "", driver,
-             f->destination_path);
+    snprintf(address, sizeof address, "%s%s:%s", destination_faults ? destination_faults : "",
+             driver, f->destination_path);
     assert_ok(asset_open(address, &f->destination, &err), &err);
     f->mover = mover_lane_new();
     f->prover = prove_lane_new();
@@ -119,6 +121,8 @@ FIXTURE_UNUSED static void fixture_close(struct fixture *f)
     prove_lane_destroy(&f->prover);
     buf_release(&f->dirs);
     buf_release(&f->items);
+    buf_release(&f->staged_answer);
+    buf_release(&f->proven_answer);
     buf_release(&f->staged);
     buf_release(&f->proven);
     buf_release(&f->rows);
@@ -136,11 +140,17 @@ FIXTURE_UNUSED static struct bytes fixture_split(const char *path, struct bytes 
 }
 
 /* Puts an object into an asset, by the same functions that publish: no driver is special. */
-FIXTURE_UNUSED static void fixture_seed(struct asset *asset, const char *path, enum object_kind kind,
-                                        const void *content, size_t size, u32 mode)
+FIXTURE_UNUSED static void fixture_seed(struct asset *asset, const char *path,
+                                        enum object_kind kind, const void *content, size_t size,
+                                        u32 mode)
 {
-    struct attributes attributes = {.kind = kind, .mode = mode, .uid = geteuid(), .gid = getegid(),
-                                    .links = 1, .size = size, .mtime_ns = FIXTURE_MTIME_NS};
+    struct attributes attributes = {.kind = kind,
+                                    .mode = mode,
+                                    .uid = geteuid(),
+                                    .gid = getegid(),
+                                    .links = 1,
+                                    .size = size,
+                                    .mtime_ns = FIXTURE_MTIME_NS};
     struct token token = {.job = 999999, .epoch = 1, .sequence = 1};
     struct asset_directory *directory = NULL;
     struct asset_token *right = NULL;
@@ -158,8 +168,9 @@ FIXTURE_UNUSED static void fixture_seed(struct asset *asset, const char *path, e
     assert_ok(asset_publish_directory(right, parent, &directory, &err), &err);
     if (kind == KIND_directory) {
         assert_ok(asset_publish_make(right, 0, directory, name, &made, &err), &err);
-        assert_ok(asset_set_directory_attributes(right, bytes_text(path), &attributes, &not_kept, &err),
-                  &err);
+        assert_ok(
+            asset_set_directory_attributes(right, bytes_text(path), &attributes, &not_kept, &err),
+            &err);
     } else {
         if (kind == KIND_file) {
             assert_ok(asset_stage_file(right, 0, &file, &err), &err);
@@ -183,7 +194,8 @@ FIXTURE_UNUSED static void fixture_file(struct asset *asset, const char *path, c
 }
 
 /* 1 and its attributes, 0 if it is not there. */
-FIXTURE_UNUSED static int fixture_lookup(struct asset *asset, const char *path, struct attributes *out)
+FIXTURE_UNUSED static int fixture_lookup(struct asset *asset, const char *path,
+                                         struct attributes *out)
 {
     struct bytes parent, name = fixture_split(path, &parent);
     struct asset_directory *directory = NULL;
@@ -223,7 +235,8 @@ FIXTURE_UNUSED static void fixture_read(struct asset *asset, const char *path, s
     asset_directory_close(&directory);
 }
 
-FIXTURE_UNUSED static void fixture_expect(struct asset *asset, const char *path, const char *content)
+FIXTURE_UNUSED static void fixture_expect(struct asset *asset, const char *path,
+                                          const char *content)
 {
     struct buf got = {0};
 
@@ -254,8 +267,12 @@ FIXTURE_UNUSED static u32 batch_dir(struct fixture *f, const char *path)
 FIXTURE_UNUSED static void batch_item(struct fixture *f, u32 dir, const char *name, u32 kind,
                                       u32 operation, u32 flags)
 {
-    struct rec_item item = {.dir = dir, .name = bytes_text(name), .kind = kind,
-                            .operation = operation, .size = 1, .flags = flags};
+    struct rec_item item = {.dir = dir,
+                            .name = bytes_text(name),
+                            .kind = kind,
+                            .operation = operation,
+                            .size = 1,
+                            .flags = flags};
 
     frame_add_item(&f->item_writer, &item);
     frame_end(&f->item_writer);
@@ -290,8 +307,11 @@ FIXTURE_UNUSED static bool fixture_stopped(void *context)
 
 FIXTURE_UNUSED static struct mover_work fixture_work(struct fixture *f)
 {
-    return (struct mover_work){.lane = f->mover, .source = f->source, .destination = f->destination,
-                               .progress = fixture_progress, .stopped = fixture_stopped,
+    return (struct mover_work){.lane = f->mover,
+                               .source = f->source,
+                               .destination = f->destination,
+                               .progress = fixture_progress,
+                               .stopped = fixture_stopped,
                                .context = f};
 }
 
@@ -301,7 +321,8 @@ FIXTURE_UNUSED static void fixture_grant(struct fixture *f)
     struct err err;
     s64 now_ns;
 
-    assert_ok(asset_staging_open(f->destination, f->token.job, f->token.epoch, &now_ns, &err), &err);
+    assert_ok(asset_staging_open(f->destination, f->token.job, f->token.epoch, &now_ns, &err),
+              &err);
     assert_ok(asset_grant(f->destination, &f->token, 1, &err), &err);
 }
 
@@ -328,15 +349,19 @@ FIXTURE_UNUSED static int step_stage(struct fixture *f)
     struct err err;
     int rc;
 
-    task.message.stage = (struct msg_stage){.job = f->token.job, .epoch = f->token.epoch,
-                                            .sequence = f->token.sequence, .hash = f->hash,
-                                            .durability = f->durability, .attempt = 1};
+    task.message.stage = (struct msg_stage){.job = f->token.job,
+                                            .epoch = f->token.epoch,
+                                            .sequence = f->token.sequence,
+                                            .hash = f->hash,
+                                            .durability = f->durability,
+                                            .attempt = 1};
     task.body[0] = buf_bytes(&f->dirs);
     task.body[1] = buf_bytes(&f->items);
     rc = mover_stage(&work, &task, &f->answer, &f->err);
     assert_int_equal(f->answer.message.kind, MSG_staged);
     fixture_keep(&f->staged, f->answer.body[0]);
-    assert_ok(frame_open(&reader, buf_bytes(&f->staged), &err), &err);
+    fixture_keep(&f->staged_answer, f->answer.body[0]);
+    assert_ok(frame_open(&reader, buf_bytes(&f->staged_answer), &err), &err);
     for (f->count = 0; frame_next_staged(&reader, &f->staged_records[f->count], &err) > 0;)
         f->count++;
     return rc;
@@ -344,22 +369,27 @@ FIXTURE_UNUSED static int step_stage(struct fixture *f)
 
 FIXTURE_UNUSED static int step_prove(struct fixture *f)
 {
-    struct prove_work work = {.lane = f->prover, .destination = f->destination,
-                              .progress = fixture_progress, .stopped = fixture_stopped,
+    struct prove_work work = {.lane = f->prover,
+                              .destination = f->destination,
+                              .progress = fixture_progress,
+                              .stopped = fixture_stopped,
                               .context = f};
     struct envelope task = {.message = {.kind = MSG_prove}, .bodies = 1};
     struct frame_reader reader;
     struct err err;
     int rc;
 
-    task.message.prove = (struct msg_prove){.job = f->token.job, .epoch = f->token.epoch,
-                                            .sequence = f->token.sequence, .hash = f->hash,
+    task.message.prove = (struct msg_prove){.job = f->token.job,
+                                            .epoch = f->token.epoch,
+                                            .sequence = f->token.sequence,
+                                            .hash = f->hash,
                                             .durability = f->durability};
     task.body[0] = buf_bytes(&f->staged);
     rc = prove_batch(&work, &task, &f->answer, &f->err);
     assert_int_equal(f->answer.message.kind, MSG_proven);
     fixture_keep(&f->proven, f->answer.body[0]);
-    assert_ok(frame_open(&reader, buf_bytes(&f->proven), &err), &err);
+    fixture_keep(&f->proven_answer, f->answer.body[0]);
+    assert_ok(frame_open(&reader, buf_bytes(&f->proven_answer), &err), &err);
     for (f->count = 0; frame_next_proven(&reader, &f->proven_records[f->count], &err) > 0;)
         f->count++;
     return rc;
@@ -385,8 +415,10 @@ FIXTURE_UNUSED static int step_publish(struct fixture *f, u32 attempt)
 
     buf_append(&records, f->staged.data, f->staged.size);
     buf_append(&records, f->proven.data, f->proven.size);
-    task.message.publish = (struct msg_publish){.job = f->token.job, .epoch = f->token.epoch,
-                                                .sequence = f->token.sequence, .attempt = attempt,
+    task.message.publish = (struct msg_publish){.job = f->token.job,
+                                                .epoch = f->token.epoch,
+                                                .sequence = f->token.sequence,
+                                                .attempt = attempt,
                                                 .proven = (u32)f->staged.size};
     task.body[0] = buf_bytes(&f->dirs);
     task.body[1] = buf_bytes(&f->items);
@@ -396,6 +428,29 @@ FIXTURE_UNUSED static int step_publish(struct fixture *f, u32 attempt)
     fixture_take_rows(f);
     buf_release(&records);
     return rc;
+}
+
+/* Write the records anew for the next step, as a test has changed them. */
+FIXTURE_UNUSED static void encode_staged(struct fixture *f, u32 count)
+{
+    struct frame_writer writer;
+
+    buf_clear(&f->staged);
+    frame_begin(&writer, &f->staged);
+    for (u32 i = 0; i < count; i++)
+        frame_add_staged(&writer, &f->staged_records[i]);
+    frame_end(&writer);
+}
+
+FIXTURE_UNUSED static void encode_proven(struct fixture *f, u32 count)
+{
+    struct frame_writer writer;
+
+    buf_clear(&f->proven);
+    frame_begin(&writer, &f->proven);
+    for (u32 i = 0; i < count; i++)
+        frame_add_proven(&writer, &f->proven_records[i]);
+    frame_end(&writer);
 }
 
 /* The whole way, under a token granted for it, where nothing is refused as a whole. */

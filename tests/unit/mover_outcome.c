@@ -1,5 +1,5 @@
-/* Goal: the retry policy of an item is the table of errors.def with two exceptions. Method: each code of
- * the table, at the first and at the last attempt, against what its disposition says. */
+/* Goal: the retry policy of an item is the table of errors.def with two exceptions. Method: each
+ * code of the table, at the first and at the last attempt, against what its disposition says. */
 #include "mover_fixture.h"
 
 static const u32 codes[] = {

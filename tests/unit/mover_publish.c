@@ -1,5 +1,6 @@
-/* Goal: only what is proven is published, and each item has a row that says what became of it. Method:
- * the verb driven without a worker, with verdicts and right to write as they may be in trouble. */
+/* Goal: only what is proven is published, and each item has a row that says what became of it.
+ * Method: the verb driven without a worker, with verdicts and right to write as they may be in
+ * trouble. */
 #include "mover_fixture.h"
 
 #include "asset/mem.h"
@@ -21,35 +22,8 @@ static void expect_absent(const char *path)
     assert_int_equal(fixture_lookup(f.destination, path, &there), 0);
 }
 
-/* Writes the records that step_stage or step_prove left anew, as a test has changed them. */
-static void encode_staged(u32 count)
-{
-    struct frame_writer writer;
-    struct buf out = {0};
-
-    frame_begin(&writer, &out);
-    for (u32 i = 0; i < count; i++)
-        frame_add_staged(&writer, &f.staged_records[i]);
-    frame_end(&writer);
-    fixture_keep(&f.staged, buf_bytes(&out));
-    buf_release(&out);
-}
-
-static void encode_proven(u32 count)
-{
-    struct frame_writer writer;
-    struct buf out = {0};
-
-    frame_begin(&writer, &out);
-    for (u32 i = 0; i < count; i++)
-        frame_add_proven(&writer, &f.proven_records[i]);
-    frame_end(&writer);
-    fixture_keep(&f.proven, buf_bytes(&out));
-    buf_release(&out);
-}
-
-/* Goal: a copy that is not what was read is never published. Method: the destination changes a byte of one
- * of two staged files behind the mover's back. */
+/* Goal: a copy that is not what was read is never published. Method: the destination changes a byte
+ * of one of two staged files behind the mover's back. */
 static void test_mismatch(void **state)
 {
     (void)state;
@@ -86,8 +60,8 @@ static void test_last_attempt(void **state)
     fixture_close(&f);
 }
 
-/* Goal: exactly the version that was proven is published. Method: the staged file is rewritten after its
- * proof, with the same size. */
+/* Goal: exactly the version that was proven is published. Method: the staged file is rewritten
+ * after its proof, with the same size. */
 static void test_changed_after_the_proof(void **state)
 {
     char path[256], name[TOKEN_NAME_SIZE];
@@ -111,8 +85,8 @@ static void test_changed_after_the_proof(void **state)
     fixture_close(&f);
 }
 
-/* Goal: a verdict on another copy than was staged is no verdict. Method: inode or size of the verdict do
- * not fit the staged record. */
+/* Goal: a verdict on another copy than was staged is no verdict. Method: inode or size of the
+ * verdict do not fit the staged record. */
 static void test_verdict_on_another_copy(void **state)
 {
     (void)state;
@@ -125,7 +99,7 @@ static void test_verdict_on_another_copy(void **state)
             f.proven_records[0].inode++;
         else
             f.proven_records[0].size++;
-        encode_proven(1);
+        encode_proven(&f, 1);
         assert_ok(step_publish(&f, 1), &f.err);
         assert_row(&f.row_records[0], "file", OUTCOME_again, ERR_StagedChanged);
         expect_absent("file");
@@ -143,8 +117,8 @@ static void revoke_later(void *context)
         fixture_revoke(fixture);
 }
 
-/* Goal: a revoked token publishes nothing more, and nothing of its answer counts. Method: revoked before
- * the publish, and right before the rename of the second of three files. */
+/* Goal: a revoked token publishes nothing more, and nothing of its answer counts. Method: revoked
+ * before the publish, and right before the rename of the second of three files. */
 static void test_revoked(void **state)
 {
     (void)state;
@@ -177,8 +151,8 @@ static void test_revoked(void **state)
         }
 }
 
-/* Goal: a batch with an item that was given back is not begun. Method: a verdict `Stopped` on the last of
- * two items; the first is not published either. */
+/* Goal: a batch with an item that was given back is not begun. Method: a verdict `Stopped` on the
+ * last of two items; the first is not published either. */
 static void test_given_back_on_the_way(void **state)
 {
     (void)state;
@@ -189,15 +163,16 @@ static void test_given_back_on_the_way(void **state)
     batch_item(&f, 0, "two", KIND_file, OPERATION_put, 0);
     stage_and_prove();
     f.proven_records[1].code = ERR_Stopped;
-    encode_proven(2);
+    encode_proven(&f, 2);
     assert_ok(step_publish(&f, 1), &f.err);
     assert_int_equal(f.answer.message.published.code, ERR_Revoked);
     expect_absent("one");
     fixture_close(&f);
 }
 
-/* Goal: bodies that do not fit one another are refused before anything is published. Method: a record too
- * few or too many, a split at every wrong byte, a put without proof, a digest of no known length. */
+/* Goal: bodies that do not fit one another are refused before anything is published. Method: a
+ * record too few or too many, a split at every wrong byte, a put without proof, a digest of no
+ * known length. */
 static void test_hostile(void **state)
 {
     size_t split;
@@ -215,32 +190,32 @@ static void test_hostile(void **state)
         assert_int_equal(f.answer.message.published.code, ERR_Protocol);
         assert_int_equal(f.count, 0);
     }
-    encode_staged(1);
+    encode_staged(&f, 1);
     assert_int_equal(step_publish(&f, 1), -1);
-    encode_staged(2);
-    encode_proven(1);
+    encode_staged(&f, 2);
+    encode_proven(&f, 1);
     assert_int_equal(step_publish(&f, 1), -1);
-    encode_proven(3);
+    encode_proven(&f, 3);
     assert_int_equal(step_publish(&f, 1), -1);
-    encode_proven(2);
+    encode_proven(&f, 2);
     f.staged_records[1].prove = 0;
-    encode_staged(2);
+    encode_staged(&f, 2);
     assert_int_equal(step_publish(&f, 1), -1);
     f.staged_records[1].prove = 1;
     f.staged_records[1].kind = KIND_symlink;
-    encode_staged(2);
+    encode_staged(&f, 2);
     assert_int_equal(step_publish(&f, 1), -1);
     f.staged_records[1].kind = KIND_file;
     f.staged_records[1].digest = bytes_text("short");
-    encode_staged(2);
+    encode_staged(&f, 2);
     assert_int_equal(step_publish(&f, 1), -1);
     expect_absent("one");
     expect_absent("two");
     fixture_close(&f);
 }
 
-/* Goal: what stands in the way fails its own item. Method: a directory where a file is to go, a file where
- * a directory is to be made or published into. */
+/* Goal: what stands in the way fails its own item. Method: a directory where a file is to go, a
+ * file where a directory is to be made or published into. */
 static void test_occupied(void **state)
 {
     (void)state;
@@ -271,8 +246,8 @@ static void test_occupied(void **state)
     }
 }
 
-/* Goal: a directory that is there already is closed later like one that was made. Method: published twice,
- * with something new in it the second time; its parent is named for the close both times. */
+/* Goal: a directory that is there already is closed later like one that was made. Method: published
+ * twice, with something new in it the second time; its parent is named for the close both times. */
 static void test_directories(void **state)
 {
     (void)state;
@@ -292,22 +267,24 @@ static void test_directories(void **state)
     fixture_close(&f);
 }
 
-/* Goal: attributes change mode and owner, never content or time: new content at the source must show at
- * the next comparison. Method: source and destination differ in mode, content and time. */
+/* Goal: attributes change mode and owner, never content or time: new content at the source must
+ * show at the next comparison. Method: source and destination differ in mode, content and time. */
 static void test_attributes(void **state)
 {
-    struct attributes source = {.kind = KIND_file, .mode = 0600, .uid = geteuid(), .gid = getegid(),
-                                .mtime_ns = 5000};
-    struct attributes destination = {.kind = KIND_file, .mode = 0644, .uid = geteuid(),
-                                     .gid = getegid(), .mtime_ns = 7000};
+    struct attributes source = {
+        .kind = KIND_file, .mode = 0600, .uid = geteuid(), .gid = getegid(), .mtime_ns = 5000};
+    struct attributes destination = {
+        .kind = KIND_file, .mode = 0644, .uid = geteuid(), .gid = getegid(), .mtime_ns = 7000};
     struct attributes there;
     struct err err;
 
     (void)state;
     fixture_open(&f, "mem", NULL, NULL);
-    assert_ok(mem_plant(f.source_path, bytes_text("file"), &source, bytes_text("newer"), 0, &err), &err);
-    assert_ok(mem_plant(f.destination_path, bytes_text("file"), &destination, bytes_text("old"), 0,
-                        &err), &err);
+    assert_ok(mem_plant(f.source_path, bytes_text("file"), &source, bytes_text("newer"), 0, &err),
+              &err);
+    assert_ok(
+        mem_plant(f.destination_path, bytes_text("file"), &destination, bytes_text("old"), 0, &err),
+        &err);
     batch_begin(&f);
     batch_dir(&f, "");
     batch_item(&f, 0, "file", KIND_file, OPERATION_attributes, 0);
@@ -323,8 +300,8 @@ static void test_attributes(void **state)
     fixture_close(&f);
 }
 
-/* Goal: one inode with two names is not changed through one of them. Method: a destination file with a
- * second link; the item fails, both names keep their mode. */
+/* Goal: one inode with two names is not changed through one of them. Method: a destination file
+ * with a second link; the item fails, both names keep their mode. */
 static void test_attributes_of_a_hard_link(void **state)
 {
     char path[128], other[128];
@@ -347,8 +324,8 @@ static void test_attributes_of_a_hard_link(void **state)
     fixture_close(&f);
 }
 
-/* Goal: more directories than a lane keeps open are no special case. Method: a batch that goes round forty
- * of them twice, each with two files. */
+/* Goal: more directories than a lane keeps open are no special case. Method: a batch that goes
+ * round forty of them twice, each with two files. */
 static void test_many_directories(void **state)
 {
     char path[32];

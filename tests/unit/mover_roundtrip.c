@@ -1,12 +1,13 @@
-/* Goal: what is staged, proven and published is at the destination byte for byte, with its attributes,
- * and nothing else is. Method: whole batches through all three steps in one process, on each driver. */
+/* Goal: what is staged, proven and published is at the destination byte for byte, with its
+ * attributes, and nothing else is. Method: whole batches through all three steps in one process, on
+ * each driver. */
 #include "mover_fixture.h"
 
 static struct fixture f;
 static const char *const drivers[] = {"mem", "dir"};
 
-/* Goal: files, links and directories arrive whole. Method: one batch with each kind in two directories;
- * content, mode and mtime are read back at the destination. */
+/* Goal: files, links and directories arrive whole. Method: one batch with each kind in two
+ * directories; content, mode and mtime are read back at the destination. */
 static void test_all_kinds_arrive(void **state)
 {
     (void)state;
@@ -47,8 +48,8 @@ static void test_all_kinds_arrive(void **state)
     }
 }
 
-/* Goal: a row can go into the ledger as it is. Method: its size, time and digest are compared with those
- * of the source, computed here. */
+/* Goal: a row can go into the ledger as it is. Method: its size, time and digest are compared with
+ * those of the source, computed here. */
 static void test_rows_are_ready_for_the_ledger(void **state)
 {
     struct digest digest;
@@ -71,12 +72,17 @@ static void test_rows_are_ready_for_the_ledger(void **state)
     }
 }
 
-/* Goal: sizes around the copy buffer are no special case. Method: files of these sizes with a pattern
- * that repeats nowhere near a buffer's length; content compared. */
+/* Goal: sizes around the copy buffer are no special case. Method: files of these sizes with a
+ * pattern that repeats nowhere near a buffer's length; content compared. */
 static void test_sizes_around_the_buffer(void **state)
 {
-    static const size_t sizes[] = {0,           1,           COPY_BUFFER - 1, COPY_BUFFER,
-                                   COPY_BUFFER + 1, 2 * COPY_BUFFER, 3 * COPY_BUFFER + 12345};
+    static const size_t sizes[] = {0,
+                                   1,
+                                   COPY_BUFFER - 1,
+                                   COPY_BUFFER,
+                                   COPY_BUFFER + 1,
+                                   2 * COPY_BUFFER,
+                                   3 * COPY_BUFFER + 12345};
     struct buf content = {0}, got = {0};
     u64 seed = 42, bytes = 0;
 
@@ -121,8 +127,8 @@ static void test_sizes_around_the_buffer(void **state)
     buf_release(&got);
 }
 
-/* Goal: attributes are those of the source, exactly. Method: on a real directory, with setuid, a time
- * before 1970 with nanoseconds, and (as root) a foreign owner; lstat of the result. */
+/* Goal: attributes are those of the source, exactly. Method: on a real directory, with setuid, a
+ * time before 1970 with nanoseconds, and (as root) a foreign owner; lstat of the result. */
 static void test_attributes_are_exact(void **state)
 {
     char path[128];
@@ -153,8 +159,8 @@ static void test_attributes_are_exact(void **state)
     fixture_close(&f);
 }
 
-/* Goal: a batch that ended leaves nothing of its grant. Method: the token cannot be opened afterwards,
- * and a second publish with it is void. */
+/* Goal: a batch that ended leaves nothing of its grant. Method: the token cannot be opened
+ * afterwards, and a second publish with it is void. */
 static void test_the_grant_ends_with_the_batch(void **state)
 {
     struct asset_token *token = NULL;
@@ -175,8 +181,9 @@ static void test_the_grant_ends_with_the_batch(void **state)
     }
 }
 
-/* Goal: what is replaced is replaced whole, and what cannot be made durable replaces nothing. Method: a
- * destination with an older file of the name, once settled, once with a settle that fails. */
+/* Goal: what is replaced is replaced whole, and what cannot be made durable replaces nothing.
+ * Method: a destination with an older file of the name, once settled, once with a settle that
+ * fails. */
 static void test_replacing(void **state)
 {
     static const char *const faults[] = {NULL, "fault:settle_error=1;"};

@@ -1,6 +1,6 @@
-/* Goal: staging takes one whole version of each file or says honestly why not, one record for each item,
- * and never touches what is visible. Method: the verb driven without a worker; the source is changed
- * from the progress callback, which runs in the middle of a read. */
+/* Goal: staging takes one whole version of each file or says honestly why not, one record for each
+ * item, and never touches what is visible. Method: the verb driven without a worker; the source is
+ * changed from the progress callback, which runs in the middle of a read. */
 #include "mover_fixture.h"
 
 #include "asset/mem.h"
@@ -68,8 +68,9 @@ static void replace(struct fixture *fixture)
     assert_int_equal(rename(other, rewritten), 0);
 }
 
-/* Goal: a file that changes while it is read arrives as one whole later version. Method: it is rewritten,
- * shrunk or replaced once in the middle of the first read; the staged version is published and compared. */
+/* Goal: a file that changes while it is read arrives as one whole later version. Method: it is
+ * rewritten, shrunk or replaced once in the middle of the first read; the staged version is
+ * published and compared. */
 static void test_changed_once_is_read_again(void **state)
 {
     static void (*const changes[])(struct fixture *) = {rewrite, shrink, replace};
@@ -95,8 +96,8 @@ static void test_changed_once_is_read_again(void **state)
     }
 }
 
-/* Goal: a file that never holds still is `Changed`, never torn. Method: a rewrite in every read; nothing
- * is published, the last attempt ends as `changed`. */
+/* Goal: a file that never holds still is `Changed`, never torn. Method: a rewrite in every read;
+ * nothing is published, the last attempt ends as `changed`. */
 static void test_changing_for_ever(void **state)
 {
     struct attributes there;
@@ -122,8 +123,8 @@ static void test_changing_for_ever(void **state)
     fixture_close(&f);
 }
 
-/* Goal: a rewrite in the tick of the last one is not missed. Method: a file that was written just now is
- * staged; the answer comes only when its timestamp is older than the grain of the clock. */
+/* Goal: a rewrite in the tick of the last one is not missed. Method: a file that was written just
+ * now is staged; the answer comes only when its timestamp is older than the grain of the clock. */
 static void test_young_file_waits_for_the_clock(void **state)
 {
     struct attributes there;
@@ -140,8 +141,9 @@ static void test_young_file_waits_for_the_clock(void **state)
     fixture_close(&f);
 }
 
-/* Goal: what is gone is `vanished`, what became something else is `changed`. Method: items that name a
- * missing file, a file in a missing directory, below a file, below a link, and a directory. */
+/* Goal: what is gone is `vanished`, what became something else is `changed`. Method: items that
+ * name a missing file, a file in a missing directory, below a file, below a link, and a directory.
+ */
 static void test_vanished(void **state)
 {
     (void)state;
@@ -178,8 +180,9 @@ static void test_vanished(void **state)
     fixture_close(&f);
 }
 
-/* Goal: what this version does not carry is named, never opened. Method: each such kind, with and without
- * a code in its flags; the source has no such objects, so that an open would show as vanished. */
+/* Goal: what this version does not carry is named, never opened. Method: each such kind, with and
+ * without a code in its flags; the source has no such objects, so that an open would show as
+ * vanished. */
 static void test_refused_kinds(void **state)
 {
     static const u32 kinds[] = {KIND_fifo, KIND_socket, KIND_character_device, KIND_block_device};
@@ -212,8 +215,8 @@ static void test_refused_kinds(void **state)
     fixture_close(&f);
 }
 
-/* Goal: without the right to write, every item is given back. Method: a token that was never granted, and
- * one that is revoked in the middle of the batch. */
+/* Goal: without the right to write, every item is given back. Method: a token that was never
+ * granted, and one that is revoked in the middle of the batch. */
 static void revoke_now(struct fixture *fixture)
 {
     fixture->on_progress = NULL;
@@ -247,8 +250,8 @@ static void test_revoked(void **state)
     }
 }
 
-/* Goal: a full destination costs one failed write, not one for each item. Method: room for one of three
- * files; the rest gets the same code although it would have fitted. */
+/* Goal: a full destination costs one failed write, not one for each item. Method: room for one of
+ * three files; the rest gets the same code although it would have fitted. */
 static void test_no_space(void **state)
 {
     (void)state;
@@ -271,8 +274,8 @@ static void test_no_space(void **state)
     fixture_close(&f);
 }
 
-/* Goal: errors of the medium are retried from the source by the planner. Method: reads and writes that
- * fail; the outcome is `again`, at the last attempt `failed`. */
+/* Goal: errors of the medium are retried from the source by the planner. Method: reads and writes
+ * that fail; the outcome is `again`, at the last attempt `failed`. */
 static void test_io_errors(void **state)
 {
     static const char *const faults[][2] = {{"fault:read_error=1;", NULL},
@@ -285,8 +288,9 @@ static void test_io_errors(void **state)
             struct err err;
 
             fixture_open(&f, "mem", faults[i][0], faults[i][1]);
-            assert_ok(mem_plant(f.source_path, bytes_text("file"), &attributes, bytes_text("content"),
-                                0, &err), &err);
+            assert_ok(mem_plant(f.source_path, bytes_text("file"), &attributes,
+                                bytes_text("content"), 0, &err),
+                      &err);
             batch_of_file(&f, "file", 0);
             step_all(&f, attempt);
             assert_row(&f.row_records[0], "file",
@@ -304,7 +308,8 @@ static void test_not_kept_is_told(void **state)
     (void)state;
     fixture_open(&f, "mem", NULL, NULL);
     assert_ok(mem_plant(f.source_path, bytes_text("file"), &attributes, bytes_text("content"),
-                        NOT_KEPT_XATTR | NOT_KEPT_HOLES, &err), &err);
+                        NOT_KEPT_XATTR | NOT_KEPT_HOLES, &err),
+              &err);
     batch_of_file(&f, "file", 0);
     step_all(&f, 1);
     assert_int_equal(f.row_records[0].not_kept & (NOT_KEPT_XATTR | NOT_KEPT_HOLES),
@@ -312,8 +317,8 @@ static void test_not_kept_is_told(void **state)
     fixture_close(&f);
 }
 
-/* Goal: strict durability answers only what is on the disk. Method: a settle that fails: no item counts
- * as staged, each carries the failure, and the planner may stage it again. */
+/* Goal: strict durability answers only what is on the disk. Method: a settle that fails: no item
+ * counts as staged, each carries the failure, and the planner may stage it again. */
 static void test_strict(void **state)
 {
     (void)state;
@@ -335,8 +340,8 @@ static void test_strict(void **state)
     fixture_close(&f);
 }
 
-/* Goal: a mover that is asked to end gives back what it has not done. Method: stopped after the first
- * item, and in the middle of a large file. */
+/* Goal: a mover that is asked to end gives back what it has not done. Method: stopped after the
+ * first item, and in the middle of a large file. */
 static void test_stopped(void **state)
 {
     (void)state;
@@ -357,8 +362,8 @@ static void test_stopped(void **state)
     fixture_close(&f);
 }
 
-/* Goal: an asset that cannot be reached is said of each item, and nothing is tried. Method: the error that
- * the boundary found goes in, no assets at all. */
+/* Goal: an asset that cannot be reached is said of each item, and nothing is tried. Method: the
+ * error that the boundary found goes in, no assets at all. */
 static void test_unreachable(void **state)
 {
     struct mover_work work;
@@ -383,8 +388,8 @@ static void test_unreachable(void **state)
     fixture_close(&f);
 }
 
-/* Goal: a batch that does not fit is refused as a whole. Method: bad paths, frames cut at every length, a
- * hash that is unknown; the answer has no record and the error says why. */
+/* Goal: a batch that does not fit is refused as a whole. Method: bad paths, frames cut at every
+ * length, a hash that is unknown; the answer has no record and the error says why. */
 static void test_hostile(void **state)
 {
     struct buf dirs, items;
@@ -419,8 +424,8 @@ static void test_hostile(void **state)
     fixture_close(&f);
 }
 
-/* Goal: a batch whose answer would not fit into a frame is refused before anything is read. Method: items
- * in a directory with a path of half a megabyte. */
+/* Goal: a batch whose answer would not fit into a frame is refused before anything is read. Method:
+ * items in a directory with a path of half a megabyte. */
 static void test_answer_must_fit(void **state)
 {
     char *path = memory_or_die(512 << 10);
