@@ -35,11 +35,22 @@ const char *log_value(struct bytes value)
 {
     static _Thread_local char slots[8][ERR_TEXT_SIZE * 2];
     static _Thread_local unsigned next;
+    const size_t room = sizeof slots[0] - sizeof "\"...\"";
     char *slot = slots[next++ % 8];
     struct buf escaped = {0};
+    bool cut = value.size > room;
 
+    /* the value is cut before it is escaped: a cut in an escape or without the quote would spoil the
+     * rest of the line */
+    value.size = cut ? room : value.size;
     name_escape(&escaped, value);
-    snprintf(slot, sizeof slots[0], "\"%s\"", buf_text(&escaped));
+    while (escaped.size > room) {
+        value.size -= (escaped.size - room + 3) / 4; /* a byte becomes at most four */
+        buf_clear(&escaped);
+        name_escape(&escaped, value);
+        cut = true;
+    }
+    snprintf(slot, sizeof slots[0], cut ? "\"%s...\"" : "\"%s\"", buf_text(&escaped));
     buf_release(&escaped);
     return slot;
 }
@@ -90,8 +101,8 @@ static void append_json_pairs(struct buf *line, const char *pairs)
 void log_write(enum log_level level, const char *job, enum log_event event, const char *format, ...)
 {
     struct buf pairs = {0}, line = {0};
+    char text[8 * ERR_TEXT_SIZE * 2 + 1024]; /* eight values at their longest, and their keys */
     va_list arguments;
-    char text[4096];
 
     if (level < settings.least)
         return;

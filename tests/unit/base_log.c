@@ -107,12 +107,44 @@ static void json_line(void **state)
     log_setup("test", LOG_INFO, false);
 }
 
+/* Goal: a value that is too long is cut where it does no harm to the rest of the line.
+ * Method: long values of every kind of byte, of every length around the limit, as JSON. */
+static void cuts_long_values(void **state)
+{
+    static const char *const units[] = {"x", "\x01", "\"", "é", "\xff\x01\"x"};
+    json_error_t error;
+
+    (void)state;
+    log_setup("watcher", LOG_INFO, true);
+    for (size_t i = 0; i < COUNT_OF(units); i++) {
+        for (size_t length = 200; length < 1200; length += 7) {
+            char value[1200 + 8] = "";
+            json_t *object;
+            const char *line;
+
+            for (size_t at = 0; at < length; at += strlen(units[i]))
+                memcpy(value + at, units[i], strlen(units[i]) + 1);
+            capture();
+            log_write(LOG_INFO, NULL, EVENT_failure, "long=%s again=%s last=7", log_text(value),
+                      log_text(value));
+            line = captured();
+            object = json_loads(line, 0, &error);
+            if (!object)
+                fail_msg("%s: %s", error.text, line);
+            assert_string_equal(json_string_value(json_object_get(object, "last")), "7");
+            json_decref(object);
+        }
+    }
+    log_setup("test", LOG_INFO, false);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(golden_line),
         cmocka_unit_test(errors_and_levels),
         cmocka_unit_test(json_line),
+        cmocka_unit_test(cuts_long_values),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
