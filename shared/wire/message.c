@@ -30,10 +30,19 @@ static void pack_s64(msgpack_packer *packer, s64 value)
     msgpack_pack_int64(packer, value);
 }
 
+/* Text of errors holds names of files, which may be any bytes, and may be cut in the middle of a letter.
+ * A receiver refuses a message with text that is not UTF-8, so such text is escaped here. */
 static void pack_text(msgpack_packer *packer, struct bytes value)
 {
+    struct buf escaped = {0};
+
+    if (!utf8_is_valid(value)) {
+        name_escape(&escaped, value);
+        value = buf_bytes(&escaped);
+    }
     msgpack_pack_str(packer, value.size);
     msgpack_pack_str_body(packer, value.data, value.size);
+    buf_release(&escaped);
 }
 
 static void pack_bin(msgpack_packer *packer, struct bytes value)
