@@ -1,0 +1,49 @@
+/* main.c: `syncline`: the table of commands, and what reaches which. Each command is a function of its own;
+ * what it prints on stdout is data, all else goes to stderr. */
+#include "ctl/ctl.h"
+#include "ctl/options.h"
+
+#include <locale.h>
+#include <signal.h>
+#include <stdio.h>
+
+volatile int interrupted;
+
+static void note_signal(int number)
+{
+    interrupted = number;
+}
+
+void interrupt_catch(void)
+{
+    struct sigaction action = {.sa_handler = note_signal};
+
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
+int main(int argc, char **argv)
+{
+    struct ctl ctl = {0};
+    struct err err;
+    int first, words;
+
+    /* columns of tables are counted in characters; everything else is the same in every language */
+    setlocale(LC_CTYPE, "C.UTF-8");
+    signal(SIGPIPE, SIG_IGN);
+    first = options_take_leading(&ctl.common, argc - 1, argv + 1, &err);
+    if (first < 0)
+        return ctl_fail(&err, "syncline help");
+    argc -= 1 + first;
+    argv += 1 + first;
+    if (argc == 0)
+        return command_help(&ctl, 0, argv) == 0 && ctl.common.help ? EXIT_OK : EXIT_USAGE;
+    ctl.command = command_find(argc, argv, &words);
+    if (!ctl.command)
+        return EXIT_USAGE;
+    if (ctl.common.help) {
+        help_command(ctl.command);
+        return EXIT_OK;
+    }
+    return ctl.command->run(&ctl, argc - words, argv + words);
+}

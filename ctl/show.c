@@ -1,0 +1,118 @@
+/* show.c: see show.h. Tables by libsmartcols, which also escapes what would steer a terminal. */
+#include "ctl/show.h"
+
+#include <libsmartcols/libsmartcols.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+int output_format(const char *text, bool allow_name, enum output_format *out, struct err *err)
+{
+    if (!text || strcmp(text, "table") == 0)
+        *out = OUTPUT_TABLE;
+    else if (strcmp(text, "json") == 0)
+        *out = OUTPUT_JSON;
+    else if (strcmp(text, "name") == 0 && allow_name)
+        *out = OUTPUT_NAME;
+    else if (strcmp(text, "wide") == 0 || strcmp(text, "yaml") == 0 || strcmp(text, "csv") == 0)
+        return err_set(err, ERR_NotInThisVersion, "-o %s: not in this version", text);
+    else
+        return err_set(err, ERR_Usage, "there is no format '%.40s': table, json%s", text, allow_name ? ", name" : "");
+    return 0;
+}
+
+void show_count(struct buf *out, s64 value)
+{
+    char digits[24];
+    int length = snprintf(digits, sizeof digits, "%lld", (long long)(value < 0 ? -value : value));
+
+    if (value < 0)
+        buf_append_text(out, "-");
+    for (int i = 0; i < length; i++) {
+        buf_append(out, &digits[i], 1);
+        if ((length - 1 - i) % 3 == 0 && i < length - 1)
+            buf_append_text(out, ",");
+    }
+}
+
+void show_bytes(struct buf *out, s64 bytes)
+{
+    static const char *const units[] = {"B", "kB", "MB", "GB", "TB", "PB"};
+    double value = (double)bytes;
+    u32 unit = 0;
+
+    while (value >= 999.95 && unit + 1 < COUNT_OF(units)) {
+        value /= 1000;
+        unit++;
+    }
+    if (unit == 0)
+        buf_printf(out, "%lld B", (long long)bytes);
+    else
+        buf_printf(out, "%.1f %s", value, units[unit]);
+}
+
+void show_duration(struct buf *out, s64 ms)
+{
+    s64 seconds = (ms + 500) / 1000;
+
+    if (ms < 0)
+        buf_append_text(out, "-");
+    else if (ms < 9995)
+        buf_printf(out, "%.2f s", (double)ms / 1000);
+    else if (ms < 59950)
+        buf_printf(out, "%.1f s", (double)ms / 1000);
+    else if (seconds < 3600)
+        buf_printf(out, "%lldm%02llds", (long long)(seconds / 60), (long long)(seconds % 60));
+    else if (seconds < 360000)
+        buf_printf(out, "%lldh%02lldm", (long long)(seconds / 3600), (long long)(seconds / 60 % 60));
+    else
+        buf_printf(out, "%lldd%02lldh", (long long)(seconds / 86400), (long long)(seconds / 3600 % 24));
+}
+
+void show_json(json_t *json, bool indent)
+{
+    char *text = json_dumps(json, indent ? JSON_INDENT(2) : JSON_COMPACT);
+
+    if (text)
+        puts(text);
+    free(text);
+    json_decref(json);
+}
+
+struct table {
+    struct libscols_table *scols;
+    u32 columns;
+};
+
+struct table *table_new(const struct column *columns, u32 count)
+{
+    struct table *table = memory_or_die(sizeof *table);
+
+    table->scols = scols_new_table();
+    if (!table->scols)
+        abort();
+    table->columns = count;
+    for (u32 i = 0; i < count; i++)
+        scols_table_new_column(table->scols, columns[i].name, 0,
+                               (columns[i].right ? SCOLS_FL_RIGHT : 0) | (columns[i].wide ? SCOLS_FL_TRUNC : 0));
+    /* cut to the terminal's width only where there is a terminal */
+    if (!isatty(STDOUT_FILENO))
+        scols_table_set_termforce(table->scols, SCOLS_TERMFORCE_NEVER);
+    return table;
+}
+
+void table_row(struct table *table, const char *const *values)
+{
+    struct libscols_line *line = scols_table_new_line(table->scols, NULL);
+
+    for (u32 i = 0; line && i < table->columns; i++)
+        scols_line_set_data(line, i, values[i] ? values[i] : "");
+}
+
+void table_finish(struct table **table)
+{
+    scols_print_table((*table)->scols);
+    scols_unref_table((*table)->scols);
+    free(*table);
+    *table = NULL;
+}

@@ -1,0 +1,72 @@
+/* jobs.h: what the command asks of the truth and writes into it: synchronizations of two directories that
+ * were never named, jobs, and lists of both. Everything after the insert of a job is the planners' to
+ * write, but for cancel_requested. */
+#ifndef SYNCLINE_STORE_JOBS_H
+#define SYNCLINE_STORE_JOBS_H
+
+#include "base/states.h"
+#include "io/postgres.h"
+
+/* A job as people see it. Texts are owned and NULL where the column is; times are RFC 3339, UTC. */
+struct job {
+    char *name, *uid, *kind, *synchronization, *trigger;
+    char *reason, *message, *waiting_for, *planner;
+    char *scheduled_for, *created_at, *started_at, *finished_at, *last_progress_at;
+    char *source_address, *destination_address;
+    enum phase phase;
+    bool scan_complete;
+    bool cancel_requested;
+    s64 id;
+    s64 duration_ms; /* created to finished (or now) */
+    struct counters counters;
+};
+
+struct job_list {
+    struct job *jobs;
+    u32 count;
+};
+
+#define ADHOC_NAME_SIZE 32
+#define UUID_SIZE 37
+
+/* The name of the synchronization of these two real paths: sync-<8 hex of their XXH3>. */
+void jobs_adhoc_name(const char *source, const char *destination, char out[ADHOC_NAME_SIZE]);
+
+/* A random uid for jobs_insert. */
+void jobs_new_uid(char out[UUID_SIZE]);
+
+/* Defines the two assets and the synchronization (again), and inserts a job, in one transaction. `uid` makes
+ * it safe to call again after PostgresUnavailable: the same uid is the same job. ActiveJob: *job is then the
+ * name of the active one. The caller frees *job. */
+int jobs_start_adhoc(struct postgres *postgres, const char *source, const char *destination,
+                     const char *uid, char **job, struct err *err);
+
+/* The same for a synchronization that exists; NotFound. */
+int jobs_start(struct postgres *postgres, const char *synchronization, const char *uid, char **job,
+               struct err *err);
+
+/* NotFound, with the nearest thing to do. Release with job_release. */
+int jobs_read(struct postgres *postgres, const char *name, struct job *out, struct err *err);
+void job_release(struct job *job);
+
+/* A job's name as it is, or the name of the latest job of a synchronization. NotFound. */
+int jobs_resolve(struct postgres *postgres, const char *name, char **job, struct err *err);
+
+/* Newest first. `all` includes those of ad-hoc synchronizations, `active` only takes those that have not
+ * ended. */
+int jobs_list(struct postgres *postgres, bool all, bool active, u32 limit, struct job_list *out,
+              struct err *err);
+void job_list_release(struct job_list *list);
+
+/* Asks the owner to cancel the job. *ended: it had ended before. NotFound. */
+int jobs_cancel(struct postgres *postgres, const char *name, bool *ended, struct err *err);
+
+/* Does any planner hold its advisory lock now? */
+int jobs_planner_alive(struct postgres *postgres, bool *alive, struct err *err);
+
+/* Rows for tables; columns are named as people see them. PQclear. */
+int jobs_list_assets(struct postgres *postgres, bool all, u32 limit, PGresult **out, struct err *err);
+int jobs_list_synchronizations(struct postgres *postgres, bool all, u32 limit, PGresult **out,
+                               struct err *err);
+
+#endif
