@@ -1,64 +1,180 @@
 # Syncline. `make help` lists what can be asked for.
+#
+#   BUILD=DIR        where everything that is built goes (build)
+#   SANITIZE=LIST    address,undefined or thread: use a BUILD of its own
+#   CI=1             a warning is an error
+#   V=1              shows the commands
 
 CC ?= gcc
 BUILD ?= build
+PREFIX ?= /usr/local
+DESTDIR ?=
 SANITIZE ?=
-PKGS = libczmq libzmq msgpack libpq hiredis jansson libxxhash libcrypto smartcols
-WARN = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wvla
-VERSION := $(shell cat VERSION 2>/dev/null || echo 0)
 CFLAGS ?= -O2 -g
-ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -DSYNCLINE_VERSION='"$(VERSION)"' -I. -Ishared $(WARN) \
-  $(if $(CI),-Werror) $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all) \
-  $(CFLAGS) $(shell pkg-config --cflags $(PKGS) 2>/dev/null) -pthread
-ALL_LIBS = $(shell pkg-config --libs $(PKGS) 2>/dev/null) -pthread
-TEST_LIBS = $(ALL_LIBS) -lcmocka
+VERSION := $(shell cat VERSION)
+
+# Parallel unless somebody said otherwise; a make below another one shares its jobs.
+ifeq ($(MAKELEVEL),0)
+ifeq ($(filter -j% --jobs%,$(MAKEFLAGS)),)
+MAKEFLAGS += -j$(shell nproc 2>/dev/null || echo 2)
+endif
+endif
+
+# Asked once, and only for what compiles. On a fresh machine nothing of this is there before `make deps`, so
+# targets that install it go on in a make of their own.
+PKGS = libczmq libzmq msgpack libpq hiredis jansson libxxhash libcrypto smartcols
+PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
+
+WARN = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wvla $(if $(CI),-Werror)
+DEFINES = -D_GNU_SOURCE -DSYNCLINE_VERSION='"$(VERSION)"'
+INCLUDES = -I. -Ishared
+SANITIZERS = $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all)
+ALL_CFLAGS = -std=c11 $(DEFINES) $(INCLUDES) $(WARN) $(SANITIZERS) $(CFLAGS) $(PKG_CFLAGS) -pthread
+ALL_LIBS = $(PKG_LIBS) -pthread -lm
+
+Q = $(if $(V),,@)
+say = @$(if $(V),:,printf '  %-4s %s\n' $(1) $@)
+objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 
 PROCESSES = planner watcher mover verifier
-SHARED_SRC = $(wildcard shared/*/*.c shared/asset/*/*.c)
-SHARED_OBJ = $(SHARED_SRC:%.c=$(BUILD)/obj/%.o)
-LIB = $(BUILD)/libsyncline.a
 PROGRAMS = $(BUILD)/bin/syncline $(PROCESSES:%=$(BUILD)/bin/syncline-%)
-# a test is one .c file with a main; it may use every file of a process but its main.c
-TESTS_UNIT = $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/*.c tests/contract/*.c))
+LIB = $(BUILD)/libsyncline.a
+# each process without its main.c, for tests
+PROCESS_LIBS = $(PROCESSES:%=$(BUILD)/lib%.a) $(BUILD)/libctl.a
 
 .DEFAULT_GOAL := all
-.PHONY: all deps demo test unit e2e check check-deep bench format install clean help
+.PHONY: all deps deps-check demo unit test check check-deep docs golden format install uninstall clean help
 .SECONDARY:
 .DELETE_ON_ERROR:
 
 all: $(PROGRAMS) ## build the programs into build/bin
 
-$(LIB): $(SHARED_OBJ)
-	@mkdir -p $(@D)
-	@rm -f $@ && ar rcs $@ $^
+# ---- programs ----
 
-$(BUILD)/obj/%.o: %.c Makefile
+$(LIB): $(call objects,$(wildcard shared/*/*.c shared/asset/*/*.c))
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+$(BUILD)/obj/%.o: %.c Makefile VERSION
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 
 # the SQL migrations travel inside the programs
 $(BUILD)/obj/shared/store/migrations.o: $(wildcard schema/sql/*.sql)
 
-define process
-$(1)_OBJ = $$(patsubst %.c,$$(BUILD)/obj/%.o,$$(wildcard $(1)/*.c))
-$$(BUILD)/bin/syncline-$(1): $$($(1)_OBJ) $$(LIB)
+# program NAME, archive of its parts, its folders
+define program
+$(BUILD)/lib$(2).a: $(call objects,$(filter-out %/main.c,$(wildcard $(3:%=%/*.c))))
 	@mkdir -p $$(@D)
-	$$(CC) $$(ALL_CFLAGS) $$^ -o $$@ $$(ALL_LIBS)
+	$(Q)rm -f $$@ && ar rcs $$@ $$^
+$(BUILD)/bin/$(1): $(call objects,$(firstword $(3))/main.c) $(BUILD)/lib$(2).a $(LIB)
+	@mkdir -p $$(@D)
+	$$(call say,LD)
+	$$(Q)$$(CC) $$(ALL_CFLAGS) $$^ -o $$@ $$(ALL_LIBS)
 endef
-$(foreach p,$(PROCESSES),$(eval $(call process,$(p))))
+$(foreach p,$(PROCESSES),$(eval $(call program,syncline-$(p),$(p),$(p))))
+$(eval $(call program,syncline,ctl,ctl stack))
 
-CTL_OBJ = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard ctl/*.c stack/*.c))
-$(BUILD)/bin/syncline: $(CTL_OBJ) $(LIB)
+# ---- tests: one .c file with a main is one suite ----
+
+suites = $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard $(1:%=tests/%/*.c)))
+TESTS_UNIT = $(call suites,unit contract)
+TESTS_C = $(call suites,unit contract fuzz golden)
+TESTS_INTEGRATION = $(call suites,integration)
+TESTS_FAULT = $(call suites,fault)
+# .c files of these folders are parts of tests
+HARNESS_LIB = $(BUILD)/libharness.a
+
+$(HARNESS_LIB): $(call objects,$(wildcard tests/harness/*.c))
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $^ -o $@ $(ALL_LIBS)
+	$(Q)rm -f $@ && ar rcs $@ $^
 
-PROCESS_PURE_OBJ = $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out %/main.c,$(wildcard $(PROCESSES:%=%/*.c))))
-$(BUILD)/tests/%: tests/%.c $(PROCESS_PURE_OBJ) $(LIB) $(wildcard tests/harness/*.c) $(wildcard tests/harness/*.h)
+$(BUILD)/obj/tests/%.o: INCLUDES += -Itests
+
+$(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(HARNESS_LIB) $(PROCESS_LIBS) $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -Itests $< $(wildcard tests/harness/*.c) $(PROCESS_PURE_OBJ) $(LIB) -o $@ $(TEST_LIBS)
+	$(call say,LD)
+	$(Q)$(CC) $(ALL_CFLAGS) $< -Wl,--start-group $(HARNESS_LIB) $(PROCESS_LIBS) $(LIB) -Wl,--end-group \
+	  -o $@ $(ALL_LIBS) -lcmocka
 
-unit: $(TESTS_UNIT)
-	@for t in $^; do echo "== $$t"; $$t || exit 1; done
+build-tests: all $(TESTS_C) $(TESTS_INTEGRATION) $(TESTS_FAULT)
+build-unit: $(TESTS_UNIT)
+.PHONY: build-tests build-unit
+
+ASAN = BUILD=$(BUILD)/asan SANITIZE=address,undefined CFLAGS='-O1 -g'
+TSAN = BUILD=$(BUILD)/tsan SANITIZE=thread CFLAGS='-O1 -g'
+
+unit: $(TESTS_UNIT) ## build and run the unit and contract suites only
+	@tools/run-tests --build $(BUILD) unit contract
+
+test: ## install what is needed, build, run every test; ends with "N passed, N failed"
+	@tools/deps build run test
+	@$(MAKE) --no-print-directory build-tests
+	@$(MAKE) --no-print-directory $(ASAN) build-unit
+	@tools/run-tests --build $(BUILD) unit contract fuzz golden sanitized integration fault end-to-end
+
+check-deep: ## every suite of C under each sanitizer (address, undefined, thread)
+	@tools/deps build run test
+	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory $(ASAN) build-tests
+	@$(MAKE) --no-print-directory $(TSAN) build-tests
+	@tools/run-tests --build $(BUILD)/asan unit contract fuzz integration
+	@tools/run-tests --build $(BUILD)/tsan unit contract fuzz integration
+
+golden: all ## write the golden files of tests/golden anew
+	@tests/golden/update $(BUILD)
+
+# ---- what keeps the tree honest ----
+
+check: ## layers, sizes, lint, generated documents: what CI runs before the tests
+	@tools/deps build run check
+	@$(MAKE) --no-print-directory all $(BUILD)/tools/docs-generate
+	@tools/check --build $(BUILD)
+
+$(BUILD)/tools/docs-generate: tools/docs-generate.c $(wildcard schema/*.def) schema/limits.h Makefile
+	@mkdir -p $(@D)
+	$(call say,LD)
+	$(Q)$(CC) $(ALL_CFLAGS) $< -o $@
+
+docs: $(BUILD)/tools/docs-generate ## write docs/protocol.md anew from schema/
+	$< >docs/protocol.md
+
+format: ## lay out every C file by .clang-format
+	git ls-files '*.c' '*.h' | xargs clang-format -i
+
+format-check: ## say which C files `make format` would change
+	git ls-files '*.c' '*.h' | xargs clang-format --dry-run --Werror
+.PHONY: format-check
+
+# ---- set-up, and what people do first ----
+
+deps: ## install the packages that building, running and testing need (Debian, Ubuntu)
+	@tools/deps build run test
+
+deps-check: ## install the packages that `make check` needs too
+	@tools/deps build run test check
+
+demo: ## set up, build, and see a real tree arrive, proven
+	@tools/deps build run
+	@echo 'building …'
+	@$(MAKE) --no-print-directory --silent all
+	@tools/demo $(BUILD)/bin
+
+install: all ## install programs and manual pages below PREFIX (/usr/local); DESTDIR for packages
+	install -d $(DESTDIR)$(PREFIX)/bin
+	install -m 755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin
+	for page in $(wildcard docs/man/*.scd); do \
+	  name=$$(basename $$page .scd) && dir=$(DESTDIR)$(PREFIX)/share/man/man$${name##*.} && \
+	  install -d $$dir && scdoc <$$page >$$dir/$$name || exit 1; done
+
+uninstall: ## remove what `make install` put there
+	rm -f $(PROGRAMS:$(BUILD)/bin/%=$(DESTDIR)$(PREFIX)/bin/%)
+	for page in $(wildcard docs/man/*.scd); do \
+	  name=$$(basename $$page .scd) && rm -f $(DESTDIR)$(PREFIX)/share/man/man$${name##*.}/$$name; done
+
+-include bench/bench.mk
 
 clean: ## remove what was built
 	rm -rf build
@@ -66,4 +182,4 @@ clean: ## remove what was built
 help: ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
