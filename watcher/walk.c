@@ -103,40 +103,54 @@ struct bytes walk_name(const struct walk *walk, u32 index)
     return bytes_of(walk->path.data + start, walk->levels[index].path_size - start);
 }
 
-static int reopen_source(struct walk *walk, u32 index, struct err *err)
+/* Opens one level again: from its parent if that is open, else by its path. */
+static int reopen(struct walk *walk, u32 index, struct err *err)
 {
     struct walk_level *level = &walk->levels[index];
-    struct attributes attributes;
+    const struct walk_level *parent = index > 0 && level[-1].source ? &level[-1] : NULL;
+    struct bytes path = walk_path(walk, index), name = walk_name(walk, index);
+    struct attributes now;
 
-    if (asset_directory_open(walk->source, walk_path(walk, index), &level->source, err) < 0)
+    if ((parent ? asset_directory_enter(parent->source, name, &level->source, err)
+                : asset_directory_open(walk->source, path, &level->source, err)) < 0)
         return -1;
-    if (asset_directory_attributes(level->source, &attributes, err) < 0)
+    if (asset_directory_attributes(level->source, &now, err) < 0)
         return -1;
-    if (attributes.inode != level->inode)
+    if (now.inode != level->inode)
         return err_set(err, ERR_Changed, "another directory took its place while it was compared");
-    return asset_directory_seek(level->source, level->position, err);
+    if (asset_directory_seek(level->source, level->position, err) < 0)
+        return -1;
+    if (!level->present)
+        return 0;
+    if ((parent && parent->destination
+             ? asset_directory_enter(parent->destination, name, &level->destination, err)
+             : asset_directory_open(walk->destination, path, &level->destination, err)) == 0)
+        return 0;
+    if (err->code != ERR_NotFound)
+        return -1;
+    level->present = false;
+    return 0;
 }
 
 int walk_hold(struct walk *walk, u32 index, struct err *err)
 {
-    struct walk_level *level = &walk->levels[index];
+    bool deepest = index + 1 == walk->depth;
+    u32 first = deepest && index >= WALK_REOPEN_LEVELS ? index - WALK_REOPEN_LEVELS + 1 : index;
 
-    if (level->source)
+    if (walk->levels[index].source)
         return 0;
-    if (reopen_source(walk, index, err) < 0) {
-        asset_directory_close(&level->source);
-        return -1;
-    }
-    if (level->present && asset_directory_open(walk->destination, walk_path(walk, index),
-                                               &level->destination, err) < 0) {
-        if (err->code != ERR_NotFound) {
-            close_level(level);
+    for (u32 i = first; i <= index; i++) {
+        if (reopen(walk, i, err) == 0)
+            continue;
+        close_level(&walk->levels[i]);
+        if (i == index)
             return -1;
-        }
-        level->present = false;
+        /* what is wrong further up is met when the walk comes there */
+        while (first <= i)
+            close_level(&walk->levels[first++]);
     }
-    if (index + 1 == walk->depth)
-        walk->first_open = index;
+    if (deepest)
+        walk->first_open = first;
     return 0;
 }
 

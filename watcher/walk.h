@@ -11,6 +11,8 @@
 #include "emit.h"
 
 #define WALK_OPEN_LEVELS 16u
+/* So many levels are opened again together: a path of two thousand names takes long to look up. */
+#define WALK_REOPEN_LEVELS 8u
 /* Deeper directories are refused (NameTooLong): the stack is bounded too. */
 #define WALK_LEVELS_MAX 32768u
 
