@@ -44,7 +44,7 @@ int fault_parse(const char *rest, struct fault_options *out, const char **addres
 
     for (size_t i = 0; i < COUNT_OF(options); i++)
         *(u64 *)((u8 *)out + options[i].offset) = options[i].standard;
-    while (*at != ';') {
+    while (*at != ';' || (at > rest && at[-1] == ',')) {
         size_t size = strcspn(at, "=,;");
         u64 *value = find(out, at, size);
         const char *end;

@@ -26,7 +26,7 @@
 struct place {
     bool is_mem;
     char root[200]; /* the directory, or the name of the tree */
-    char address[300];
+    char address[310];
     struct asset *asset;
 };
 
