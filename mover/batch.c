@@ -2,8 +2,9 @@
  * its directories, opened when an item needs them. */
 #include "mover/mover.h"
 
-/* A row has some sixty bytes beside its path and its message. */
-#define ROW_BYTES (ERR_TEXT_SIZE + 128)
+/* A row has some sixty bytes beside its path and its message, whose bytes may be escaped to four.
+ */
+#define ROW_BYTES (4 * ERR_TEXT_SIZE + 128)
 
 /* The answer names each item and each directory by its whole path. What cannot be answered is
  * refused before a byte is moved: the planner halves a batch that is refused again and again. */

@@ -65,10 +65,10 @@ static int add_row(struct closing *closing, u32 index, struct bytes path, struct
             return -1;
         row.code = err->code;
         row.outcome = mover_outcome(err->code, ITEM_ATTEMPTS);
-        row.message = mover_lane_text(closing->work->lane, err);
-        if (row.message.size > closing->room)
+        row.message = bytes_text(err->text);
+        if (4 * row.message.size > closing->room) /* escaped, a byte may become four */
             row.message.size = 0;
-        closing->room -= row.message.size;
+        closing->room -= 4 * row.message.size;
     }
     frame_add_row(&closing->rows, &row);
     closing->work->progress(closing->work->context, 0);
@@ -164,7 +164,7 @@ int mover_close(struct mover_work *work, const struct envelope *task, struct env
     }
     frame_end(&closing.rows);
     closed.code = failure->code;
-    closed.message = mover_lane_text(work->lane, failure);
+    closed.message = bytes_text(failure->text);
     closed.opened_ns = work->destination ? work->destination->opened_ns : 0;
     *answer = (struct envelope){.message = {.kind = MSG_closed, .closed = closed}, .bodies = 1};
     answer->body[0] = buf_bytes(&work->lane->body);

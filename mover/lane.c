@@ -1,8 +1,6 @@
 /* lane.c: what a lane keeps: a copy buffer, hashers and the buffers of answers (mover.h). */
 #include "mover/mover.h"
 
-#include "base/names.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -28,7 +26,6 @@ void mover_lane_destroy(struct mover_lane **lane)
         hasher_destroy(&(*lane)->hashers[i]);
     buf_release(&(*lane)->body);
     buf_release(&(*lane)->path);
-    buf_release(&(*lane)->text);
     buf_release(&(*lane)->target);
     free((*lane)->buffer);
     free(*lane);
@@ -41,15 +38,4 @@ struct hasher *mover_lane_hasher(struct mover_lane *lane, enum hash_kind kind)
         lane->hashers[kind] = hasher_new(kind);
     hasher_reset(lane->hashers[kind]);
     return lane->hashers[kind];
-}
-
-struct bytes mover_lane_text(struct mover_lane *lane, const struct err *err)
-{
-    struct bytes text = bytes_text(err->text);
-
-    if (utf8_is_valid(text))
-        return text;
-    buf_clear(&lane->text);
-    name_escape(&lane->text, text);
-    return buf_bytes(&lane->text);
 }

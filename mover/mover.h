@@ -18,7 +18,6 @@ struct mover_lane {
     struct hasher *hashers[HASH_SHA256 + 1]; /* by enum hash_kind, made when first needed */
     struct buf body;                         /* the answer's body frame */
     struct buf path;                         /* the full path of the item at hand */
-    struct buf text;                         /* a message of an error, made UTF-8 */
     struct buf target;                       /* of the symbolic link at hand */
     struct err answer;                       /* borrowed by the answer's message field */
     struct rec_staged staged[BATCH_ITEMS]; /* publish: decoded records, borrowing from the frame */
@@ -29,9 +28,6 @@ struct mover_lane *mover_lane_new(void);
 void mover_lane_destroy(struct mover_lane **lane);
 /* The lane's hasher of a kind that hash_kind_is_known, reset. */
 struct hasher *mover_lane_hasher(struct mover_lane *lane, enum hash_kind kind);
-/* The text of an error for a text field: messages carry only UTF-8, and an error's text may have
- * been cut inside a character. Borrowed until the next call. */
-struct bytes mover_lane_text(struct mover_lane *lane, const struct err *err);
 
 /* ---- one task ---- */
 

@@ -228,7 +228,7 @@ static int add_row(struct publish *publish, u32 index)
             return -1;
         row.code = err.code;
         row.outcome = mover_outcome(err.code, publish->message->attempt);
-        row.message = mover_lane_text(lane, &err);
+        row.message = bytes_text(err.text);
         publish->again += row.outcome == OUTCOME_again;
         if (mover_ends_batch(err.code))
             publish->blocked = err;

@@ -20,7 +20,7 @@ int mover_open(struct mover_work *work, const struct envelope *task, struct enve
                                                       message->epoch, &opened.now_ns, failure) == 0)
         err_clear(failure);
     opened.code = failure->code;
-    opened.message = mover_lane_text(work->lane, failure);
+    opened.message = bytes_text(failure->text);
     *answer = (struct envelope){.message = {.kind = MSG_opened, .opened = opened}};
     return 0;
 }
@@ -51,7 +51,7 @@ int mover_grant(struct mover_work *work, const struct envelope *task, struct env
             err_clear(failure);
     }
     granted.code = failure->code;
-    granted.message = mover_lane_text(work->lane, failure);
+    granted.message = bytes_text(failure->text);
     *answer = (struct envelope){.message = {.kind = MSG_granted, .granted = granted}};
     return rc;
 }
@@ -74,7 +74,7 @@ int mover_revoke(struct mover_work *work, const struct envelope *task, struct en
         err_clear(failure);
     revoked.clean = failure->code == ERR_Ok && clean;
     revoked.code = failure->code;
-    revoked.message = mover_lane_text(work->lane, failure);
+    revoked.message = bytes_text(failure->text);
     *answer = (struct envelope){.message = {.kind = MSG_revoked, .revoked = revoked}};
     return 0;
 }

@@ -16,7 +16,7 @@ int mover_settle(struct mover_work *work, const struct envelope *task, struct en
     if (failure->code == ERR_Ok && asset_settle(work->destination, failure) == 0)
         err_clear(failure);
     settled.code = failure->code;
-    settled.message = mover_lane_text(work->lane, failure);
+    settled.message = bytes_text(failure->text);
     settled.opened_ns = work->destination ? work->destination->opened_ns : 0;
     *answer = (struct envelope){.message = {.kind = MSG_settled, .settled = settled}};
     return 0;

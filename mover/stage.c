@@ -183,7 +183,7 @@ static void stage_record(struct stage *stage, u32 index)
     }
     if (err.code != ERR_Ok) {
         record = (struct rec_staged){.code = err.code, .kind = record.kind};
-        record.message = mover_lane_text(work->lane, &err);
+        record.message = bytes_text(err.text);
     }
     frame_add_staged(&stage->writer, &record);
     work->progress(work->context, 0);

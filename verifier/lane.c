@@ -25,7 +25,6 @@ void prove_lane_destroy(struct prove_lane **lane)
     for (size_t i = 0; i < COUNT_OF((*lane)->hashers); i++)
         hasher_destroy(&(*lane)->hashers[i]);
     buf_release(&(*lane)->body);
-    buf_release(&(*lane)->text);
     buf_release(&(*lane)->target);
     free((*lane)->buffer);
     free(*lane);

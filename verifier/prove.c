@@ -6,8 +6,6 @@
  * requires it. */
 #include "verifier/prove.h"
 
-#include "base/names.h"
-
 struct proving {
     struct prove_work *work;
     const struct msg_prove *message;
@@ -141,18 +139,6 @@ static int prove_item(struct proving *proving, u32 index, const struct rec_stage
     return rc;
 }
 
-/* The text of an error for a text field: messages carry only UTF-8. */
-static struct bytes lane_text(struct prove_lane *lane, const struct err *err)
-{
-    struct bytes text = bytes_text(err->text);
-
-    if (utf8_is_valid(text))
-        return text;
-    buf_clear(&lane->text);
-    name_escape(&lane->text, text);
-    return buf_bytes(&lane->text);
-}
-
 static void add_verdict(struct proving *proving, struct frame_writer *writer, u32 index,
                         const struct rec_staged *staged)
 {
@@ -172,7 +158,7 @@ static void add_verdict(struct proving *proving, struct frame_writer *writer, u3
         proving->proven.bytes += version.size;
     } else {
         record.code = err.code;
-        record.message = lane_text(proving->work->lane, &err);
+        record.message = bytes_text(err.text);
         proving->proven.mismatched += err.code == ERR_Mismatch || err.code == ERR_StagedChanged;
     }
     frame_add_proven(writer, &record);

@@ -16,7 +16,6 @@ struct prove_lane {
     u8 *buffer;                              /* COPY_BUFFER bytes, page-aligned */
     struct hasher *hashers[HASH_SHA256 + 1]; /* by enum hash_kind, made when first needed */
     struct buf body;                         /* the answer's body frame */
-    struct buf text;                         /* a message of an error, made UTF-8 */
     struct buf target;                       /* of the symbolic link at hand */
 };
 
