@@ -31,6 +31,7 @@ int command_migrate(struct ctl *ctl, int argc, char **argv)
     if (result < 0)
         return ctl_fail(&err, NULL);
     if (!ctl->common.quiet)
-        fprintf(stderr, applied ? "%u migrations were applied\n" : "the schema is current\n", applied);
+        fprintf(stderr, applied ? "%u migrations were applied\n" : "the schema is current\n",
+                applied);
     return EXIT_OK;
 }

@@ -1,19 +1,20 @@
-/* commands.c: the table of commands: the one place where they are named, described and connected. Commands
- * of later versions are in it too, so that they are refused by what they are. */
+/* commands.c: the table of commands: the one place where they are named, described and connected.
+ * Commands of later versions are in it too, so that they are refused by what they are. */
 #include "ctl/ctl.h"
 
-#define STACK_OPTION "  --state-dir DIR        the embedded stack's directory (SYNCLINE_STATE_DIR)\n"
+#define STACK_OPTION                                                                               \
+    "  --state-dir DIR        the embedded stack's directory (SYNCLINE_STATE_DIR)\n"
 
 const struct command commands[] = {
     {"sync", "SRC DST", "keep DST equal to SRC, once, and prove it",
-     "Copies what differs from directory SRC to directory DST. Nothing becomes visible at DST before another\n"
-     "process has read the staged copy back and compared it. Uses the stack that SYNCLINE_DATABASE_URL names,\n"
-     "else the embedded one that is up, else starts one and stops it again at the end.\n\n"
+     "Copies what differs from directory SRC to directory DST. Nothing becomes visible at DST\n"
+     "before another process has read the staged copy back and compared it. Uses the stack that\n"
+     "SYNCLINE_DATABASE_URL names, else the embedded one that is up, else starts one and stops it\n"
+     "again at the end.\n\n"
      "  --json                 print the finished job as one JSON object\n"
-     "  --progress MODE        auto, bar, plain, json or none (default: auto, a bar on a terminal)\n"
+     "  --progress MODE        auto (a bar on a terminal), bar, plain, json or none\n"
      "  -q, --quiet            print nothing but errors\n"
-     "  -v, --verbose          say which stack and job it is\n"
-     STACK_OPTION,
+     "  -v, --verbose          say which stack and job it is\n" STACK_OPTION,
      command_sync},
     {"run", "NAME", "run a synchronization that is defined",
      "  --wait                 wait for the end of the job\n"
@@ -22,7 +23,7 @@ const struct command commands[] = {
      "  --progress MODE        auto, bar, plain, json or none\n",
      command_run},
     {"wait", "JOB|NAME", "wait for the end of a job, or of the latest job of a synchronization",
-     "  --timeout D            give up waiting after D, such as 30s or 1h30m (exit 10); the job goes on\n"
+     "  --timeout D            give up waiting after D, such as 30s or 1h30m (exit 10)\n"
      "  --json                 print the finished job as one JSON object\n"
      "  --progress MODE        auto, bar, plain, json or none\n",
      command_wait},
@@ -45,11 +46,10 @@ const struct command commands[] = {
      "                         how many processes of each role (default: 1)\n"
      "  --foreground           do not detach: for a service manager\n" STACK_OPTION,
      command_up},
-    {"scale", "ROLE=N…", "change how many processes of a role the embedded stack has",
-     "ROLE is planner, watcher, mover or verifier. Processes that are too many finish first.\n\n" STACK_OPTION,
-     command_scale},
+    {"scale", "ROLE=N...", "change how many processes of a role the embedded stack has",
+     "ROLE is planner, watcher, mover or verifier.\n\n" STACK_OPTION, command_scale},
     {"down", "", "stop the embedded stack, in order", STACK_OPTION, command_down},
-    {"hash", "FILE…", "the hash of a file's content, as it stands in the ledger",
+    {"hash", "FILE...", "the hash of a file's content, as it stands in the ledger",
      "  --hash KIND            xxh3-128 or sha256 (default: xxh3-128)\n", command_hash},
     {"worker list", "", "the workers that planners see now",
      "  -o, --output FORMAT    table, json or name\n", command_worker_list},

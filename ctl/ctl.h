@@ -35,7 +35,8 @@ struct command {
     const char *arguments; /* for the usage line */
     const char *summary;   /* one line; NULL = not shown */
     const char *help;      /* paragraphs and options; ends with a newline, or NULL */
-    /* argv[0] is the first word after the command's name. Returns the exit code. NULL: not in this version. */
+    /* argv[0] is the first word after the command's name. Returns the exit code. NULL: not in this
+     * version. */
     int (*run)(struct ctl *ctl, int argc, char **argv);
 };
 
@@ -46,8 +47,8 @@ extern const struct command commands[];
 extern volatile int interrupted;
 void interrupt_catch(void);
 
-/* "syncline: <what and why>\n  next: <what to type>\n" to stderr; the exit code that fits. `next` NULL: the
- * usual one for the code, if there is one. */
+/* "syncline: <what and why>\n  next: <what to type>\n" to stderr; the exit code that fits. `next`
+ * NULL: the usual one for the code, if there is one. */
 int ctl_fail(const struct err *err, const char *next);
 int ctl_exit_code(const struct err *err);
 /* A wrong argument: text, and where to read more. Returns EXIT_USAGE. */

@@ -1,4 +1,5 @@
-/* get.c: `syncline get`: jobs, workers, assets and synchronizations, as a table, as JSON, or by name. */
+/* get.c: `syncline get`: jobs, workers, assets and synchronizations, as a table, as JSON, or by
+ * name. */
 #include "ctl/ctl.h"
 #include "ctl/get.h"
 #include "ctl/job_json.h"
@@ -18,11 +19,12 @@ static const struct {
     const char *name;
     enum kind kind;
 } kinds[] = {
-    {"jobs", KIND_JOBS},     {"job", KIND_JOBS},       {"jo", KIND_JOBS},   {"workers", KIND_WORKERS},
-    {"worker", KIND_WORKERS}, {"wo", KIND_WORKERS},    {"assets", KIND_ASSETS}, {"asset", KIND_ASSETS},
-    {"as", KIND_ASSETS},     {"syncs", KIND_SYNCS},    {"sync", KIND_SYNCS}, {"sy", KIND_SYNCS},
-    {"plans", KIND_LATER},   {"plan", KIND_LATER},     {"pl", KIND_LATER},  {"lives", KIND_LATER},
-    {"live", KIND_LATER},    {"li", KIND_LATER},
+    {"jobs", KIND_JOBS},       {"job", KIND_JOBS},       {"jo", KIND_JOBS},
+    {"workers", KIND_WORKERS}, {"worker", KIND_WORKERS}, {"wo", KIND_WORKERS},
+    {"assets", KIND_ASSETS},   {"asset", KIND_ASSETS},   {"as", KIND_ASSETS},
+    {"syncs", KIND_SYNCS},     {"sync", KIND_SYNCS},     {"sy", KIND_SYNCS},
+    {"plans", KIND_LATER},     {"plan", KIND_LATER},     {"pl", KIND_LATER},
+    {"lives", KIND_LATER},     {"live", KIND_LATER},     {"li", KIND_LATER},
 };
 
 struct get_options {
@@ -43,14 +45,18 @@ static int find_kind(const char *word, enum kind *out, struct err *err)
         if (strcmp(word, kinds[i].name) != 0)
             continue;
         *out = kinds[i].kind;
-        return *out == KIND_LATER ? err_set(err, ERR_NotInThisVersion, "%s: not in this version", word) : 0;
+        return *out == KIND_LATER
+                   ? err_set(err, ERR_NotInThisVersion, "%s: not in this version", word)
+                   : 0;
     }
     nearest = nearest_word(word, names, COUNT_OF(names));
-    return err_set(err, ERR_Usage, "there is no kind '%.40s'%s%s%s", word, nearest ? "; did you mean " : "",
+    return err_set(err, ERR_Usage, "there is no kind '%.40s'%s%s%s", word,
+                   nearest ? "; did you mean " : "",
                    nearest ? nearest : ": jobs, workers, assets, syncs", nearest ? "?" : "");
 }
 
-static int read_arguments(struct ctl *ctl, int argc, char **argv, struct get_options *out, struct err *err)
+static int read_arguments(struct ctl *ctl, int argc, char **argv, struct get_options *out,
+                          struct err *err)
 {
     const struct option options[] = {
         {"output", 'o', OPTION_VALUE, &out->output}, {"limit", 0, OPTION_VALUE, &out->limit_text},
@@ -65,7 +71,8 @@ static int read_arguments(struct ctl *ctl, int argc, char **argv, struct get_opt
         return err_set(err, ERR_Usage, "get wants a kind, and maybe a name");
     out->name = argc == 2 ? argv[1] : NULL;
     out->limit = 100;
-    if (out->limit_text && option_number("--limit", out->limit_text, 1, LIMIT_MAX, &out->limit, err) < 0)
+    if (out->limit_text &&
+        option_number("--limit", out->limit_text, 1, LIMIT_MAX, &out->limit, err) < 0)
         return -1;
     if (output_format(out->output, true, &out->format, err) < 0)
         return -1;
@@ -77,9 +84,9 @@ static int read_arguments(struct ctl *ctl, int argc, char **argv, struct get_opt
 static void job_table(const struct job_list *list)
 {
     static const struct column columns[] = {
-        {"NAME", false, false},    {"PHASE", false, false}, {"REASON", false, false}, {"SCANNED", true, false},
-        {"MOVED", true, false},    {"FAILED", true, false}, {"BYTES", true, false},   {"TIME", true, false},
-        {"CREATED", false, false},
+        {"NAME", false, false},   {"PHASE", false, false}, {"REASON", false, false},
+        {"SCANNED", true, false}, {"MOVED", true, false},  {"FAILED", true, false},
+        {"BYTES", true, false},   {"TIME", true, false},   {"CREATED", false, false},
     };
     struct table *table = table_new(columns, COUNT_OF(columns));
 
@@ -92,8 +99,9 @@ static void job_table(const struct job_list *list)
         show_count(&numbers[2], job->counters.value[COUNTER_failed]);
         show_bytes(&numbers[3], job->counters.value[COUNTER_bytes_moved]);
         show_duration(&numbers[4], job->duration_ms);
-        table_row(table, (const char *[]){job->name, phase_name(job->phase), job->reason, buf_text(&numbers[0]),
-                                          buf_text(&numbers[1]), buf_text(&numbers[2]), buf_text(&numbers[3]),
+        table_row(table, (const char *[]){job->name, phase_name(job->phase), job->reason,
+                                          buf_text(&numbers[0]), buf_text(&numbers[1]),
+                                          buf_text(&numbers[2]), buf_text(&numbers[3]),
                                           buf_text(&numbers[4]), job->created_at});
         for (u32 k = 0; k < COUNT_OF(numbers); k++)
             buf_release(&numbers[k]);
@@ -150,8 +158,9 @@ static json_t *row_json(const PGresult *result, int row)
 
     for (int column = 0; column < PQnfields(result); column++)
         json_object_set_new(json, PQfname(result, column),
-                            PQgetisnull(result, row, column) ? json_null()
-                                                             : json_string(result_text(result, row, column)));
+                            PQgetisnull(result, row, column)
+                                ? json_null()
+                                : json_string(result_text(result, row, column)));
     return json;
 }
 
@@ -198,10 +207,12 @@ static int get_rows(struct session *session, const struct get_options *options, 
         json_array_append_new(items, row_json(result, row));
     }
     if (rc == 0 && options->name && json_array_size(items) == 0)
-        rc = err_set(err, ERR_NotFound, "there is no %s named %s", assets ? "asset" : "synchronization",
-                     options->name);
+        rc = err_set(err, ERR_NotFound, "there is no %s named %s",
+                     assets ? "asset" : "synchronization", options->name);
     else if (rc == 0 && options->format == OUTPUT_JSON)
-        show_json(options->name ? json_incref(json_array_get(items, 0)) : json_pack("{s:O}", "items", items), true);
+        show_json(options->name ? json_incref(json_array_get(items, 0))
+                                : json_pack("{s:O}", "items", items),
+                  true);
     else if (rc == 0 && options->format == OUTPUT_TABLE)
         rows_table(result);
     json_decref(items);
@@ -213,10 +224,12 @@ static int get_rows(struct session *session, const struct get_options *options, 
 
 void get_print_workers(json_t *workers, enum output_format format)
 {
-    static const struct column columns[] = {{"ID", false, false},   {"ROLE", false, false}, {"HOST", false, false},
-                                            {"PID", true, false},   {"LANES", true, false}, {"BUSY", true, false},
+    static const struct column columns[] = {{"ID", false, false},   {"ROLE", false, false},
+                                            {"HOST", false, false}, {"PID", true, false},
+                                            {"LANES", true, false}, {"BUSY", true, false},
                                             {"DONE", true, false},  {"BYTES", true, false}};
-    static const char *const fields[] = {"id", "role", "host", "pid", "lanes", "busy", "done", "bytes"};
+    static const char *const fields[] = {"id",    "role", "host", "pid",
+                                         "lanes", "busy", "done", "bytes"};
     struct table *table = format == OUTPUT_TABLE ? table_new(columns, COUNT_OF(columns)) : NULL;
     const char *values[COUNT_OF(fields)];
     char numbers[COUNT_OF(fields)][24];
@@ -227,7 +240,8 @@ void get_print_workers(json_t *workers, enum output_format format)
         show_json(json_pack("{s:O}", "items", workers), true);
         return;
     }
-    json_array_foreach(workers, index, worker) {
+    json_array_foreach(workers, index, worker)
+    {
         for (u32 i = 0; i < COUNT_OF(fields); i++) {
             const json_t *value = json_object_get(worker, fields[i]);
 
@@ -250,15 +264,16 @@ static int get_workers(struct session *session, const struct get_options *option
     size_t index;
 
     if (!view)
-        return err_set(err, ERR_RedisUnavailable, "workers are listed in Redis, which cannot be reached%s",
+        return err_set(err, ERR_RedisUnavailable,
+                       "workers are listed in Redis, which cannot be reached%s",
                        session->redis_url ? "" : ": SYNCLINE_REDIS_URL is not set");
     if (!workers)
         return -1;
     if (options->name) {
         one = json_array();
-        json_array_foreach(workers, index, worker)
-            if (strcmp(json_string_value(json_object_get(worker, "id")), options->name) == 0)
-                json_array_append(one, worker);
+        json_array_foreach(workers, index,
+                           worker) if (strcmp(json_string_value(json_object_get(worker, "id")),
+                                              options->name) == 0) json_array_append(one, worker);
         json_decref(workers);
         workers = one;
         if (json_array_size(one) == 0) {
@@ -276,8 +291,8 @@ static int get_workers(struct session *session, const struct get_options *option
 
 static int get(struct ctl *ctl, const struct get_options *options)
 {
-    static const char *const next[] = {"syncline get jobs --all", "syncline get workers", "syncline get assets --all",
-                                       "syncline get syncs --all"};
+    static const char *const next[] = {"syncline get jobs --all", "syncline get workers",
+                                       "syncline get assets --all", "syncline get syncs --all"};
     struct session session = {.hold_fd = -1};
     struct err err;
     int result = session_open(ctl, SESSION_FIND, &session, &err);
@@ -287,7 +302,8 @@ static int get(struct ctl *ctl, const struct get_options *options)
                  : options->kind == KIND_WORKERS ? get_workers(&session, options, &err)
                                                  : get_rows(&session, options, &err);
     session_close(&session);
-    return result < 0 ? ctl_fail(&err, err.code == ERR_NotFound ? next[options->kind] : NULL) : EXIT_OK;
+    return result < 0 ? ctl_fail(&err, err.code == ERR_NotFound ? next[options->kind] : NULL)
+                      : EXIT_OK;
 }
 
 int command_get(struct ctl *ctl, int argc, char **argv)

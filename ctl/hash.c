@@ -1,5 +1,5 @@
-/* hash.c: `syncline hash`: the hash of a file as the ledger has it, in the format of xxh128sum and sha256sum,
- * so that anyone can compare a file with what was proven. */
+/* hash.c: `syncline hash`: the hash of a file as the ledger has it, in the format of xxh128sum and
+ * sha256sum, so that anyone can compare a file with what was proven. */
 #include "ctl/ctl.h"
 #include "ctl/options.h"
 
@@ -14,7 +14,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static int hash_file(struct hasher *hasher, const char *path, u8 *buffer, struct digest *out, struct err *err)
+static int hash_file(struct hasher *hasher, const char *path, u8 *buffer, struct digest *out,
+                     struct err *err)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     ssize_t size = 0;

@@ -1,4 +1,5 @@
-/* help.c: finding commands by name, help, version, and how errors are said: what, why, the next command. */
+/* help.c: finding commands by name, help, version, and how errors are said: what, why, the next
+ * command. */
 #include "ctl/ctl.h"
 #include "ctl/options.h"
 
@@ -63,8 +64,9 @@ const struct command *command_find(int argc, char **argv, int *words)
 
 void help_command(const struct command *command)
 {
-    printf("Usage: syncline %s%s%s [options]\n\n%s%s.\n", command->name, command->arguments[0] ? " " : "",
-           command->arguments, command->summary ? "To " : "", command->summary ? command->summary : "");
+    printf("Usage: syncline %s%s%s [options]\n\n%s%s.\n", command->name,
+           command->arguments[0] ? " " : "", command->arguments, command->summary ? "To " : "",
+           command->summary ? command->summary : "");
     if (command->help)
         printf("\n%s", command->help);
 }
@@ -158,8 +160,6 @@ static const char *next_step(const struct err *err)
         return "syncline status";
     case ERR_SchemaVersion:
         return "syncline admin migrate";
-    case ERR_NotFound:
-        return "syncline get jobs --all";
     case ERR_Busy:
         return "try again";
     default:

@@ -1,4 +1,5 @@
-/* job_json.c: see job_json.h. What has no value is null, never missing, so that scripts need no guard. */
+/* job_json.c: see job_json.h. What has no value is null, never missing, so that scripts need no
+ * guard. */
 #include "ctl/job_json.h"
 
 json_t *counters_to_json(const struct counters *counters)

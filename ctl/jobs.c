@@ -11,6 +11,7 @@
 
 #define START_TRIES 40
 #define START_AGAIN_MS 250
+#define LIST "syncline get jobs --all"
 
 struct job_options {
     const char *progress, *timeout, *condition;
@@ -38,7 +39,8 @@ static int read_arguments(struct ctl *ctl, bool run, int argc, char **argv, stru
         return err_set(err, ERR_Usage, "%s wants one name", ctl->command->name);
     out->name = argv[0];
     if (out->condition && strcmp(out->condition, "finished") != 0)
-        return err_set(err, ERR_NotInThisVersion, "--for=%.40s: not in this version", out->condition);
+        return err_set(err, ERR_NotInThisVersion, "--for=%.40s: not in this version",
+                       out->condition);
     return wait_read_options(ctl, out->progress, out->timeout, &out->how, err);
 }
 
@@ -109,9 +111,11 @@ int command_run(struct ctl *ctl, int argc, char **argv)
     } else if (session_open(ctl, SESSION_FIND, &session, &err) < 0) {
         code = ctl_fail(&err, NULL);
     } else if (start(&session, options.name, &job, &err) < 0) {
-        snprintf(next, sizeof next, "syncline wait %s, or syncline cancel %s", job ? job : "", job ? job : "");
-        code = ctl_fail(&err, err.code == ERR_ActiveJob ? next
-                              : err.code == ERR_NotFound ? "syncline get syncs --all" : NULL);
+        snprintf(next, sizeof next, "syncline wait %s, or syncline cancel %s", job ? job : "",
+                 job ? job : "");
+        code = ctl_fail(&err, err.code == ERR_ActiveJob  ? next
+                              : err.code == ERR_NotFound ? "syncline get syncs --all"
+                                                         : NULL);
     } else {
         code = options.wait ? wait_and_report(ctl, &session, job, &options)
                             : print_started(&session, job, options.json);
@@ -137,7 +141,7 @@ int command_wait(struct ctl *ctl, int argc, char **argv)
         code = EXIT_OK;
     } else if (session_open(ctl, SESSION_FIND, &session, &err) < 0 ||
                jobs_resolve(session.postgres, options.name, &job, &err) < 0) {
-        code = ctl_fail(&err, NULL);
+        code = ctl_fail(&err, err.code == ERR_NotFound ? LIST : NULL);
     } else {
         code = wait_and_report(ctl, &session, job, &options);
     }
@@ -164,7 +168,7 @@ int command_cancel(struct ctl *ctl, int argc, char **argv)
         return ctl_usage(ctl, "cancel wants the name of a job");
     if (session_open(ctl, SESSION_FIND, &session, &err) < 0 ||
         jobs_cancel(session.postgres, argv[0], &ended, &err) < 0)
-        code = ctl_fail(&err, NULL);
+        code = ctl_fail(&err, err.code == ERR_NotFound ? LIST : NULL);
     else if (!ctl->common.quiet)
         fprintf(stderr, ended ? "%s had ended already\n" : "%s was asked to end\n", argv[0]);
     session_close(&session);

@@ -1,5 +1,5 @@
-/* main.c: `syncline`: the table of commands, and what reaches which. Each command is a function of its own;
- * what it prints on stdout is data, all else goes to stderr. */
+/* main.c: `syncline`: the table of commands, and what reaches which. Each command is a function of
+ * its own; what it prints on stdout is data, all else goes to stderr. */
 #include "ctl/ctl.h"
 #include "ctl/options.h"
 

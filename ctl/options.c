@@ -1,5 +1,5 @@
-/* options.c: see options.h. getopt_long is not used: it says "unrecognized option" for an option that is
- * only not there yet, and writes to stderr by itself. */
+/* options.c: see options.h. getopt_long is not used: it says "unrecognized option" for an option
+ * that is only not there yet, and writes to stderr by itself. */
 #include "ctl/options.h"
 
 #include <ctype.h>
@@ -12,15 +12,18 @@
 static void common_options(struct common *common, struct option out[COMMON_COUNT])
 {
     const struct option all[COMMON_COUNT] = {
-        {"state-dir", 0, OPTION_VALUE, &common->state_dir}, {"quiet", 'q', OPTION_FLAG, &common->quiet},
-        {"verbose", 'v', OPTION_FLAG, &common->verbose},    {"no-color", 0, OPTION_FLAG, &common->no_color},
+        {"state-dir", 0, OPTION_VALUE, &common->state_dir},
+        {"quiet", 'q', OPTION_FLAG, &common->quiet},
+        {"verbose", 'v', OPTION_FLAG, &common->verbose},
+        {"no-color", 0, OPTION_FLAG, &common->no_color},
         {"help", 'h', OPTION_FLAG, &common->help},
     };
 
     memcpy(out, all, sizeof all);
 }
 
-static const struct option *find_name(const struct option *options, u32 count, const char *name, size_t length)
+static const struct option *find_name(const struct option *options, u32 count, const char *name,
+                                      size_t length)
 {
     for (u32 i = 0; i < count; i++)
         if (strlen(options[i].name) == length && strncmp(options[i].name, name, length) == 0)
@@ -41,8 +44,8 @@ struct cursor {
     char **argv;
 };
 
-static int apply(const struct option *option, const char *shown, const char *value, struct cursor *cursor,
-                 struct err *err)
+static int apply(const struct option *option, const char *shown, const char *value,
+                 struct cursor *cursor, struct err *err)
 {
     if (option->kind == OPTION_LATER)
         return err_set(err, ERR_NotInThisVersion, "%s: not in this version", shown);
@@ -60,16 +63,16 @@ static int apply(const struct option *option, const char *shown, const char *val
     return 0;
 }
 
-static const struct option *find_both(const struct option *own, u32 count, const struct option *common,
-                                      const char *name, size_t length)
+static const struct option *find_both(const struct option *own, u32 count,
+                                      const struct option *common, const char *name, size_t length)
 {
     const struct option *option = find_name(own, count, name, length);
 
     return option ? option : find_name(common, COMMON_COUNT, name, length);
 }
 
-static int refuse_unknown(const struct option *own, u32 count, const struct option *common, const char *name,
-                          size_t length, struct err *err)
+static int refuse_unknown(const struct option *own, u32 count, const struct option *common,
+                          const char *name, size_t length, struct err *err)
 {
     const char *names[64], *nearest;
     char word[WORD_MAX];
@@ -85,8 +88,8 @@ static int refuse_unknown(const struct option *own, u32 count, const struct opti
                    nearest ? "; did you mean --" : "", nearest ? nearest : "", nearest ? "?" : "");
 }
 
-static int take_one(const struct option *own, u32 count, const struct option *common, struct cursor *cursor,
-                    struct err *err)
+static int take_one(const struct option *own, u32 count, const struct option *common,
+                    struct cursor *cursor, struct err *err)
 {
     const char *word = cursor->argv[cursor->at];
     const struct option *option;
@@ -117,8 +120,8 @@ static int take_one(const struct option *own, u32 count, const struct option *co
     return 0;
 }
 
-int options_take(const struct option *options, u32 count, struct common *common, int argc, char **argv,
-                 struct err *err)
+int options_take(const struct option *options, u32 count, struct common *common, int argc,
+                 char **argv, struct err *err)
 {
     struct option shared[COMMON_COUNT];
     struct cursor cursor = {.argc = argc, .argv = argv};
@@ -152,13 +155,15 @@ int options_take_leading(struct common *common, int argc, char **argv, struct er
     return cursor.at;
 }
 
-int option_number(const char *what, const char *text, u32 least, u32 most, u32 *out, struct err *err)
+int option_number(const char *what, const char *text, u32 least, u32 most, u32 *out,
+                  struct err *err)
 {
     char *end;
     unsigned long value = strtoul(text, &end, 10);
 
     if (!isdigit((unsigned char)text[0]) || *end || value < least || value > most)
-        return err_set(err, ERR_Usage, "%s wants a number from %u to %u, not '%.40s'", what, least, most, text);
+        return err_set(err, ERR_Usage, "%s wants a number from %u to %u, not '%.40s'", what, least,
+                       most, text);
     *out = (u32)value;
     return 0;
 }
@@ -168,7 +173,8 @@ int option_duration(const char *what, const char *text, s64 *out_ms, struct err 
     static const struct {
         const char *unit;
         s64 ms;
-    } units[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, {"d", 86400000}, {"w", 604800000}};
+    } units[] = {{"ms", 1},      {"s", 1000},     {"m", 60000},
+                 {"h", 3600000}, {"d", 86400000}, {"w", 604800000}};
     const char *at = text;
     s64 total = 0;
 
@@ -187,13 +193,15 @@ int option_duration(const char *what, const char *text, s64 *out_ms, struct err 
         at = end + length;
     }
     if (*at || at == text || total > 86400000LL * 36500)
-        return err_set(err, ERR_Usage, "%s wants a duration such as 500ms, 10s, 5m or 1h30m, not '%.40s'", what,
+        return err_set(err, ERR_Usage,
+                       "%s wants a duration such as 500ms, 10s, 5m or 1h30m, not '%.40s'", what,
                        text);
     *out_ms = total;
     return 0;
 }
 
-/* G. Navarro, "A guided tour to approximate string matching" (2001): three rows suffice for swaps. */
+/* G. Navarro, "A guided tour to approximate string matching" (2001): three rows suffice for swaps.
+ */
 static size_t edits(const char *a, const char *b)
 {
     size_t rows[3][WORD_MAX + 1], n = strlen(a), m = strlen(b);

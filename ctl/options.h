@@ -1,16 +1,18 @@
-/* options.h: options of a command line: a table of what there is, values where they are wanted. Pure.
+/* options.h: options of a command line: a table of what there is, values where they are wanted.
+ * Pure.
  *
- * Options may stand before, between and behind arguments; "--" ends them. --name=value, --name value,
- * -n value, -nvalue. An option that will come in a later version is refused, never ignored. */
+ * Options may stand before, between and behind arguments; "--" ends them. --name=value, --name
+ * value, -n value, -nvalue. An option that will come in a later version is refused, never ignored.
+ */
 #ifndef SYNCLINE_CTL_OPTIONS_H
 #define SYNCLINE_CTL_OPTIONS_H
 
 #include "ctl/ctl.h"
 
 enum option_kind {
-    OPTION_FLAG,   /* target: bool * */
-    OPTION_VALUE,  /* target: const char ** */
-    OPTION_LATER,  /* not in this version */
+    OPTION_FLAG,  /* target: bool * */
+    OPTION_VALUE, /* target: const char ** */
+    OPTION_LATER, /* not in this version */
 };
 
 struct option {
@@ -20,19 +22,22 @@ struct option {
     void *target;
 };
 
-/* Takes the options out of argv and leaves the arguments, in order; returns how many, or -1 with Usage or
- * NotInThisVersion. `options` may be NULL with count 0. Values are borrowed from argv. */
-int options_take(const struct option *options, u32 count, struct common *common, int argc, char **argv,
-                 struct err *err);
-/* The same, but stops at the first argument: for what stands before the command. Returns its index. */
+/* Takes the options out of argv and leaves the arguments, in order; returns how many, or -1 with
+ * Usage or NotInThisVersion. `options` may be NULL with count 0. Values are borrowed from argv. */
+int options_take(const struct option *options, u32 count, struct common *common, int argc,
+                 char **argv, struct err *err);
+/* The same, but stops at the first argument: for what stands before the command. Returns its index.
+ */
 int options_take_leading(struct common *common, int argc, char **argv, struct err *err);
 
 /* A whole number between least and most. Usage, naming `what`. */
-int option_number(const char *what, const char *text, u32 least, u32 most, u32 *out, struct err *err);
+int option_number(const char *what, const char *text, u32 least, u32 most, u32 *out,
+                  struct err *err);
 /* "500ms", "10s", "1h30m", "2d"; a bare number is seconds. At least 0. Usage. */
 int option_duration(const char *what, const char *text, s64 *out_ms, struct err *err);
 
-/* The word nearest to `word`, by edits (Damerau-Levenshtein, restricted), if near enough to be meant. */
+/* The word nearest to `word`, by edits (Damerau-Levenshtein, restricted), if near enough to be
+ * meant. */
 const char *nearest_word(const char *word, const char *const *words, u32 count);
 
 #endif

@@ -1,5 +1,6 @@
-/* progress.c: see progress.h. The bar's length is of bytes where there are any, else of items; while the
- * scan is still going nobody knows the whole, so the numbers say "at least" and no bar promises an end. */
+/* progress.c: see progress.h. The bar's length is of bytes where there are any, else of items;
+ * while the scan is still going nobody knows the whole, so the numbers say "at least" and no bar
+ * promises an end. */
 #include "ctl/progress.h"
 
 #include "ctl/job_json.h"
@@ -29,7 +30,8 @@ int progress_mode(const char *text, bool quiet, enum progress_mode *out, struct 
             *out = (enum progress_mode)i;
             return 0;
         }
-    return err_set(err, ERR_Usage, "--progress is one of auto, bar, plain, json, none, not '%.40s'", text);
+    return err_set(err, ERR_Usage, "--progress is one of auto, bar, plain, json, none, not '%.40s'",
+                   text);
 }
 
 static s64 value(const struct counters *counters, enum counter which)
@@ -39,14 +41,16 @@ static s64 value(const struct counters *counters, enum counter which)
 
 s64 progress_items_ended(const struct counters *counters)
 {
-    return value(counters, COUNTER_unchanged) + value(counters, COUNTER_moved) + value(counters, COUNTER_linked) +
-           value(counters, COUNTER_attributes) + value(counters, COUNTER_changed) +
-           value(counters, COUNTER_vanished) + value(counters, COUNTER_failed);
+    return value(counters, COUNTER_unchanged) + value(counters, COUNTER_moved) +
+           value(counters, COUNTER_linked) + value(counters, COUNTER_attributes) +
+           value(counters, COUNTER_changed) + value(counters, COUNTER_vanished) +
+           value(counters, COUNTER_failed);
 }
 
 void progress_rate_update(struct progress_rate *rate, const struct progress_state *state)
 {
-    s64 bytes = value(&state->counters, COUNTER_bytes_moved), items = progress_items_ended(&state->counters);
+    s64 bytes = value(&state->counters, COUNTER_bytes_moved),
+        items = progress_items_ended(&state->counters);
     s64 past_ms = state->now_ms - rate->at_ms;
     double weight, seconds;
 
@@ -54,7 +58,8 @@ void progress_rate_update(struct progress_rate *rate, const struct progress_stat
         return;
     if (rate->at_ms != 0) {
         seconds = (double)past_ms / 1000;
-        /* the longer since the last measurement, the more this one counts; the first counts whole */
+        /* the longer since the last measurement, the more this one counts; the first counts whole
+         */
         weight = rate->known ? seconds / (seconds + RATE_SPAN_S) : 1;
         rate->bytes_per_s += weight * ((double)(bytes - rate->bytes) / seconds - rate->bytes_per_s);
         rate->items_per_s += weight * ((double)(items - rate->items) / seconds - rate->items_per_s);
@@ -68,7 +73,8 @@ void progress_rate_update(struct progress_rate *rate, const struct progress_stat
 /* 0 to 1, or -1 where the whole is not known. */
 static double fraction(const struct progress_state *state)
 {
-    s64 found = value(&state->counters, COUNTER_bytes_found), all = value(&state->counters, COUNTER_scanned);
+    s64 found = value(&state->counters, COUNTER_bytes_found),
+        all = value(&state->counters, COUNTER_scanned);
     double part = -1;
 
     if (!state->scan_complete)
@@ -80,10 +86,11 @@ static double fraction(const struct progress_state *state)
     return part > 1 ? 1 : part;
 }
 
-static void append_rest(const struct progress_state *state, const struct progress_rate *rate, double part,
-                        struct buf *out)
+static void append_rest(const struct progress_state *state, const struct progress_rate *rate,
+                        double part, struct buf *out)
 {
-    s64 found = value(&state->counters, COUNTER_bytes_found), moved = value(&state->counters, COUNTER_bytes_moved);
+    s64 found = value(&state->counters, COUNTER_bytes_found),
+        moved = value(&state->counters, COUNTER_bytes_moved);
 
     show_count(out, progress_items_ended(&state->counters));
     buf_append_text(out, state->scan_complete ? " of " : " of at least ");
@@ -108,7 +115,8 @@ static void append_rest(const struct progress_state *state, const struct progres
     }
 }
 
-void progress_line(const struct progress_state *state, const struct progress_rate *rate, u32 width, struct buf *out)
+void progress_line(const struct progress_state *state, const struct progress_rate *rate, u32 width,
+                   struct buf *out)
 {
     double part = fraction(state);
     size_t before = out->size;
@@ -127,7 +135,8 @@ void progress_line(const struct progress_state *state, const struct progress_rat
     }
     append_rest(state, rate, part, out);
     if (width > 0 && out->size - before > width)
-        out->size = before + width; /* all of it is ASCII, but for names of workers that are waited for */
+        out->size =
+            before + width; /* all of it is ASCII, but for names of workers that are waited for */
 }
 
 static void append_count(struct buf *out, s64 count, const char *what, bool always)
@@ -197,12 +206,14 @@ static u32 terminal_width(void)
     return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1 ? size.ws_col - 1u : 79;
 }
 
-static void append_json(const struct progress_state *state, const struct progress_rate *rate, struct buf *out)
+static void append_json(const struct progress_state *state, const struct progress_rate *rate,
+                        struct buf *out)
 {
-    json_t *json = json_pack("{s:s, s:s, s:b, s:o, s:I, s:I}", "job", state->job, "phase",
-                             phase_name(state->phase), "scanComplete", state->scan_complete, "counters",
-                             counters_to_json(&state->counters), "bytesPerSecond", (json_int_t)rate->bytes_per_s,
-                             "itemsPerSecond", (json_int_t)rate->items_per_s);
+    json_t *json =
+        json_pack("{s:s, s:s, s:b, s:o, s:I, s:I}", "job", state->job, "phase",
+                  phase_name(state->phase), "scanComplete", state->scan_complete, "counters",
+                  counters_to_json(&state->counters), "bytesPerSecond",
+                  (json_int_t)rate->bytes_per_s, "itemsPerSecond", (json_int_t)rate->items_per_s);
     char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
 
     buf_append_text(out, text ? text : "{}");
@@ -226,7 +237,8 @@ void progress_show(struct progress *progress, const struct progress_state *state
     if (progress->mode == PROGRESS_JSON)
         append_json(state, &progress->rate, &line);
     else
-        progress_line(state, &progress->rate, progress->mode == PROGRESS_BAR ? terminal_width() : 0, &line);
+        progress_line(state, &progress->rate, progress->mode == PROGRESS_BAR ? terminal_width() : 0,
+                      &line);
     buf_append_text(&line, progress->mode == PROGRESS_BAR ? "\x1b[K" : "\n");
     progress->drawn = progress->mode == PROGRESS_BAR;
     write_stderr(&line);

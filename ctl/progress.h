@@ -16,7 +16,7 @@ struct progress_state {
     bool scan_complete;
     struct counters counters;
     const char *waiting_for; /* "" = nothing */
-    s64 now_ms; /* monotonic */
+    s64 now_ms;              /* monotonic */
 };
 
 /* Moving average of bytes and items per second. Zero-initialise. */
@@ -26,7 +26,8 @@ struct progress_rate {
     bool known;
 };
 
-/* "auto", "bar", "plain", "json", "none"; NULL = auto: a bar if stderr is a terminal, else nothing. */
+/* "auto", "bar", "plain", "json", "none"; NULL = auto: a bar if stderr is a terminal, else nothing.
+ */
 int progress_mode(const char *text, bool quiet, enum progress_mode *out, struct err *err);
 
 /* ---- pure ---- */

@@ -1,6 +1,7 @@
-/* report.c: `syncline report JOB`: what became of each item. Put and proven things are object rows of the
- * job, everything else has an item row; a thing that was carried without all that it has (a hard link, an
- * attribute) says so by the names of errors.def. Read by a cursor: a job may have millions of lines. */
+/* report.c: `syncline report JOB`: what became of each item. Put and proven things are object rows
+ * of the job, everything else has an item row; a thing that was carried without all that it has (a
+ * hard link, an attribute) says so by the names of errors.def. Read by a cursor: a job may have
+ * millions of lines. */
 #include "ctl/ctl.h"
 #include "ctl/options.h"
 #include "ctl/session.h"
@@ -24,19 +25,23 @@ struct report_options {
     u32 limit;
 };
 
-/* What a job put that a later job put again is that job's now: `moved` counts it, but it has one row. */
+/* What a job put that a later job put again is that job's now: `moved` counts it, but it has one
+ * row. */
 static const char cursor_sql[] =
     "SELECT * FROM ("
     " SELECT path, operation, outcome::text AS outcome, size, NULL AS hash, NULL AS checksum,"
     "   CASE WHEN code IS NULL THEN NULL ELSE code || coalesce(': ' || message, '') END AS error,"
     "   0 AS not_kept, CASE WHEN outcome = 'failed' THEN 0 ELSE 1 END AS rank"
-    "  FROM item WHERE job = $1 AND ($2 = '' OR ($2 = 'failed' AND outcome IN ('failed', 'changed', 'vanished')))"
+    "  FROM item WHERE job = $1 AND ($2 = '' OR ($2 = 'failed' AND outcome IN ('failed', "
+    "'changed', 'vanished')))"
     " UNION ALL"
-    " SELECT path, CASE WHEN kind = 'directory' THEN 'directory' ELSE 'put' END, 'moved', size, hash,"
+    " SELECT path, CASE WHEN kind = 'directory' THEN 'directory' ELSE 'put' END, 'moved', size, "
+    "hash,"
     "   encode(checksum, 'hex'), NULL, not_kept, 2"
     "  FROM object WHERE job = $1 AND asset = $3 AND $2 <> 'failed') line ORDER BY rank, path";
 
-static int read_arguments(struct ctl *ctl, int argc, char **argv, struct report_options *out, struct err *err)
+static int read_arguments(struct ctl *ctl, int argc, char **argv, struct report_options *out,
+                          struct err *err)
 {
     const struct option options[] = {
         {"only", 0, OPTION_VALUE, &out->only},
@@ -57,7 +62,9 @@ static int read_arguments(struct ctl *ctl, int argc, char **argv, struct report_
     if (output_format(out->output, false, &out->format, err) < 0)
         return -1;
     out->limit = out->format == OUTPUT_TABLE ? TABLE_LIMIT : LIMIT_MAX;
-    return out->limit_text ? option_number("--limit", out->limit_text, 1, LIMIT_MAX, &out->limit, err) : 0;
+    return out->limit_text
+               ? option_number("--limit", out->limit_text, 1, LIMIT_MAX, &out->limit, err)
+               : 0;
 }
 
 static const char *not_kept_name(u32 bit)
@@ -99,8 +106,9 @@ static void print_json(const PGresult *rows, int row, const struct buf *path)
     if (PQgetisnull(rows, row, 5))
         json_object_set_new(line, "hash", json_null());
     else
-        json_object_set_new(line, "hash", json_sprintf("%s:%s", result_text(rows, row, 4),
-                                                       result_text(rows, row, 5)));
+        json_object_set_new(
+            line, "hash",
+            json_sprintf("%s:%s", result_text(rows, row, 4), result_text(rows, row, 5)));
     set_text(line, "error", rows, row, 6);
     for (u32 bit = 0; bit < NOT_KEPT_BITS; bit++)
         if (bits & (1 << bit))
@@ -122,17 +130,17 @@ static void add_row(struct table *table, const PGresult *rows, int row, const st
     for (u32 bit = 0; bit < NOT_KEPT_BITS; bit++)
         if (bits & (1 << bit))
             buf_printf(&note, "%s%s", note.size ? ", " : "", not_kept_name(bit));
-    table_row(table, (const char *[]){result_text(rows, row, 2), result_text(rows, row, 1), buf_text(&bytes),
-                                      path->size ? buf_text(&shown) : ".", result_text(rows, row, 5),
-                                      buf_text(&note)});
+    table_row(table, (const char *[]){result_text(rows, row, 2), result_text(rows, row, 1),
+                                      buf_text(&bytes), path->size ? buf_text(&shown) : ".",
+                                      result_text(rows, row, 5), buf_text(&note)});
     buf_release(&shown);
     buf_release(&bytes);
     buf_release(&note);
 }
 
 /* Prints lines up to the limit. 1 if there are more, 0, -1. */
-static int print_lines(struct session *session, const struct report_options *options, struct table *table,
-                       struct err *err)
+static int print_lines(struct session *session, const struct report_options *options,
+                       struct table *table, struct err *err)
 {
     u32 printed = 0;
 
@@ -162,7 +170,8 @@ static int print_lines(struct session *session, const struct report_options *opt
     }
 }
 
-/* What was carried without all that it has, counted by kind: on stderr, for it is not a line of the report. */
+/* What was carried without all that it has, counted by kind: on stderr, for it is not a line of the
+ * report. */
 static int print_not_kept(struct session *session, s64 job, s64 asset, struct err *err)
 {
     struct parameter parameters[] = {parameter_s64(job), parameter_s64(asset)};
@@ -170,16 +179,18 @@ static int print_not_kept(struct session *session, s64 job, s64 asset, struct er
     bool any = false;
 
     if (postgres_query(session->postgres,
-                       "SELECT bit, count(*) FROM object, generate_series(0, 4) bit WHERE job = $1 AND asset = $2"
-                       " AND not_kept & (1 << bit) <> 0 GROUP BY bit ORDER BY bit", parameters, 2, &rows, err) < 0)
+                       "SELECT bit, count(*) FROM object, generate_series(0, 4) bit WHERE job = $1 "
+                       "AND asset = $2"
+                       " AND not_kept & (1 << bit) <> 0 GROUP BY bit ORDER BY bit",
+                       parameters, 2, &rows, err) < 0)
         return -1;
     for (int row = 0; row < PQntuples(rows); row++) {
         u32 bit = (u32)result_s64(rows, row, 0);
         struct buf count = {0};
 
         show_count(&count, result_s64(rows, row, 1));
-        fprintf(stderr, "%s%s %s (%s)\n", any ? "" : "not kept:\n", not_kept_name(bit), buf_text(&count),
-                err_describe(ERR_HardLinkNotKept + bit));
+        fprintf(stderr, "%s%s %s (%s)\n", any ? "" : "not kept:\n", not_kept_name(bit),
+                buf_text(&count), err_describe(ERR_HardLinkNotKept + bit));
         buf_release(&count);
         any = true;
     }
@@ -192,8 +203,8 @@ static int find_asset(struct session *session, s64 job, s64 *out, struct err *er
     struct parameter parameters[] = {parameter_s64(job)};
     PGresult *rows;
 
-    if (postgres_query(session->postgres, "SELECT destination_asset FROM job WHERE id = $1", parameters, 1, &rows,
-                       err) < 0)
+    if (postgres_query(session->postgres, "SELECT destination_asset FROM job WHERE id = $1",
+                       parameters, 1, &rows, err) < 0)
         return -1;
     *out = PQntuples(rows) > 0 ? result_s64(rows, 0, 0) : 0;
     PQclear(rows);
@@ -211,7 +222,8 @@ static int report(struct session *session, const struct report_options *options,
     s64 asset;
     int result = -1;
 
-    if (jobs_read(session->postgres, options->job, &job, err) < 0 || find_asset(session, job.id, &asset, err) < 0)
+    if (jobs_read(session->postgres, options->job, &job, err) < 0 ||
+        find_asset(session, job.id, &asset, err) < 0)
         goto done;
     buf_printf(&sql, "DECLARE report NO SCROLL CURSOR FOR %s", cursor_sql);
     /* sorting the rows of a huge job may take a while */
@@ -219,7 +231,8 @@ static int report(struct session *session, const struct report_options *options,
         postgres_query(session->postgres, buf_text(&sql),
                        (struct parameter[]){parameter_s64(job.id),
                                             parameter_text(options->only ? options->only : ""),
-                                            parameter_s64(asset)}, 3, NULL, err) < 0)
+                                            parameter_s64(asset)},
+                       3, NULL, err) < 0)
         goto done;
     if (options->format == OUTPUT_TABLE)
         table = table_new(columns, COUNT_OF(columns));
@@ -228,7 +241,8 @@ static int report(struct session *session, const struct report_options *options,
         table_finish(&table);
     fflush(stdout);
     if (result > 0)
-        fprintf(stderr, "there are more than %u lines\n  next: syncline report %s --limit N, or -o json\n",
+        fprintf(stderr,
+                "there are more than %u lines\n  next: syncline report %s --limit N, or -o json\n",
                 options->limit, job.name);
     if (result >= 0)
         result = print_not_kept(session, job.id, asset, err);
@@ -257,5 +271,6 @@ int command_report(struct ctl *ctl, int argc, char **argv)
     if (result == 0)
         result = report(&session, &options, &err);
     session_close(&session);
-    return result < 0 ? ctl_fail(&err, NULL) : EXIT_OK;
+    return result < 0 ? ctl_fail(&err, err.code == ERR_NotFound ? "syncline get jobs --all" : NULL)
+                      : EXIT_OK;
 }

@@ -1,4 +1,5 @@
-/* session.c: see session.h. The environment names a stack, or the state directory holds one, or one is made. */
+/* session.c: see session.h. The environment names a stack, or the state directory holds one, or one
+ * is made. */
 #include "ctl/session.h"
 
 #include "base/buf.h"
@@ -12,7 +13,8 @@
 #define START_TRIES 3
 #define VIEW_RETRY_MS 1000
 
-static int start_or_join(const struct ctl *ctl, struct session *session, struct stack_state *state, struct err *err)
+static int start_or_join(const struct ctl *ctl, struct session *session, struct stack_state *state,
+                         struct err *err)
 {
     static const struct stack_counts one = {{0, 1, 1, 1, 1}};
 
@@ -36,7 +38,8 @@ static int start_or_join(const struct ctl *ctl, struct session *session, struct 
     return stack_hold(&session->layout, &interrupted, &session->hold_fd, state, err);
 }
 
-static int find_embedded(const struct ctl *ctl, enum session_need need, struct session *session, struct err *err)
+static int find_embedded(const struct ctl *ctl, enum session_need need, struct session *session,
+                         struct err *err)
 {
     struct stack_state state = {0};
     int result;
@@ -70,7 +73,8 @@ int session_connect(struct session *session, struct err *err)
     return 0;
 }
 
-int session_locate(const struct ctl *ctl, enum session_need need, struct session *out, struct err *err)
+int session_locate(const struct ctl *ctl, enum session_need need, struct session *out,
+                   struct err *err)
 {
     *out = (struct session){.hold_fd = -1};
     if (config_secret("SYNCLINE_DATABASE_URL", &out->database_url, err) < 0 ||
@@ -86,7 +90,8 @@ int session_locate(const struct ctl *ctl, enum session_need need, struct session
     return 0;
 }
 
-int session_open(const struct ctl *ctl, enum session_need need, struct session *out, struct err *err)
+int session_open(const struct ctl *ctl, enum session_need need, struct session *out,
+                 struct err *err)
 {
     return session_locate(ctl, need, out, err) < 0 ? -1 : session_connect(out, err);
 }
@@ -99,7 +104,8 @@ struct view *session_view(struct session *session)
     if (session->view && view_is_alive(session->view))
         return session->view;
     view_close(&session->view);
-    if (!session->redis_url || (session->view_tried_ms && now - session->view_tried_ms < VIEW_RETRY_MS))
+    if (!session->redis_url ||
+        (session->view_tried_ms && now - session->view_tried_ms < VIEW_RETRY_MS))
         return NULL;
     session->view_tried_ms = now;
     view_open(session->redis_url, &session->view, &ignored);

@@ -19,14 +19,16 @@ struct session {
     struct postgres *postgres;
     struct view *view; /* NULL if Redis cannot be reached */
     s64 view_tried_ms;
-    int hold_fd;       /* keeps a stack on demand up; -1 = none */
+    int hold_fd; /* keeps a stack on demand up; -1 = none */
     bool embedded;
-    bool own;          /* it was started for this session */
+    bool own; /* it was started for this session */
 };
 
-int session_open(const struct ctl *ctl, enum session_need need, struct session *out, struct err *err);
+int session_open(const struct ctl *ctl, enum session_need need, struct session *out,
+                 struct err *err);
 /* Only finds out where everything is, without connecting. */
-int session_locate(const struct ctl *ctl, enum session_need need, struct session *out, struct err *err);
+int session_locate(const struct ctl *ctl, enum session_need need, struct session *out,
+                   struct err *err);
 void session_close(struct session *session);
 
 /* Connects (again) to Postgres, and checks that the schema is this version's. */

@@ -17,7 +17,8 @@ int output_format(const char *text, bool allow_name, enum output_format *out, st
     else if (strcmp(text, "wide") == 0 || strcmp(text, "yaml") == 0 || strcmp(text, "csv") == 0)
         return err_set(err, ERR_NotInThisVersion, "-o %s: not in this version", text);
     else
-        return err_set(err, ERR_Usage, "there is no format '%.40s': table, json%s", text, allow_name ? ", name" : "");
+        return err_set(err, ERR_Usage, "there is no format '%.40s': table, json%s", text,
+                       allow_name ? ", name" : "");
     return 0;
 }
 
@@ -64,9 +65,11 @@ void show_duration(struct buf *out, s64 ms)
     else if (seconds < 3600)
         buf_printf(out, "%lldm%02llds", (long long)(seconds / 60), (long long)(seconds % 60));
     else if (seconds < 360000)
-        buf_printf(out, "%lldh%02lldm", (long long)(seconds / 3600), (long long)(seconds / 60 % 60));
+        buf_printf(out, "%lldh%02lldm", (long long)(seconds / 3600),
+                   (long long)(seconds / 60 % 60));
     else
-        buf_printf(out, "%lldd%02lldh", (long long)(seconds / 86400), (long long)(seconds / 3600 % 24));
+        buf_printf(out, "%lldd%02lldh", (long long)(seconds / 86400),
+                   (long long)(seconds / 3600 % 24));
 }
 
 void show_json(json_t *json, bool indent)
@@ -94,7 +97,8 @@ struct table *table_new(const struct column *columns, u32 count)
     table->columns = count;
     for (u32 i = 0; i < count; i++)
         scols_table_new_column(table->scols, columns[i].name, 0,
-                               (columns[i].right ? SCOLS_FL_RIGHT : 0) | (columns[i].wide ? SCOLS_FL_TRUNC : 0));
+                               (columns[i].right ? SCOLS_FL_RIGHT : 0) |
+                                   (columns[i].wide ? SCOLS_FL_TRUNC : 0));
     /* cut to the terminal's width only where there is a terminal */
     if (!isatty(STDOUT_FILENO))
         scols_table_set_termforce(table->scols, SCOLS_TERMFORCE_NEVER);

@@ -1,4 +1,5 @@
-/* stack.c: the commands of the embedded stack: up, down, scale, and `supervise`, which is what `up` runs. */
+/* stack.c: the commands of the embedded stack: up, down, scale, and `supervise`, which is what `up`
+ * runs. */
 #include "ctl/ctl.h"
 #include "ctl/options.h"
 
@@ -33,18 +34,20 @@ static int read_options(struct ctl *ctl, int argc, char **argv, struct up_option
     if (argc < 0)
         return -1;
     if (argc > 0)
-        return err_set(err, ERR_Usage, "%s takes no arguments: %.100s", ctl->command->name, argv[0]);
+        return err_set(err, ERR_Usage, "%s takes no arguments: %.100s", ctl->command->name,
+                       argv[0]);
     for (u32 role = ROLE_planner; role <= ROLE_verifier; role++) {
         snprintf(what, sizeof what, "--%ss", role_name(role));
         counts->of[role] = 1;
-        if (out->counts[role] &&
-            option_number(what, out->counts[role], 1, STACK_PROCESSES_MAX, &counts->of[role], err) < 0)
+        if (out->counts[role] && option_number(what, out->counts[role], 1, STACK_PROCESSES_MAX,
+                                               &counts->of[role], err) < 0)
             return -1;
     }
     return 0;
 }
 
-static int run_here(const struct layout *layout, const struct supervisor_options *options, struct err *err)
+static int run_here(const struct layout *layout, const struct supervisor_options *options,
+                    struct err *err)
 {
     if (stack_check(layout, err) < 0 || layout_prepare(layout, err) < 0)
         return -1;
@@ -71,16 +74,19 @@ int command_up(struct ctl *ctl, int argc, char **argv)
         result = run_here(&layout, &supervisor, &err);
     } else if (result == 0) {
         interrupt_catch();
-        result = stack_start(&layout, &supervisor.wanted, options.on_demand, &interrupted, &tail, &err);
+        result =
+            stack_start(&layout, &supervisor.wanted, options.on_demand, &interrupted, &tail, &err);
         if (result == 0 && !ctl->common.quiet)
-            fprintf(stderr, "the stack is up in %s\n  next: syncline sync SRC DST, or syncline status\n",
+            fprintf(stderr,
+                    "the stack is up in %s\n  next: syncline sync SRC DST, or syncline status\n",
                     layout.root);
     }
     if (tail.size > 0)
         fprintf(stderr, "%s", buf_text(&tail));
     buf_release(&tail);
     layout_release(&layout);
-    return result < 0 ? ctl_fail(&err, NULL) : EXIT_OK;
+    return result < 0 ? ctl_fail(&err, err.code == ERR_Usage ? "syncline up --help" : NULL)
+                      : EXIT_OK;
 }
 
 int command_supervise(struct ctl *ctl, int argc, char **argv)
@@ -99,7 +105,8 @@ int command_supervise(struct ctl *ctl, int argc, char **argv)
     supervisor.on_demand = options.on_demand;
     if (freopen("/dev/null", "w", stdout) == NULL)
         null = 0;
-    return supervisor_run(&layout, &supervisor, &err) < 0 || null == 0 ? ctl_exit_code(&err) : EXIT_OK;
+    return supervisor_run(&layout, &supervisor, &err) < 0 || null == 0 ? ctl_exit_code(&err)
+                                                                       : EXIT_OK;
 }
 
 int command_down(struct ctl *ctl, int argc, char **argv)
@@ -139,7 +146,8 @@ static int scale_one(const struct layout *layout, char *argument, struct err *er
     u32 count;
 
     if (!equals)
-        return err_set(err, ERR_Usage, "scale wants ROLE=N, such as mover=4, not '%.60s'", argument);
+        return err_set(err, ERR_Usage, "scale wants ROLE=N, such as mover=4, not '%.60s'",
+                       argument);
     *equals = '\0';
     length = strlen(argument);
     if (length > 1 && argument[length - 1] == 's')
@@ -149,8 +157,8 @@ static int scale_one(const struct layout *layout, char *argument, struct err *er
         const char *nearest = nearest_word(argument, roles, COUNT_OF(roles));
 
         return err_set(err, ERR_Usage, "there is no role '%.40s'%s%s%s", argument,
-                       nearest ? "; did you mean " : ": planner, watcher, mover, verifier", nearest ? nearest : "",
-                       nearest ? "?" : "");
+                       nearest ? "; did you mean " : ": planner, watcher, mover, verifier",
+                       nearest ? nearest : "", nearest ? "?" : "");
     }
     if (option_number(argument, equals + 1, 1, STACK_PROCESSES_MAX, &count, err) < 0)
         return -1;
@@ -176,5 +184,6 @@ int command_scale(struct ctl *ctl, int argc, char **argv)
     for (int i = 0; i < argc && result == 0; i++)
         result = scale_one(&layout, argv[i], &err);
     layout_release(&layout);
-    return result < 0 ? ctl_fail(&err, NULL) : EXIT_OK;
+    return result < 0 ? ctl_fail(&err, err.code == ERR_Usage ? "syncline scale --help" : NULL)
+                      : EXIT_OK;
 }

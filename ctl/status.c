@@ -1,5 +1,5 @@
-/* status.c: `syncline status`: is everything up, who works, and on what. Each part is shown as far as it can
- * be: with Redis away the jobs are still listed, with Postgres away the processes are. */
+/* status.c: `syncline status`: is everything up, who works, and on what. Each part is shown as far
+ * as it can be: with Redis away the jobs are still listed, with Postgres away the processes are. */
 #include "ctl/ctl.h"
 #include "ctl/get.h"
 #include "ctl/job_json.h"
@@ -30,7 +30,8 @@ static void collect(struct session *session, struct status *out, struct err *err
         out->has_stack = stack_look(&session->layout, &out->stack, &ignored) == 0;
     if (session_connect(session, err) == 0 &&
         jobs_planner_alive(session->postgres, &out->planner_alive, err) == 0)
-        out->has_jobs = jobs_list(session->postgres, true, true, JOBS_SHOWN, &out->active, err) == 0;
+        out->has_jobs =
+            jobs_list(session->postgres, true, true, JOBS_SHOWN, &out->active, err) == 0;
     view = session_view(session);
     out->workers = view ? view_workers(view, &ignored) : NULL;
 }
@@ -45,8 +46,10 @@ static void release(struct status *status)
 
 static void print_stack(const struct stack_state *stack)
 {
-    static const struct column columns[] = {
-        {"PROCESS", false, false}, {"PID", true, false}, {"STATE", false, false}, {"RESTARTS", true, false}};
+    static const struct column columns[] = {{"PROCESS", false, false},
+                                            {"PID", true, false},
+                                            {"STATE", false, false},
+                                            {"RESTARTS", true, false}};
     struct table *table;
 
     printf("stack    %s in %s, supervisor %lld%s\n", stack->phase, stack->state_directory,
@@ -74,7 +77,9 @@ static void print_text(const struct session *session, const struct status *statu
     else
         printf("stack    named by SYNCLINE_DATABASE_URL\n");
     printf("Postgres %s\n", session->postgres ? "up" : "cannot be reached");
-    printf("Redis    %s\n", status->workers ? "up" : session->redis_url ? "cannot be reached" : "not configured");
+    printf("Redis    %s\n", status->workers      ? "up"
+                            : session->redis_url ? "cannot be reached"
+                                                 : "not configured");
     if (status->has_jobs)
         printf("planner  %s\n", status->planner_alive ? "up" : "none is running");
     if (status->workers && json_array_size(status->workers) > 0) {
@@ -96,9 +101,11 @@ static void print_json(const struct session *session, const struct status *statu
     for (u32 i = 0; i < status->active.count; i++)
         json_array_append_new(jobs, job_to_json(&status->active.jobs[i]));
     show_json(json_pack("{s:o, s:b, s:b, s:b, s:O?, s:o}", "stack",
-                        status->has_stack ? stack_state_to_json(&status->stack) : json_null(), "postgres",
-                        session->postgres != NULL, "redis", status->workers != NULL, "planner",
-                        status->planner_alive, "workers", status->workers, "activeJobs", jobs), true);
+                        status->has_stack ? stack_state_to_json(&status->stack) : json_null(),
+                        "postgres", session->postgres != NULL, "redis", status->workers != NULL,
+                        "planner", status->planner_alive, "workers", status->workers, "activeJobs",
+                        jobs),
+              true);
 }
 
 int command_status(struct ctl *ctl, int argc, char **argv)
@@ -106,7 +113,8 @@ int command_status(struct ctl *ctl, int argc, char **argv)
     struct session session = {.hold_fd = -1};
     struct status status = {0};
     bool json = false, ok;
-    const struct option options[] = {{"json", 0, OPTION_FLAG, &json}, {"watch", 'w', OPTION_LATER, NULL}};
+    const struct option options[] = {{"json", 0, OPTION_FLAG, &json},
+                                     {"watch", 'w', OPTION_LATER, NULL}};
     struct err err;
 
     argc = options_take(options, COUNT_OF(options), &ctl->common, argc, argv, &err);

@@ -1,8 +1,10 @@
-/* sync.c: `syncline sync SRC DST`: two directories as a job, from nothing: stack, definitions, destination.
+/* sync.c: `syncline sync SRC DST`: two directories as a job, from nothing: stack, definitions,
+ * destination.
  *
- * Whether both ends are fit is for the probe to say, by processes that see what the job would see. This only
- * makes a missing DST, and only where that can neither touch the source nor stay behind: SRC is a directory,
- * DST's parent exists, neither is inside the other by any name; a job that is refused has it removed again. */
+ * Whether both ends are fit is for the probe to say, by processes that see what the job would see.
+ * This only makes a missing DST, and only where that can neither touch the source nor stay behind:
+ * SRC is a directory, DST's parent exists, neither is inside the other by any name; a job that is
+ * refused has it removed again. */
 #include "ctl/ctl.h"
 #include "ctl/options.h"
 #include "ctl/wait.h"
@@ -26,7 +28,7 @@ struct sync {
     struct wait_options wait;
     bool json;
     char *source, *destination; /* real paths */
-    bool made; /* the destination was made here */
+    bool made;                  /* the destination was made here */
     char *job;
 };
 
@@ -41,14 +43,17 @@ static int resolve(const char *what, const char *path, char **out, struct err *e
     if (utf8_is_valid(bytes_text(*out)))
         return 0;
     name_escape(&shown, bytes_text(*out));
-    err_set(err, ERR_Usage, "%s is %.300s, which is not UTF-8: names inside a tree may be any bytes, but its own "
-            "path stands in Postgres as text; reach it by a symbolic link or a bind mount with such a name", what,
-            buf_text(&shown));
+    err_set(err, ERR_Usage,
+            "%s is %.300s, which is not UTF-8: names inside a tree may be any bytes, but its own "
+            "path stands in Postgres as text; reach it by a symbolic link or a bind mount with "
+            "such a name",
+            what, buf_text(&shown));
     buf_release(&shown);
     return -1;
 }
 
-/* Is `path` the directory `root`, or inside it, by any name? Compared by what the directories are. */
+/* Is `path` the directory `root`, or inside it, by any name? Compared by what the directories are.
+ */
 static bool is_inside(const char *path, const struct stat *root)
 {
     char *at = text_copy(path);
@@ -58,7 +63,8 @@ static bool is_inside(const char *path, const struct stat *root)
         struct stat status;
         char *up;
 
-        if (stat(at, &status) == 0 && status.st_dev == root->st_dev && status.st_ino == root->st_ino)
+        if (stat(at, &status) == 0 && status.st_dev == root->st_dev &&
+            status.st_ino == root->st_ino)
             inside = true;
         if (inside || strcmp(at, "/") == 0)
             break;
@@ -76,20 +82,22 @@ static int make_destination(struct sync *sync, struct err *err)
     char *above;
     int result = 0;
 
-    if (access(sync->destination, F_OK) == 0 || stat(sync->source, &source) < 0 || !S_ISDIR(source.st_mode))
+    if (access(sync->destination, F_OK) == 0 || stat(sync->source, &source) < 0 ||
+        !S_ISDIR(source.st_mode))
         return 0;
     above = path_parent(sync->destination);
     if (stat(above, &parent) == 0 && S_ISDIR(parent.st_mode) && !is_inside(above, &source)) {
         sync->made = mkdir(sync->destination, 0777) == 0;
         if (!sync->made && errno != EEXIST)
-            result = err_errno(err, errno, "the destination %.300s cannot be made", sync->destination);
+            result =
+                err_errno(err, errno, "the destination %.300s cannot be made", sync->destination);
     }
     free(above);
     return result;
 }
 
-/* On a stack that was just started, an active job is what an interrupted command left: it is carried to its
- * end first, and then this one has its turn, since the source may have changed. */
+/* On a stack that was just started, an active job is what an interrupted command left: it is
+ * carried to its end first, and then this one has its turn, since the source may have changed. */
 static int finish_leftover(struct sync *sync, struct err *err)
 {
     struct job job = {0};
@@ -113,7 +121,8 @@ static int start(struct sync *sync, struct err *err)
         free(sync->job);
         sync->job = NULL;
         if (sync->session.postgres &&
-            jobs_start_adhoc(sync->session.postgres, sync->source, sync->destination, uid, &sync->job, err) == 0)
+            jobs_start_adhoc(sync->session.postgres, sync->source, sync->destination, uid,
+                             &sync->job, err) == 0)
             return 0;
         if (err->code == ERR_ActiveJob && sync->session.own) {
             if (finish_leftover(sync, err) < 0)
@@ -193,10 +202,10 @@ static int read_arguments(struct sync *sync, int argc, char **argv, struct err *
 {
     const char *progress = NULL;
     const struct option options[] = {
-        {"json", 0, OPTION_FLAG, &sync->json},        {"progress", 0, OPTION_VALUE, &progress},
-        {"dry-run", 'n', OPTION_LATER, NULL},         {"delete", 0, OPTION_LATER, NULL},
-        {"max-delete", 0, OPTION_LATER, NULL},        {"exclude", 0, OPTION_LATER, NULL},
-        {"include", 0, OPTION_LATER, NULL},           {"checksum", 0, OPTION_LATER, NULL},
+        {"json", 0, OPTION_FLAG, &sync->json}, {"progress", 0, OPTION_VALUE, &progress},
+        {"dry-run", 'n', OPTION_LATER, NULL},  {"delete", 0, OPTION_LATER, NULL},
+        {"max-delete", 0, OPTION_LATER, NULL}, {"exclude", 0, OPTION_LATER, NULL},
+        {"include", 0, OPTION_LATER, NULL},    {"checksum", 0, OPTION_LATER, NULL},
         {"exit-code", 0, OPTION_LATER, NULL},
     };
 

@@ -1,4 +1,5 @@
-/* view.c: see view.h. hiredis, blocking, with a short time-out: a Redis that hangs must not hang a wait. */
+/* view.c: see view.h. hiredis, blocking, with a short time-out: a Redis that hangs must not hang a
+ * wait. */
 #include "ctl/view.h"
 
 #include "base/buf.h"
@@ -27,7 +28,8 @@ static int parse(const char *url, struct address *out, struct err *err)
 
     *out = (struct address){.port = 6379};
     if (strncmp(url, prefix, sizeof prefix - 1) != 0)
-        return err_set(err, ERR_Configuration, "SYNCLINE_REDIS_URL should look like redis://host:port/db or "
+        return err_set(err, ERR_Configuration,
+                       "SYNCLINE_REDIS_URL should look like redis://host:port/db or "
                        "unix:///path");
     out->text = text_copy(url + sizeof prefix - 1);
     out->host = out->text;
@@ -75,7 +77,8 @@ static int open_tcp(const char *url, struct timeval timeout, redisContext **out,
     if (ok && address.database)
         ok = is_ok(redisCommand(*out, "SELECT %d", address.database));
     free(address.text);
-    return ok ? 0 : err_set(err, ERR_RedisUnavailable, "Redis cannot be reached or refuses the login");
+    return ok ? 0
+              : err_set(err, ERR_RedisUnavailable, "Redis cannot be reached or refuses the login");
 }
 
 int view_open(const char *url, struct view **out, struct err *err)
@@ -172,7 +175,8 @@ static json_t *worker_json(const redisReply *hash, const char *id)
 
         for (size_t k = 0; k < COUNT_OF(numbers); k++)
             number = number || strcmp(name, numbers[k]) == 0;
-        json_object_set_new(worker, name, number ? json_integer(strtoll(value, NULL, 10)) : json_string(value));
+        json_object_set_new(worker, name,
+                            number ? json_integer(strtoll(value, NULL, 10)) : json_string(value));
     }
     return worker;
 }
@@ -199,7 +203,8 @@ json_t *view_workers(struct view *view, struct err *err)
         ids[i] = set->element[i]->str;
     qsort(ids, set->elements, sizeof *ids, by_text);
     for (size_t i = 0; i < set->elements; i++) {
-        /* a worker that is gone has no hash any more, but is in the set until the planner takes it out */
+        /* a worker that is gone has no hash any more, but is in the set until the planner takes it
+         * out */
         redisReply *hash = read_hash(view, "syncline:worker:", ids[i]);
 
         if (hash)

@@ -1,5 +1,5 @@
-/* view.h: Redis, as the command reads it: progress of a job, and the workers. Only for the eye: no exit
- * code depends on it. Keys: schema/redis.md. */
+/* view.h: Redis, as the command reads it: progress of a job, and the workers. Only for the eye: no
+ * exit code depends on it. Keys: schema/redis.md. */
 #ifndef SYNCLINE_CTL_VIEW_H
 #define SYNCLINE_CTL_VIEW_H
 
@@ -19,7 +19,8 @@ bool view_is_alive(const struct view *view);
 bool view_job(struct view *view, const char *name, enum phase *phase, bool *scan_complete,
               struct counters *counters, char *waiting_for, size_t size);
 
-/* All live workers: an array of objects with what their hashes hold, sorted by name. NULL on failure. */
+/* All live workers: an array of objects with what their hashes hold, sorted by name. NULL on
+ * failure. */
 json_t *view_workers(struct view *view, struct err *err);
 
 #endif

@@ -1,5 +1,6 @@
-/* wait.c: see wait.h. NOTIFY says that the job is in another phase, a look each second makes sure, and Redis
- * only feeds the eye. A lost connection to Postgres is made again; a planner that is gone is another's task. */
+/* wait.c: see wait.h. NOTIFY says that the job is in another phase, a look each second makes sure,
+ * and Redis only feeds the eye. A lost connection to Postgres is made again; a planner that is gone
+ * is another's task. */
 #include "ctl/wait.h"
 
 #include "base/clock.h"
@@ -35,7 +36,8 @@ static int reconnect(struct waiting *waiting, struct err *err)
         waiting->lost_ms = 0;
         return 0;
     }
-    if (session_connect(session, err) == 0 && postgres_run(session->postgres, "LISTEN syncline_job", err) == 0) {
+    if (session_connect(session, err) == 0 &&
+        postgres_run(session->postgres, "LISTEN syncline_job", err) == 0) {
         if (waiting->lost_ms && waiting->options->verbose)
             fprintf(stderr, "Postgres is there again\n");
         waiting->lost_ms = 0;
@@ -71,21 +73,27 @@ static int check_queued(struct waiting *waiting, const struct job *job, struct e
     if (jobs_planner_alive(waiting->session->postgres, &alive, err) < 0)
         return 0; /* that is for reconnect */
     waiting->queued_ms = now;
-    return alive ? 0 : err_set(err, ERR_PlannerUnavailable, "no planner is running, so %s stays Queued; it runs "
-                               "when one is started", job->name);
+    return alive ? 0
+                 : err_set(err, ERR_PlannerUnavailable,
+                           "no planner is running, so %s stays Queued; it runs "
+                           "when one is started",
+                           job->name);
 }
 
 static void show(struct waiting *waiting, const struct job *job)
 {
     struct view *view = waiting->options->progress ? session_view(waiting->session) : NULL;
     char waiting_for[128] = "";
-    struct progress_state state = {.job = job->name, .phase = job->phase, .scan_complete = job->scan_complete,
-                                   .counters = job->counters, .waiting_for = job->waiting_for,
+    struct progress_state state = {.job = job->name,
+                                   .phase = job->phase,
+                                   .scan_complete = job->scan_complete,
+                                   .counters = job->counters,
+                                   .waiting_for = job->waiting_for,
                                    .now_ms = clock_monotonic_ms()};
     struct progress_state seen = state;
 
-    if (view && view_job(view, job->name, &seen.phase, &seen.scan_complete, &seen.counters, waiting_for,
-                         sizeof waiting_for)) {
+    if (view && view_job(view, job->name, &seen.phase, &seen.scan_complete, &seen.counters,
+                         waiting_for, sizeof waiting_for)) {
         seen.waiting_for = waiting_for;
         state = seen;
     }
@@ -104,7 +112,8 @@ static void pause_for_news(struct waiting *waiting, const struct job *job)
         bool ours;
 
         show(waiting, job);
-        got = postgres_wait_notify(waiting->session->postgres, STEP_MS, &channel, &payload, &ignored);
+        got =
+            postgres_wait_notify(waiting->session->postgres, STEP_MS, &channel, &payload, &ignored);
         ours = got > 0 && payload && strcmp(payload, waiting->name) == 0;
         free(channel);
         free(payload);
@@ -136,25 +145,26 @@ static int wait_loop(struct waiting *waiting, struct job *out, struct err *err)
             return -1;
         if (waiting->options->timeout_ms >= 0 &&
             clock_monotonic_ms() - waiting->started_ms >= waiting->options->timeout_ms)
-            return err_set(err, ERR_TimedOut, "%s has not ended in time; it is %s and goes on", waiting->name,
-                           phase_name(out->phase));
+            return err_set(err, ERR_TimedOut, "%s has not ended in time; it is %s and goes on",
+                           waiting->name, phase_name(out->phase));
         pause_for_news(waiting, out);
         job_release(out);
     }
 }
 
-int wait_for_job(struct session *session, const char *name, const struct wait_options *options, struct job *out,
-                 struct err *err)
+int wait_for_job(struct session *session, const char *name, const struct wait_options *options,
+                 struct job *out, struct err *err)
 {
-    struct waiting waiting = {.session = session, .name = name, .options = options,
-                              .started_ms = clock_monotonic_ms()};
+    struct waiting waiting = {
+        .session = session, .name = name, .options = options, .started_ms = clock_monotonic_ms()};
     struct err ignored;
     int result;
 
     *out = (struct job){0};
     waiting.progress = progress_new(options->progress);
     if (session->postgres)
-        postgres_run(session->postgres, "LISTEN syncline_job", &ignored); /* a failure shows in the loop */
+        postgres_run(session->postgres, "LISTEN syncline_job",
+                     &ignored); /* a failure shows in the loop */
     result = wait_loop(&waiting, out, err);
     progress_destroy(&waiting.progress);
     if (result < 0)
@@ -165,11 +175,12 @@ int wait_for_job(struct session *session, const char *name, const struct wait_op
 static void print_hints(const struct job *job)
 {
     if (job->phase == PHASE_Failed || job->phase == PHASE_Cancelled)
-        fprintf(stderr, "syncline: %s %s%s%s%s%s\n", job->name, phase_name(job->phase), job->reason ? ": " : "",
-                job->reason ? job->reason : "", job->message && job->message[0] ? ": " : "",
-                job->message ? job->message : "");
+        fprintf(stderr, "syncline: %s %s%s%s%s%s\n", job->name, phase_name(job->phase),
+                job->reason ? ": " : "", job->reason ? job->reason : "",
+                job->message && job->message[0] ? ": " : "", job->message ? job->message : "");
     if (job->phase == PHASE_CompletedWithErrors)
-        fprintf(stderr, "syncline: some items were not carried\n  next: syncline report %s --only=failed\n",
+        fprintf(stderr,
+                "syncline: some items were not carried\n  next: syncline report %s --only=failed\n",
                 job->name);
 }
 
@@ -194,18 +205,21 @@ int wait_failed(const struct err *err, const char *name)
     char next[200];
 
     if (err->code == ERR_Cancelled)
-        fprintf(stderr, "syncline: interrupted; %s goes on\n  next: syncline wait %s, or syncline cancel %s\n", name,
-                name, name);
+        fprintf(
+            stderr,
+            "syncline: interrupted; %s goes on\n  next: syncline wait %s, or syncline cancel %s\n",
+            name, name, name);
     if (err->code == ERR_Cancelled)
         return EXIT_INTERRUPTED;
     snprintf(next, sizeof next, "syncline wait %s, or syncline cancel %s", name, name);
     if (err->code == ERR_PlannerUnavailable)
-        snprintf(next, sizeof next, "start syncline-planner (or `syncline up`), then syncline wait %s", name);
-    return ctl_fail(err, err->code == ERR_NotFound ? NULL : next);
+        snprintf(next, sizeof next,
+                 "start syncline-planner (or `syncline up`), then syncline wait %s", name);
+    return ctl_fail(err, err->code == ERR_NotFound ? "syncline get jobs --all" : next);
 }
 
-int wait_read_options(const struct ctl *ctl, const char *progress, const char *timeout, struct wait_options *out,
-                      struct err *err)
+int wait_read_options(const struct ctl *ctl, const char *progress, const char *timeout,
+                      struct wait_options *out, struct err *err)
 {
     *out = (struct wait_options){.timeout_ms = -1, .verbose = ctl->common.verbose};
     if (timeout && option_duration("--timeout", timeout, &out->timeout_ms, err) < 0)

@@ -1,4 +1,5 @@
-/* wait.h: waiting for the end of a job, whatever happens to planners, Postgres and Redis meanwhile. */
+/* wait.h: waiting for the end of a job, whatever happens to planners, Postgres and Redis meanwhile.
+ */
 #ifndef SYNCLINE_CTL_WAIT_H
 #define SYNCLINE_CTL_WAIT_H
 
@@ -13,9 +14,10 @@ struct wait_options {
 };
 
 /* 0 and the job when it has ended. -1: TimedOut, Cancelled (SIGINT or SIGTERM came), NotFound,
- * PostgresUnavailable (away for a minute), PlannerUnavailable (still Queued, and no planner runs). */
-int wait_for_job(struct session *session, const char *name, const struct wait_options *options, struct job *out,
-                 struct err *err);
+ * PostgresUnavailable (away for a minute), PlannerUnavailable (still Queued, and no planner runs).
+ */
+int wait_for_job(struct session *session, const char *name, const struct wait_options *options,
+                 struct job *out, struct err *err);
 
 /* Prints the end of a job as asked for, and hints on stderr. Returns the exit code of its phase. */
 int wait_report(const struct ctl *ctl, const struct job *job, bool json);
@@ -24,7 +26,7 @@ int wait_report(const struct ctl *ctl, const struct job *job, bool json);
 int wait_failed(const struct err *err, const char *name);
 
 /* Reads --json, --progress, --timeout as texts into options. */
-int wait_read_options(const struct ctl *ctl, const char *progress, const char *timeout, struct wait_options *out,
-                      struct err *err);
+int wait_read_options(const struct ctl *ctl, const char *progress, const char *timeout,
+                      struct wait_options *out, struct err *err);
 
 #endif

@@ -1,9 +1,10 @@
 /* child.c: see child.h.
  *
- * A child writes its log file itself, so that it never waits for the supervisor, and what it said last is
- * there even if both died in the same instant. The file is opened for appending and rotated by copying and
- * truncating. Workers and planners get SIGKILL when the supervisor dies (any instant is safe for them);
- * Postgres and Redis are asked to end in order, and the next `up` waits for that. */
+ * A child writes its log file itself, so that it never waits for the supervisor, and what it said
+ * last is there even if both died in the same instant. The file is opened for appending and rotated
+ * by copying and truncating. Workers and planners get SIGKILL when the supervisor dies (any instant
+ * is safe for them); Postgres and Redis are asked to end in order, and the next `up` waits for
+ * that. */
 #include "stack/child.h"
 
 #include "base/buf.h"
@@ -33,11 +34,13 @@ s64 child_delay_ms(u32 failures)
         return 0;
     if (failures > 7)
         return DELAY_MAX_MS;
-    return (s64)DELAY_FIRST_MS << (failures - 2) < DELAY_MAX_MS ? (s64)DELAY_FIRST_MS << (failures - 2)
-                                                                : DELAY_MAX_MS;
+    return (s64)DELAY_FIRST_MS << (failures - 2) < DELAY_MAX_MS
+               ? (s64)DELAY_FIRST_MS << (failures - 2)
+               : DELAY_MAX_MS;
 }
 
-static struct child *child_new(enum child_kind kind, const char *what, u32 index, const struct layout *layout)
+static struct child *child_new(enum child_kind kind, const char *what, u32 index,
+                               const struct layout *layout)
 {
     struct child *child = memory_or_die(sizeof *child);
 
@@ -117,7 +120,8 @@ static void set_state(struct child *child, const char *state)
     snprintf(child->shown.state, sizeof child->shown.state, "%s", state);
 }
 
-/* A planner that was killed leaves its socket; a worker must not take it for a planner that is there. */
+/* A planner that was killed leaves its socket; a worker must not take it for a planner that is
+ * there. */
 static void remove_socket(const struct child *child, const struct layout *layout)
 {
     struct buf path = {0};
@@ -130,9 +134,14 @@ static void remove_socket(const struct child *child, const struct layout *layout
 int child_start(struct child *child, const struct layout *layout, struct err *err)
 {
     struct spawn_request request = {
-        .path = child->path, .argv = child->argv, .extra_environment = child->environment,
-        .directory = "/", .die_with_parent = true, .death_signal = SIGKILL,
-        .uid = layout->service_uid, .gid = layout->service_gid,
+        .path = child->path,
+        .argv = child->argv,
+        .extra_environment = child->environment,
+        .directory = "/",
+        .die_with_parent = true,
+        .death_signal = SIGKILL,
+        .uid = layout->service_uid,
+        .gid = layout->service_gid,
         .switch_user = layout->separate && child->kind != CHILD_ROLE,
     };
     int fd = open(child->log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600), result;
@@ -147,7 +156,8 @@ int child_start(struct child *child, const struct layout *layout, struct err *er
     if (fd >= 0 && fstat(fd, &status) == 0)
         child->log_from = status.st_size;
     request.stdout_fd = request.stderr_fd = fd;
-    result = fd < 0 ? err_errno(err, errno, "%s", child->log_path) : spawn_start(&request, &child->pid, err);
+    result = fd < 0 ? err_errno(err, errno, "%s", child->log_path)
+                    : spawn_start(&request, &child->pid, err);
     if (fd >= 0)
         close(fd);
     if (result < 0) {
@@ -223,7 +233,8 @@ void child_rotate_log(const struct child *child)
         while (sendfile(to, from, &at, LOG_MAX) > 0)
             continue;
     if (from >= 0 && ftruncate(from, 0) < 0)
-        log_write(LOG_WARN, NULL, EVENT_failure, "message=%s", log_text("a log file cannot be truncated"));
+        log_write(LOG_WARN, NULL, EVENT_failure, "message=%s",
+                  log_text("a log file cannot be truncated"));
     if (from >= 0)
         close(from);
     if (to >= 0)

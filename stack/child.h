@@ -45,7 +45,8 @@ void child_look_for_ready(struct child *child);
 /* Keeps the log below its limit: <log>.1 is the part before. */
 void child_rotate_log(const struct child *child);
 
-/* Milliseconds to wait after death number `failures` in a row: at once, then 100 ms doubling to 5 s. */
+/* Milliseconds to wait after death number `failures` in a row: at once, then 100 ms doubling to 5
+ * s. */
 s64 child_delay_ms(u32 failures);
 
 #endif

@@ -1,5 +1,5 @@
-/* control.c: see control.h. SOCK_SEQPACKET keeps requests apart without a grammar, and a connection that
- * closes tells that the other side is gone, however it went. */
+/* control.c: see control.h. SOCK_SEQPACKET keeps requests apart without a grammar, and a connection
+ * that closes tells that the other side is gone, however it went. */
 #include "stack/control.h"
 
 #include "base/buf.h"
@@ -33,7 +33,9 @@ int control_open(struct control *control, const struct layout *layout, struct er
     control->listen_fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     unlink(layout->control); /* under the lock: whoever left it is gone */
     before = umask(0177);
-    result = control->listen_fd < 0 ? -1 : bind(control->listen_fd, (struct sockaddr *)&address, sizeof address);
+    result = control->listen_fd < 0
+                 ? -1
+                 : bind(control->listen_fd, (struct sockaddr *)&address, sizeof address);
     umask(before);
     if (result < 0 || listen(control->listen_fd, CONTROL_CLIENTS_MAX) < 0)
         return err_set(err, ERR_StateDirectory, "the socket %s cannot be made: %s", layout->control,
@@ -122,7 +124,8 @@ int control_connect(const struct layout *layout, int *out, struct err *err)
     int fd;
 
     if (strlen(layout->control) > SOCKET_PATH_MAX)
-        return err_set(err, ERR_StackDown, "no stack is up: %s is too long for a socket", layout->control);
+        return err_set(err, ERR_StackDown, "no stack is up: %s is too long for a socket",
+                       layout->control);
     fill_address(layout, &address);
     fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
     if (fd < 0)
@@ -132,8 +135,8 @@ int control_connect(const struct layout *layout, int *out, struct err *err)
 
         close(fd);
         if (why == EACCES || why == EPERM)
-            return err_set(err, ERR_StateDirectory, "the stack in %s is another user's: permission denied",
-                           layout->root);
+            return err_set(err, ERR_StateDirectory,
+                           "the stack in %s is another user's: permission denied", layout->root);
         return err_set(err, ERR_StackDown, "no stack is up in %s", layout->root);
     }
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout);

@@ -2,10 +2,9 @@
  *
  *   status               -> the state, as in stack.json
  *   scale ROLE N         -> {"ok": true}: the wanted count is changed; `status` shows when it is so
- *   hold                 -> the state; a stack that was started on demand ends when its last holder is gone
- *   release              -> the state; ends `hold`
- *   stop                 -> {"ok": true}; the connection closes when everything has ended
- *   anything else        -> {"error": "…"}
+ *   hold                 -> the state; a stack that was started on demand ends when its last holder
+ * is gone release              -> the state; ends `hold` stop                 -> {"ok": true}; the
+ * connection closes when everything has ended anything else        -> {"error": "…"}
  *
  * Each answer also has "holders". */
 #ifndef SYNCLINE_STACK_CONTROL_H

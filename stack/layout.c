@@ -37,7 +37,8 @@ static int choose_root(const char *state_dir, char **out, struct err *err)
         user = home && home[0] == '/' ? NULL : getpwuid(geteuid());
         home = user ? user->pw_dir : home;
         if (!home || home[0] != '/')
-            return err_set(err, ERR_StateDirectory, "there is no home directory to keep state in: " ADVICE);
+            return err_set(err, ERR_StateDirectory,
+                           "there is no home directory to keep state in: " ADVICE);
         buf_printf(&path, "%s/.local/state/syncline", home);
     }
     result = path_resolve(buf_text(&path), out, err);
@@ -55,9 +56,11 @@ static int choose_user(struct layout *layout, struct err *err)
     if (!user && me == 0)
         user = getpwnam("nobody");
     if (!user)
-        return err_set(err, ERR_Configuration,
-                       "user id %u has no entry in /etc/passwd, and Postgres will not start without one: "
-                       "add it, or run as a user that has one", (unsigned)me);
+        return err_set(
+            err, ERR_Configuration,
+            "user id %u has no entry in /etc/passwd, and Postgres will not start without one: "
+            "add it, or run as a user that has one",
+            (unsigned)me);
     layout->service_user = text_copy(user->pw_name);
     layout->service_uid = user->pw_uid;
     layout->service_gid = user->pw_gid;
@@ -91,8 +94,9 @@ int layout_find(const char *state_dir, struct layout *out, struct err *err)
 
 void layout_release(struct layout *layout)
 {
-    char *texts[] = {layout->root, layout->lock, layout->json, layout->pg, layout->redis, layout->run,
-                     layout->log, layout->conf, layout->control, layout->programs, layout->service_user};
+    char *texts[] = {layout->root,    layout->lock,     layout->json,        layout->pg,
+                     layout->redis,   layout->run,      layout->log,         layout->conf,
+                     layout->control, layout->programs, layout->service_user};
 
     for (size_t i = 0; i < COUNT_OF(texts); i++)
         free(texts[i]);
@@ -115,7 +119,8 @@ static int check_sockets(const struct layout *layout, struct err *err)
     if (length <= SOCKET_PATH_MAX)
         return 0;
     return err_set(err, ERR_StateDirectory,
-                   "the state directory's path is too long for Unix sockets: %.80s… would need socket paths of "
+                   "the state directory's path is too long for Unix sockets: %.80s… would need "
+                   "socket paths of "
                    "%zu bytes, and %d is the kernel's limit: choose a shorter one with --state-dir",
                    layout->root, length, SOCKET_PATH_MAX);
 }
@@ -140,10 +145,13 @@ static int check_ancestors(const struct layout *layout, struct err *err)
         char *up;
 
         if (stat(at, &status) == 0 && layout->separate && !user_may_pass(layout, &status))
-            result = err_set(err, ERR_StateDirectory,
-                             "%.120s (mode %04o) cannot be entered by user %s, who runs Postgres and Redis for root, "
-                             "so %.120s cannot be the state directory: " ADVICE ", for example /var/lib/syncline",
-                             at, (unsigned)(status.st_mode & 07777), layout->service_user, layout->root);
+            result =
+                err_set(err, ERR_StateDirectory,
+                        "%.120s (mode %04o) cannot be entered by user %s, who runs Postgres and "
+                        "Redis for root, "
+                        "so %.120s cannot be the state directory: " ADVICE
+                        ", for example /var/lib/syncline",
+                        at, (unsigned)(status.st_mode & 07777), layout->service_user, layout->root);
         if (strcmp(at, "/") == 0)
             break;
         up = path_parent(at);
@@ -154,7 +162,8 @@ static int check_ancestors(const struct layout *layout, struct err *err)
     return result;
 }
 
-/* An existing directory is taken only if it is ours already or has nothing in it: its mode is changed. */
+/* An existing directory is taken only if it is ours already or has nothing in it: its mode is
+ * changed. */
 static int check_content(const struct layout *layout, struct err *err)
 {
     bool foreign = false, ours = false;
@@ -164,8 +173,9 @@ static int check_content(const struct layout *layout, struct err *err)
     if (!directory && errno == ENOENT)
         return 0;
     if (!directory)
-        return err_set(err, ERR_StateDirectory, "the state directory %.200s cannot be read: %s: " ADVICE,
-                       layout->root, strerror(errno));
+        return err_set(err, ERR_StateDirectory,
+                       "the state directory %.200s cannot be read: %s: " ADVICE, layout->root,
+                       strerror(errno));
     while ((entry = readdir(directory))) {
         bool dots = strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0;
 
@@ -174,9 +184,10 @@ static int check_content(const struct layout *layout, struct err *err)
     }
     closedir(directory);
     if (foreign && !ours)
-        return err_set(err, ERR_StateDirectory,
-                       "%.200s has other things in it and is not a state directory of Syncline: " ADVICE,
-                       layout->root);
+        return err_set(
+            err, ERR_StateDirectory,
+            "%.200s has other things in it and is not a state directory of Syncline: " ADVICE,
+            layout->root);
     return 0;
 }
 
@@ -188,11 +199,13 @@ int layout_check(const struct layout *layout, struct err *err)
         return -1;
     if (stat(layout->root, &status) == 0) {
         if (!S_ISDIR(status.st_mode))
-            return err_set(err, ERR_StateDirectory, "%.200s is not a directory: " ADVICE, layout->root);
+            return err_set(err, ERR_StateDirectory, "%.200s is not a directory: " ADVICE,
+                           layout->root);
         if (status.st_uid != geteuid())
             return err_set(err, ERR_StateDirectory,
-                           "the state directory %.200s belongs to user id %u, not to you (%u): run as that user, or "
-                           ADVICE, layout->root, (unsigned)status.st_uid, (unsigned)geteuid());
+                           "the state directory %.200s belongs to user id %u, not to you (%u): run "
+                           "as that user, or " ADVICE,
+                           layout->root, (unsigned)status.st_uid, (unsigned)geteuid());
     }
     return check_content(layout, err);
 }
@@ -217,13 +230,16 @@ static int make_directory(const char *path, uid_t uid, gid_t gid, mode_t mode, s
     struct stat status;
 
     if (mkdir(path, 0700) < 0 && errno != EEXIST)
-        return err_set(err, ERR_StateDirectory, "the state directory cannot be used: %.200s cannot be made: %s: "
-                       ADVICE, path, strerror(errno));
+        return err_set(err, ERR_StateDirectory,
+                       "the state directory cannot be used: %.200s cannot be made: %s: " ADVICE,
+                       path, strerror(errno));
     if (lstat(path, &status) < 0 || !S_ISDIR(status.st_mode))
-        return err_set(err, ERR_StateDirectory, "%.200s is not a directory: remove it, or " ADVICE, path);
+        return err_set(err, ERR_StateDirectory, "%.200s is not a directory: remove it, or " ADVICE,
+                       path);
     if (((status.st_uid != uid || status.st_gid != gid) && lchown(path, uid, gid) < 0) ||
         ((status.st_mode & 07777) != mode && chmod(path, mode) < 0))
-        return err_set(err, ERR_StateDirectory, "owner and mode of %.200s cannot be set: %s: " ADVICE, path,
+        return err_set(err, ERR_StateDirectory,
+                       "owner and mode of %.200s cannot be set: %s: " ADVICE, path,
                        strerror(errno));
     return 0;
 }
@@ -241,8 +257,9 @@ int layout_prepare(const struct layout *layout, struct err *err)
     /* first, because its name marks the directory as ours */
     fd = open(layout->lock, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0)
-        return err_set(err, ERR_StateDirectory, "the state directory %.200s cannot be written: %s: " ADVICE,
-                       layout->root, strerror(errno));
+        return err_set(err, ERR_StateDirectory,
+                       "the state directory %.200s cannot be written: %s: " ADVICE, layout->root,
+                       strerror(errno));
     close(fd);
     if (make_directory(layout->run, me, group, shared ? 0770 : 0700, err) < 0 ||
         make_directory(layout->conf, me, group, shared ? 0750 : 0700, err) < 0 ||
@@ -252,8 +269,8 @@ int layout_prepare(const struct layout *layout, struct err *err)
     return 0;
 }
 
-int layout_write(const struct layout *layout, const char *path, const char *text, mode_t mode, bool shared,
-                 struct err *err)
+int layout_write(const struct layout *layout, const char *path, const char *text, mode_t mode,
+                 bool shared, struct err *err)
 {
     struct buf temporary = {0};
     int fd, result = 0;
@@ -262,9 +279,10 @@ int layout_write(const struct layout *layout, const char *path, const char *text
     buf_printf(&temporary, "%s.new", path);
     fd = open(buf_text(&temporary), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (fd < 0 || write(fd, text, size) != (ssize_t)size ||
-        (shared && layout->separate && fchown(fd, geteuid(), layout->service_gid) < 0) || fchmod(fd, mode) < 0 ||
-        rename(buf_text(&temporary), path) < 0)
-        result = err_set(err, ERR_StateDirectory, "%.200s cannot be written: %s", path, strerror(errno));
+        (shared && layout->separate && fchown(fd, geteuid(), layout->service_gid) < 0) ||
+        fchmod(fd, mode) < 0 || rename(buf_text(&temporary), path) < 0)
+        result =
+            err_set(err, ERR_StateDirectory, "%.200s cannot be written: %s", path, strerror(errno));
     if (fd >= 0)
         close(fd);
     buf_release(&temporary);

@@ -1,5 +1,5 @@
-/* paths.c: see paths.h. realpath(3) wants the whole path to exist, so components are taken off the end
- * until it does, and are put back behind the result. */
+/* paths.c: see paths.h. realpath(3) wants the whole path to exist, so components are taken off the
+ * end until it does, and are put back behind the result. */
 #include "stack/paths.h"
 
 #include "base/buf.h"
@@ -42,8 +42,8 @@ char *path_quote(const char *value)
     return (char *)out.data;
 }
 
-/* Puts the components of `rest` behind `real`. A ".." among what does not exist goes up in the text: there
- * is nothing else that it could mean. */
+/* Puts the components of `rest` behind `real`. A ".." among what does not exist goes up in the
+ * text: there is nothing else that it could mean. */
 static char *append_missing(char *real, const char *rest)
 {
     while (*rest) {

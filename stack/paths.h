@@ -5,8 +5,9 @@
 #include "base/err.h"
 #include "base/types.h"
 
-/* The absolute path without symbolic links, "." and ".." of what is there, and the rest of `path`, which
- * need not exist, behind it. NotFound only if there is not even a working directory. The caller frees. */
+/* The absolute path without symbolic links, "." and ".." of what is there, and the rest of `path`,
+ * which need not exist, behind it. NotFound only if there is not even a working directory. The
+ * caller frees. */
 int path_resolve(const char *path, char **out, struct err *err);
 
 /* "<a>/<b>". The caller frees. */

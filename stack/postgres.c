@@ -1,11 +1,12 @@
 /* postgres.c: the private Postgres cluster.
  *
- * Who may connect: `peer`, so that the kernel says who it is, and a map that lets root, the user who ran
- * `up` and the service user in as the one role `syncline`, which owns everything. Nobody else, even if the
- * directory were opened by mistake. The settings live in conf/ and are written anew at each start, so that
- * a new version brings its own; pg/ holds nothing but data.
+ * Who may connect: `peer`, so that the kernel says who it is, and a map that lets root, the user
+ * who ran `up` and the service user in as the one role `syncline`, which owns everything. Nobody
+ * else, even if the directory were opened by mistake. The settings live in conf/ and are written
+ * anew at each start, so that a new version brings its own; pg/ holds nothing but data.
  *
- * A cluster is made in pg.new and renamed: an initdb that was interrupted leaves nothing half-done. */
+ * A cluster is made in pg.new and renamed: an initdb that was interrupted leaves nothing half-done.
+ */
 #include "stack/services.h"
 
 #include "base/buf.h"
@@ -14,8 +15,8 @@
 #include "stack/paths.h"
 #include "store/migrations.h"
 
-#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,7 +27,8 @@
 #define INITDB_MS 120000
 #define ROLE_NAME "syncline"
 
-/* Fast, and safe: fsync and full_page_writes stay on. wal_level is minimal because nothing replicates. */
+/* Fast, and safe: fsync and full_page_writes stay on. wal_level is minimal because nothing
+ * replicates. */
 static const char settings[] =
     "# Written by Syncline at each start of the embedded stack: changes here are lost.\n"
     "listen_addresses = ''\n"
@@ -66,7 +68,8 @@ static void append_setting(struct buf *out, const char *name, const char *value)
     free(quoted);
 }
 
-/* unix_socket_directories is a list in itself: a comma or quote in the path needs its own quotes. */
+/* unix_socket_directories is a list in itself: a comma or quote in the path needs its own quotes.
+ */
 static void append_sockets(struct buf *out, const char *directory)
 {
     struct buf entry = {0};
@@ -87,7 +90,8 @@ static void append_mapped(struct buf *out, const char *user)
     buf_printf(out, "\" %s\n", ROLE_NAME);
 }
 
-static int write_access(const struct layout *layout, const char *hba, const char *ident, struct err *err)
+static int write_access(const struct layout *layout, const char *hba, const char *ident,
+                        struct err *err)
 {
     struct buf text = {0};
     struct passwd *me = getpwuid(geteuid());
@@ -131,9 +135,16 @@ static int write_settings(const struct layout *layout, struct err *err)
 static int run_as_service(const struct layout *layout, char *const *argv, struct err *err)
 {
     struct spawn_request request = {
-        .path = argv[0], .argv = argv, .stdout_fd = -1, .stderr_fd = -1, .directory = "/",
-        .uid = layout->service_uid, .gid = layout->service_gid, .switch_user = layout->separate,
-        .die_with_parent = true, .death_signal = SIGKILL,
+        .path = argv[0],
+        .argv = argv,
+        .stdout_fd = -1,
+        .stderr_fd = -1,
+        .directory = "/",
+        .uid = layout->service_uid,
+        .gid = layout->service_gid,
+        .switch_user = layout->separate,
+        .die_with_parent = true,
+        .death_signal = SIGKILL,
     };
     struct buf output = {0}, how = {0};
     int status, result = spawn_run(&request, INITDB_MS, &output, &status, err);
@@ -154,30 +165,63 @@ static int run_as_service(const struct layout *layout, char *const *argv, struct
 static int remove_tree(const char *path, struct err *err)
 {
     char *argv[] = {"/bin/rm", "-rf", "--one-file-system", "--", (char *)path, NULL};
-    struct spawn_request request = {.path = argv[0], .argv = argv, .stdout_fd = -1, .stderr_fd = -1};
+    struct spawn_request request = {
+        .path = argv[0], .argv = argv, .stdout_fd = -1, .stderr_fd = -1};
     struct buf output = {0};
     int status, result = spawn_run(&request, INITDB_MS, &output, &status, err);
 
     if (result == 0 && access(path, F_OK) == 0)
-        result = err_set(err, ERR_StateDirectory, "%.200s cannot be removed: %.200s", path, buf_text(&output));
+        result = err_set(err, ERR_StateDirectory, "%.200s cannot be removed: %.200s", path,
+                         buf_text(&output));
     buf_release(&output);
     return result;
 }
 
-static int make_cluster(const struct layout *layout, const struct programs *programs, struct err *err)
+/* One syncfs for all that initdb wrote, which would itself call fsync a thousand times. */
+static int settle(const char *path, struct err *err)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int result = fd < 0 ? -1 : syncfs(fd);
+
+    if (result < 0)
+        err_set(err, ERR_StateDirectory, "%.200s cannot be made durable: %s", path,
+                strerror(errno));
+    if (fd >= 0)
+        close(fd);
+    return result;
+}
+
+static int make_cluster(const struct layout *layout, const struct programs *programs,
+                        struct err *err)
 {
     char *fresh = path_below(layout->root, "pg.new");
-    char *argv[] = {programs->initdb, "-D", fresh, "-U", ROLE_NAME, "-E", "UTF8", "--locale=C.UTF-8",
-                    "-A", "peer", "--no-instructions", NULL};
+    char *argv[] = {programs->initdb,
+                    "-D",
+                    fresh,
+                    "-U",
+                    ROLE_NAME,
+                    "-E",
+                    "UTF8",
+                    "--locale=C.UTF-8",
+                    "-A",
+                    "peer",
+                    "--no-instructions",
+                    "--no-sync",
+                    NULL};
     int result = access(fresh, F_OK) == 0 ? remove_tree(fresh, err) : 0;
 
-    if (result == 0 && (mkdir(fresh, 0700) < 0 ||
-                        (layout->separate && chown(fresh, layout->service_uid, layout->service_gid) < 0)))
-        result = err_set(err, ERR_StateDirectory, "%.200s cannot be made: %s", fresh, strerror(errno));
+    if (result == 0 &&
+        (mkdir(fresh, 0700) < 0 ||
+         (layout->separate && chown(fresh, layout->service_uid, layout->service_gid) < 0)))
+        result =
+            err_set(err, ERR_StateDirectory, "%.200s cannot be made: %s", fresh, strerror(errno));
     if (result == 0 && run_as_service(layout, argv, err) < 0)
         result = err_context(err, "the database cannot be made");
+    if (result == 0)
+        result = settle(fresh, err);
     if (result == 0 && rename(fresh, layout->pg) < 0)
-        result = err_set(err, ERR_StateDirectory, "%.200s cannot be renamed: %s", fresh, strerror(errno));
+        result = err_set(err, ERR_StateDirectory, "%.200s cannot be renamed: %s", fresh,
+                         strerror(errno));
     free(fresh);
     return result;
 }
@@ -203,7 +247,8 @@ char **postgres_argv(const struct layout *layout, const struct programs *program
     return argv;
 }
 
-/* A value of a libpq connection string: single quotes and backslashes are escaped by a backslash. */
+/* A value of a libpq connection string: single quotes and backslashes are escaped by a backslash.
+ */
 static void append_value(struct buf *out, const char *value)
 {
     buf_append_text(out, "'");

@@ -1,5 +1,5 @@
-/* process.c: see process.h. A pidfd is opened first and the start time compared after: from then on signals
- * cannot reach another process, whatever happens to the number. */
+/* process.c: see process.h. A pidfd is opened first and the start time compared after: from then on
+ * signals cannot reach another process, whatever happens to the number. */
 #include "stack/process.h"
 
 #include "base/buf.h"
@@ -37,8 +37,10 @@ u64 process_start_ticks(pid_t pid)
     if (read_file(path, text, sizeof text) <= 0)
         return 0;
     at = strrchr(text, ')'); /* the name before it may hold anything */
-    if (!at || sscanf(at + 1, " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
-                      &state, &ticks) != 2)
+    if (!at ||
+        sscanf(at + 1,
+               " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
+               &state, &ticks) != 2)
         return 0;
     return state == 'Z' || state == 'X' ? 0 : ticks;
 }

@@ -1,5 +1,5 @@
-/* programs.c: where Postgres and Redis are on this machine. Debian keeps Postgres' server programs out of
- * PATH, one directory per version; a cluster can only be run by the version that made it. */
+/* programs.c: where Postgres and Redis are on this machine. Debian keeps Postgres' server programs
+ * out of PATH, one directory per version; a cluster can only be run by the version that made it. */
 #include "stack/services.h"
 
 #include "base/buf.h"
@@ -12,7 +12,8 @@
 
 #define POSTGRES_LEAST 14
 
-/* The program of this name in PATH, or in the directories where system programs are. NULL if none. */
+/* The program of this name in PATH, or in the directories where system programs are. NULL if none.
+ */
 static char *find_in_path(const char *name)
 {
     const char *path = getenv("PATH");
@@ -93,10 +94,12 @@ static int find_postgres(const struct layout *layout, struct programs *out, stru
     if (out->postgres && out->initdb)
         return 0;
     if (version)
-        return err_set(err, ERR_NotFound,
+        return err_set(err, ERR_Configuration,
                        "the database in %.200s was made by Postgres %d, which is not installed: "
-                       "apt-get install postgresql-%d", layout->pg, version, version);
-    return err_set(err, ERR_NotFound, "Postgres (postgres, initdb) is not installed: apt-get install postgresql "
+                       "apt-get install postgresql-%d",
+                       layout->pg, version, version);
+    return err_set(err, ERR_Configuration,
+                   "Postgres (postgres, initdb) is not installed: apt-get install postgresql "
                    "(or make deps)");
 }
 
@@ -112,7 +115,8 @@ int programs_find(const struct layout *layout, struct programs *out, struct err 
         out->redis = find_in_path("redis-check-rdb");
     if (!out->redis) {
         programs_release(out);
-        return err_set(err, ERR_NotFound, "Redis (redis-server or redis-check-rdb) is not installed: "
+        return err_set(err, ERR_Configuration,
+                       "Redis (redis-server or redis-check-rdb) is not installed: "
                        "apt-get install redis-tools (or make deps)");
     }
     return 0;

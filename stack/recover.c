@@ -1,9 +1,9 @@
 /* recover.c: ends what outlived its supervisor, before the next one starts.
  *
- * Children get a signal when their supervisor dies, but Postgres takes its time to end, and a system that is
- * under load takes longer. Three witnesses, since each can be missing: the processes of stack.json (by number
- * and start time), postmaster.pid, and who listens on Redis' socket. No signal goes to a process that was not
- * recognised as ours. */
+ * Children get a signal when their supervisor dies, but Postgres takes its time to end, and a
+ * system that is under load takes longer. Three witnesses, since each can be missing: the processes
+ * of stack.json (by number and start time), postmaster.pid, and who listens on Redis' socket. No
+ * signal goes to a process that was not recognised as ours. */
 #include "stack/services.h"
 
 #include "base/buf.h"
@@ -24,8 +24,10 @@ static int end_or_refuse(const char *what, pid_t pid, u64 ticks, int signal, str
 {
     if (process_end(pid, ticks, signal, GRACE_MS))
         return 0;
-    return err_set(err, ERR_StateDirectory, "%s (process %d) of an earlier stack does not end: end it by hand, then "
-                   "run `syncline up` again", what, (int)pid);
+    return err_set(err, ERR_StateDirectory,
+                   "%s (process %d) of an earlier stack does not end: end it by hand, then "
+                   "run `syncline up` again",
+                   what, (int)pid);
 }
 
 static int recover_listed(const struct layout *layout, struct err *err)
@@ -39,7 +41,8 @@ static int recover_listed(const struct layout *layout, struct err *err)
         return 0; /* none, or torn by a full disk: the other witnesses remain */
     process_boot_id(boot_id);
     /* postgres and redis come first in the list; those who use them go before */
-    for (u32 i = state.process_count; i-- > 0 && result == 0 && strcmp(boot_id, state.boot_id) == 0;) {
+    for (u32 i = state.process_count;
+         i-- > 0 && result == 0 && strcmp(boot_id, state.boot_id) == 0;) {
         const struct stack_process *process = &state.processes[i];
 
         if (process->pid > 1 && process->ticks > 0)
@@ -61,7 +64,8 @@ static int recover_postmaster(const struct layout *layout, struct err *err)
     if (file && fscanf(file, "%d", &pid) == 1 && pid > 1) {
         u64 ticks = process_start_ticks(pid);
 
-        if (ticks && process_directory(pid, directory, sizeof directory) && strcmp(directory, layout->pg) == 0)
+        if (ticks && process_directory(pid, directory, sizeof directory) &&
+            strcmp(directory, layout->pg) == 0)
             result = end_or_refuse("Postgres", pid, ticks, SIGINT, err);
     }
     if (file)

@@ -1,5 +1,5 @@
-/* redis.c: the private Redis: a Unix socket only, append-only, and never an eviction: a view that forgets
- * parts of itself would be worse than one that is full and says so. */
+/* redis.c: the private Redis: a Unix socket only, append-only, and never an eviction: a view that
+ * forgets parts of itself would be worse than one that is full and says so. */
 #include "stack/services.h"
 
 #include "base/buf.h"
@@ -89,7 +89,9 @@ int redis_ping(const struct layout *layout, struct err *err)
     /* while it loads its file it answers with an error */
     if (!reply || reply->type == REDIS_REPLY_ERROR)
         result = err_set(err, ERR_RedisUnavailable, "Redis at %s does not answer: %s", path,
-                         reply ? reply->str : redis ? redis->errstr : "out of memory");
+                         reply   ? reply->str
+                         : redis ? redis->errstr
+                                 : "out of memory");
     freeReplyObject(reply);
     if (redis)
         redisFree(redis);

@@ -1,4 +1,5 @@
-/* services.h: the private Postgres and Redis: their programs, settings, data, and whether they answer. */
+/* services.h: the private Postgres and Redis: their programs, settings, data, and whether they
+ * answer. */
 #ifndef SYNCLINE_STACK_SERVICES_H
 #define SYNCLINE_STACK_SERVICES_H
 
@@ -10,7 +11,8 @@ struct programs {
     char *redis; /* may be redis-check-rdb: the same binary, told by argv[0] "redis-server" */
 };
 
-/* Postgres of the version that made pg/ if it exists, else the newest. NotFound with what to install. */
+/* Postgres of the version that made pg/ if it exists, else the newest. Configuration with what to
+ * install. */
 int programs_find(const struct layout *layout, struct programs *out, struct err *err);
 void programs_release(struct programs *programs);
 

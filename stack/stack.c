@@ -1,5 +1,6 @@
-/* stack.c: see stack.h. The supervisor is this program again, detached; what it has to say about its start
- * comes through a pipe, so that its death is noticed at once and nothing has to be polled. */
+/* stack.c: see stack.h. The supervisor is this program again, detached; what it has to say about
+ * its start comes through a pipe, so that its death is noticed at once and nothing has to be
+ * polled. */
 #include "stack/stack.h"
 
 #include "base/buf.h"
@@ -36,8 +37,10 @@ static int check_programs(const struct layout *layout, struct err *err)
         buf_clear(&path);
         buf_printf(&path, "%s/syncline-%s", layout->programs, role_name(role));
         if (access(buf_text(&path), X_OK) != 0)
-            result = err_set(err, ERR_NotFound, "%s is not there, and the stack needs it: install Syncline as a "
-                             "whole, or run `make all`", buf_text(&path));
+            result = err_set(err, ERR_Configuration,
+                             "%s is not there, and the stack needs it: install Syncline as a "
+                             "whole, or run `make all`",
+                             buf_text(&path));
     }
     buf_release(&path);
     return result;
@@ -62,7 +65,8 @@ static void read_tail(const struct layout *layout, const char *name, struct buf 
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     off_t size = fd < 0 ? 0 : lseek(fd, 0, SEEK_END);
     char text[TAIL_BYTES + 1];
-    ssize_t length = fd < 0 ? -1 : pread(fd, text, TAIL_BYTES, size > TAIL_BYTES ? size - TAIL_BYTES : 0);
+    ssize_t length =
+        fd < 0 ? -1 : pread(fd, text, TAIL_BYTES, size > TAIL_BYTES ? size - TAIL_BYTES : 0);
     int lines = 0;
 
     while (length > 0 && text[length - 1] == '\n')
@@ -82,7 +86,8 @@ static void read_tail(const struct layout *layout, const char *name, struct buf 
 }
 
 /* "ready" or "error <number> <log> <text>" */
-static int read_announcement(const struct layout *layout, char *line, struct buf *tail, struct err *err)
+static int read_announcement(const struct layout *layout, char *line, struct buf *tail,
+                             struct err *err)
 {
     char log[32] = "-";
     int code = 0, at = 0;
@@ -93,15 +98,16 @@ static int read_announcement(const struct layout *layout, char *line, struct buf
     if (sscanf(line, "error %d %31s %n", &code, log, &at) < 2 || at == 0) {
         if (tail)
             read_tail(layout, "supervisor-1", tail);
-        return err_set(err, ERR_PlannerUnavailable, "the supervisor of the stack ended without a word");
+        return err_set(err, ERR_PlannerUnavailable,
+                       "the supervisor of the stack ended without a word");
     }
     if (tail && strcmp(log, "-") != 0)
         read_tail(layout, log, tail);
     return err_set(err, (enum err_code)code, "%s", line + at);
 }
 
-static int wait_announcement(const struct layout *layout, int fd, pid_t pid, const volatile int *stop,
-                             struct buf *tail, struct err *err)
+static int wait_announcement(const struct layout *layout, int fd, pid_t pid,
+                             const volatile int *stop, struct buf *tail, struct err *err)
 {
     s64 until = clock_monotonic_ms() + START_MS;
     char line[1024] = "";
@@ -115,8 +121,9 @@ static int wait_announcement(const struct layout *layout, int fd, pid_t pid, con
         if ((stop && *stop) || clock_monotonic_ms() > until) {
             kill(pid, SIGTERM);
             waitpid(pid, NULL, 0);
-            return stop && *stop ? err_set(err, ERR_Cancelled, "interrupted while the stack was started")
-                                 : err_set(err, ERR_PlannerUnavailable, "the stack was not ready in time");
+            return stop && *stop
+                       ? err_set(err, ERR_Cancelled, "interrupted while the stack was started")
+                       : err_set(err, ERR_PlannerUnavailable, "the stack was not ready in time");
         }
         if (ready <= 0)
             continue;
@@ -134,8 +141,8 @@ static int wait_announcement(const struct layout *layout, int fd, pid_t pid, con
     return -1;
 }
 
-static int spawn_supervisor(const struct layout *layout, const struct stack_counts *wanted, bool on_demand,
-                            int announce_fd, pid_t *pid, struct err *err)
+static int spawn_supervisor(const struct layout *layout, const struct stack_counts *wanted,
+                            bool on_demand, int announce_fd, pid_t *pid, struct err *err)
 {
     char *program = realpath("/proc/self/exe", NULL);
     char *log = layout_log(layout, "supervisor-1");
@@ -143,8 +150,12 @@ static int spawn_supervisor(const struct layout *layout, const struct stack_coun
     char *argv[16] = {program, "supervise", "--state-dir", layout->root};
     int used = 4, result;
     int log_fd = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-    struct spawn_request request = {.path = program, .argv = argv, .stdout_fd = announce_fd, .stderr_fd = log_fd,
-                                    .directory = "/", .new_session = true};
+    struct spawn_request request = {.path = program,
+                                    .argv = argv,
+                                    .stdout_fd = announce_fd,
+                                    .stderr_fd = log_fd,
+                                    .directory = "/",
+                                    .new_session = true};
 
     for (u32 role = ROLE_planner; role <= ROLE_verifier; role++) {
         snprintf(counts[role - 1], sizeof counts[0], "--%ss=%u", role_name(role), wanted->of[role]);
@@ -204,8 +215,8 @@ int stack_look(const struct layout *layout, struct stack_state *out, struct err 
     return result;
 }
 
-int stack_hold(const struct layout *layout, const volatile int *stop, int *fd, struct stack_state *out,
-               struct err *err)
+int stack_hold(const struct layout *layout, const volatile int *stop, int *fd,
+               struct stack_state *out, struct err *err)
 {
     const char *request = "hold";
     int result;
@@ -238,7 +249,8 @@ void stack_release(int *fd)
     json_t *json = NULL;
     struct err ignored;
 
-    if (control_ask(*fd, "release", &json, &ignored) == 0 && json_is_true(json_object_get(json, "onDemand")) &&
+    if (control_ask(*fd, "release", &json, &ignored) == 0 &&
+        json_is_true(json_object_get(json, "onDemand")) &&
         json_integer_value(json_object_get(json, "holders")) == 0)
         control_wait_closed(*fd, STOP_MS);
     json_decref(json);
@@ -278,7 +290,8 @@ int stack_scale(const struct layout *layout, enum role role, u32 count, struct e
         done = result == 0 && is_scaled(&state, role);
         stack_state_release(&state);
         if (result == 0 && !done && clock_monotonic_ms() > until)
-            result = err_set(err, ERR_TimedOut, "the stack does not have %u ready %ss after %d s: see its logs in %s",
+            result = err_set(err, ERR_TimedOut,
+                             "the stack does not have %u ready %ss after %d s: see its logs in %s",
                              count, role_name(role), SCALE_MS / 1000, layout->log);
         if (!done)
             usleep(LOOK_MS * 1000);
@@ -299,8 +312,10 @@ int stack_stop(const struct layout *layout, struct err *err)
     if (result < 0 && err->code == ERR_StackDown)
         result = 0; /* it ended in this very moment */
     else if (result == 0 && !control_wait_closed(fd, STOP_MS))
-        result = err_set(err, ERR_TimedOut, "the stack in %s does not end: its supervisor's log is %s/supervisor-1.log",
-                         layout->root, layout->log);
+        result =
+            err_set(err, ERR_TimedOut,
+                    "the stack in %s does not end: its supervisor's log is %s/supervisor-1.log",
+                    layout->root, layout->log);
     close(fd);
     return result;
 }

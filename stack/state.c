@@ -14,19 +14,20 @@ json_t *stack_state_to_json(const struct stack_state *state)
     for (u32 i = 0; i < state->process_count; i++) {
         const struct stack_process *process = &state->processes[i];
 
-        json_array_append_new(processes,
-                              json_pack("{s:s, s:s, s:s, s:I, s:I, s:i}", "name", process->name, "kind",
-                                        process->kind, "state", process->state, "pid", (json_int_t)process->pid,
-                                        "startTicks", (json_int_t)process->ticks, "restarts",
-                                        (int)process->restarts));
+        json_array_append_new(processes, json_pack("{s:s, s:s, s:s, s:I, s:I, s:i}", "name",
+                                                   process->name, "kind", process->kind, "state",
+                                                   process->state, "pid", (json_int_t)process->pid,
+                                                   "startTicks", (json_int_t)process->ticks,
+                                                   "restarts", (int)process->restarts));
     }
     for (u32 role = ROLE_planner; role <= ROLE_verifier; role++)
         json_object_set_new(wanted, role_name(role), json_integer(state->wanted.of[role]));
-    return json_pack("{s:s, s:s, s:{s:I, s:I}, s:b, s:s, s:s, s:s, s:s, s:o, s:o}", "phase", state->phase,
-                     "bootId", state->boot_id, "supervisor", "pid", (json_int_t)state->supervisor, "startTicks",
-                     (json_int_t)state->supervisor_ticks, "onDemand", state->on_demand, "stateDirectory",
-                     state->state_directory, "databaseUrl", state->database_url, "redisUrl", state->redis_url,
-                     "planner", state->planner, "wanted", wanted, "processes", processes);
+    return json_pack(
+        "{s:s, s:s, s:{s:I, s:I}, s:b, s:s, s:s, s:s, s:s, s:o, s:o}", "phase", state->phase,
+        "bootId", state->boot_id, "supervisor", "pid", (json_int_t)state->supervisor, "startTicks",
+        (json_int_t)state->supervisor_ticks, "onDemand", state->on_demand, "stateDirectory",
+        state->state_directory, "databaseUrl", state->database_url, "redisUrl", state->redis_url,
+        "planner", state->planner, "wanted", wanted, "processes", processes);
 }
 
 static void copy_text(const json_t *json, const char *key, char *out, size_t size)
@@ -56,7 +57,8 @@ int stack_state_from_json(const json_t *json, struct stack_state *out, struct er
 
     *out = (struct stack_state){0};
     if (!json_is_object(supervisor) || !json_is_array(processes) || !json_is_object(wanted))
-        return err_set(err, ERR_StateDirectory, "the state of the stack is not what this version writes");
+        return err_set(err, ERR_StateDirectory,
+                       "the state of the stack is not what this version writes");
     copy_text(json, "bootId", out->boot_id, sizeof out->boot_id);
     copy_text(json, "phase", out->phase, sizeof out->phase);
     out->supervisor = number(supervisor, "pid");

@@ -1,5 +1,6 @@
-/* state.h: what stack.json says: the processes of the embedded stack and how to reach it. Written by the
- * supervisor at each change, as a whole; read by the command, by people, and by the next supervisor. */
+/* state.h: what stack.json says: the processes of the embedded stack and how to reach it. Written
+ * by the supervisor at each change, as a whole; read by the command, by people, and by the next
+ * supervisor. */
 #ifndef SYNCLINE_STACK_STATE_H
 #define SYNCLINE_STACK_STATE_H
 

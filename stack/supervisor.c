@@ -1,6 +1,7 @@
-/* supervisor.c: see supervisor.h. One thread, one poll: signals come by signalfd, commands by control.sock,
- * and time by the time-out. The lock is held by the open descriptor, so that it is free in the instant in
- * which this process is gone, however it went. stack.json follows every change. */
+/* supervisor.c: see supervisor.h. One thread, one poll: signals come by signalfd, commands by
+ * control.sock, and time by the time-out. The lock is held by the open descriptor, so that it is
+ * free in the instant in which this process is gone, however it went. stack.json follows every
+ * change. */
 #include "stack/supervisor_internal.h"
 
 #include "base/buf.h"
@@ -24,17 +25,54 @@
 
 static const char *const phase_names[] = {"starting", "starting", "starting", "ready", "stopping"};
 
-/* Whatever the person who ran `up` has set for other databases, languages and zones must not get in. */
+/* Whatever the person who ran `up` has set for other databases, languages and zones must not get
+ * in. */
 static void clean_environment(void)
 {
     static const char *const names[] = {
-        "PGHOST", "PGHOSTADDR", "PGPORT", "PGDATABASE", "PGUSER", "PGPASSWORD", "PGPASSFILE", "PGSERVICE",
-        "PGSERVICEFILE", "PGOPTIONS", "PGAPPNAME", "PGSSLMODE", "PGREQUIRESSL", "PGSSLCERT", "PGSSLKEY",
-        "PGSSLROOTCERT", "PGREQUIREPEER", "PGREQUIREAUTH", "PGCHANNELBINDING", "PGGSSENCMODE", "PGKRBSRVNAME",
-        "PGCLIENTENCODING", "PGDATESTYLE", "PGTZ", "PGGEQO", "PGDATA", "PGTARGETSESSIONATTRS", "PGCONNECT_TIMEOUT",
-        "SYNCLINE_DATABASE_URL", "SYNCLINE_DATABASE_URL_FILE", "SYNCLINE_REDIS_URL", "SYNCLINE_REDIS_URL_FILE",
-        "SYNCLINE_NAME", "SYNCLINE_PLANNER", "LANG", "LANGUAGE", "LC_CTYPE", "LC_MESSAGES", "LC_NUMERIC",
-        "LC_TIME", "LC_COLLATE", "NOTIFY_SOCKET", "TMPDIR",
+        "PGHOST",
+        "PGHOSTADDR",
+        "PGPORT",
+        "PGDATABASE",
+        "PGUSER",
+        "PGPASSWORD",
+        "PGPASSFILE",
+        "PGSERVICE",
+        "PGSERVICEFILE",
+        "PGOPTIONS",
+        "PGAPPNAME",
+        "PGSSLMODE",
+        "PGREQUIRESSL",
+        "PGSSLCERT",
+        "PGSSLKEY",
+        "PGSSLROOTCERT",
+        "PGREQUIREPEER",
+        "PGREQUIREAUTH",
+        "PGCHANNELBINDING",
+        "PGGSSENCMODE",
+        "PGKRBSRVNAME",
+        "PGCLIENTENCODING",
+        "PGDATESTYLE",
+        "PGTZ",
+        "PGGEQO",
+        "PGDATA",
+        "PGTARGETSESSIONATTRS",
+        "PGCONNECT_TIMEOUT",
+        "SYNCLINE_DATABASE_URL",
+        "SYNCLINE_DATABASE_URL_FILE",
+        "SYNCLINE_REDIS_URL",
+        "SYNCLINE_REDIS_URL_FILE",
+        "SYNCLINE_NAME",
+        "SYNCLINE_PLANNER",
+        "LANG",
+        "LANGUAGE",
+        "LC_CTYPE",
+        "LC_MESSAGES",
+        "LC_NUMERIC",
+        "LC_TIME",
+        "LC_COLLATE",
+        "NOTIFY_SOCKET",
+        "TMPDIR",
     };
 
     for (size_t i = 0; i < COUNT_OF(names); i++)
@@ -74,9 +112,12 @@ static void take_signals(struct supervisor *supervisor)
 static json_t *state_json(const struct supervisor *supervisor)
 {
     const struct layout *layout = supervisor->layout;
-    struct stack_state state = {.supervisor = getpid(), .supervisor_ticks = process_start_ticks(getpid()),
-                                .on_demand = supervisor->options.on_demand, .wanted = supervisor->wanted,
-                                .state_directory = layout->root, .process_count = supervisor->child_count};
+    struct stack_state state = {.supervisor = getpid(),
+                                .supervisor_ticks = process_start_ticks(getpid()),
+                                .on_demand = supervisor->options.on_demand,
+                                .wanted = supervisor->wanted,
+                                .state_directory = layout->root,
+                                .process_count = supervisor->child_count};
     struct buf planner = {0};
     json_t *json;
 
@@ -103,7 +144,8 @@ static void write_state(struct supervisor *supervisor)
     char *text = json_dumps(json, JSON_INDENT(2));
     struct err err;
 
-    if (!text || layout_write(supervisor->layout, supervisor->layout->json, text, 0600, false, &err) < 0)
+    if (!text ||
+        layout_write(supervisor->layout, supervisor->layout->json, text, 0600, false, &err) < 0)
         log_error(NULL, EVENT_failure, &err);
     free(text);
     json_decref(json);
@@ -131,7 +173,8 @@ static json_t *answer(void *context, const char *request)
 {
     struct supervisor *supervisor = context;
 
-    if (strcmp(request, "status") == 0 || strcmp(request, "hold") == 0 || strcmp(request, "release") == 0)
+    if (strcmp(request, "status") == 0 || strcmp(request, "hold") == 0 ||
+        strcmp(request, "release") == 0)
         return state_json(supervisor);
     if (strncmp(request, "scale ", 6) == 0)
         return scale(supervisor, request);
@@ -139,15 +182,18 @@ static json_t *answer(void *context, const char *request)
         supervisor->stop = true;
         return json_pack("{s:b}", "ok", 1);
     }
-    return json_pack("{s:s}", "error", "the supervisor does not know this request: is it of another version?");
+    return json_pack("{s:s}", "error",
+                     "the supervisor does not know this request: is it of another version?");
 }
 
-/* Nobody who would read it: whoever started this is gone, and a stack on demand has no other purpose. */
+/* Nobody who would read it: whoever started this is gone, and a stack on demand has no other
+ * purpose. */
 static void announce(struct supervisor *supervisor, const char *text)
 {
     if (supervisor->options.announce_fd < 0)
         return;
-    if (write(supervisor->options.announce_fd, text, strlen(text)) < 0 && supervisor->options.on_demand)
+    if (write(supervisor->options.announce_fd, text, strlen(text)) < 0 &&
+        supervisor->options.on_demand)
         supervisor->stop = true;
     close(supervisor->options.announce_fd);
     supervisor->options.announce_fd = -1;
@@ -157,8 +203,8 @@ static int announce_failure(struct supervisor *supervisor, struct err *err)
 {
     struct buf line = {0};
 
-    buf_printf(&line, "error %d %s %s\n", (int)err->code, supervisor->blame[0] ? supervisor->blame : "-",
-               err->text);
+    buf_printf(&line, "error %d %s %s\n", (int)err->code,
+               supervisor->blame[0] ? supervisor->blame : "-", err->text);
     announce(supervisor, buf_text(&line));
     buf_release(&line);
     return -1;
@@ -170,7 +216,8 @@ static int start_services(struct supervisor *supervisor, struct err *err)
     char *database = NULL, *redis = NULL;
     struct buf text = {0};
 
-    if (programs_find(layout, &supervisor->programs, err) < 0 || services_recover(layout, err) < 0 ||
+    if (programs_find(layout, &supervisor->programs, err) < 0 ||
+        services_recover(layout, err) < 0 ||
         postgres_prepare(layout, &supervisor->programs, err) < 0 || redis_prepare(layout, err) < 0)
         return -1;
     database = postgres_url(layout, "syncline");
@@ -200,10 +247,12 @@ static int check_start(struct supervisor *supervisor, struct err *err)
     if (!bad)
         return 0;
     snprintf(supervisor->blame, sizeof supervisor->blame, "%s", bad->shown.name);
-    return err_set(err, bad->kind == CHILD_POSTGRES ? ERR_PostgresUnavailable
-                   : bad->kind == CHILD_REDIS       ? ERR_RedisUnavailable
-                                                    : ERR_PlannerUnavailable,
-                   late ? "%s was not ready after %d s" : "%s ended again and again while the stack was started",
+    return err_set(err,
+                   bad->kind == CHILD_POSTGRES ? ERR_PostgresUnavailable
+                   : bad->kind == CHILD_REDIS  ? ERR_RedisUnavailable
+                                               : ERR_PlannerUnavailable,
+                   late ? "%s was not ready after %d s"
+                        : "%s ended again and again while the stack was started",
                    bad->shown.name, START_MS / 1000);
 }
 
@@ -215,10 +264,12 @@ static int advance(struct supervisor *supervisor, struct err *err)
             return err_context(err, "the database cannot be brought to this version's schema");
         supervisor->phase = PHASE_PLANNERS;
         children_adjust(supervisor, ROLE_planner, ROLE_planner);
-    } else if (supervisor->phase == PHASE_PLANNERS && children_ready(supervisor, ROLE_planner, ROLE_planner)) {
+    } else if (supervisor->phase == PHASE_PLANNERS &&
+               children_ready(supervisor, ROLE_planner, ROLE_planner)) {
         supervisor->phase = PHASE_WORKERS;
         children_adjust(supervisor, ROLE_watcher, ROLE_verifier);
-    } else if (supervisor->phase == PHASE_WORKERS && children_ready(supervisor, ROLE_planner, ROLE_verifier)) {
+    } else if (supervisor->phase == PHASE_WORKERS &&
+               children_ready(supervisor, ROLE_planner, ROLE_verifier)) {
         supervisor->phase = PHASE_READY;
         supervisor->ready_ms = clock_monotonic_ms();
         write_state(supervisor);
@@ -292,10 +343,15 @@ static void end_all(struct supervisor *supervisor)
     log_write(LOG_INFO, NULL, EVENT_stopped, "%s", "");
 }
 
-int supervisor_run(const struct layout *layout, const struct supervisor_options *options, struct err *err)
+int supervisor_run(const struct layout *layout, const struct supervisor_options *options,
+                   struct err *err)
 {
-    struct supervisor supervisor = {.layout = layout, .options = *options, .wanted = options->wanted,
-                                    .lock_fd = -1, .signal_fd = -1, .changed = true};
+    struct supervisor supervisor = {.layout = layout,
+                                    .options = *options,
+                                    .wanted = options->wanted,
+                                    .lock_fd = -1,
+                                    .signal_fd = -1,
+                                    .changed = true};
     int result;
 
     log_setup("supervisor", LOG_INFO, false);
@@ -317,7 +373,8 @@ int supervisor_run(const struct layout *layout, const struct supervisor_options 
     programs_release(&supervisor.programs);
     free(supervisor.urls[0]);
     free(supervisor.urls[1]);
-    /* the connections close last of all, when the lock is free: who waits for that may start anew */
+    /* the connections close last of all, when the lock is free: who waits for that may start anew
+     */
     close(supervisor.lock_fd);
     control_close(&supervisor.control, layout);
     close(supervisor.signal_fd);

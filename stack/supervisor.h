@@ -1,5 +1,6 @@
-/* supervisor.h: the process that keeps the embedded stack alive: starts Postgres and Redis, then planners,
- * then workers, restarts what dies, and ends all when it ends. It has no zmq context (it forks). */
+/* supervisor.h: the process that keeps the embedded stack alive: starts Postgres and Redis, then
+ * planners, then workers, restarts what dies, and ends all when it ends. It has no zmq context (it
+ * forks). */
 #ifndef SYNCLINE_STACK_SUPERVISOR_H
 #define SYNCLINE_STACK_SUPERVISOR_H
 
@@ -14,8 +15,10 @@ struct supervisor_options {
     int announce_fd;
 };
 
-/* Runs until SIGTERM, SIGINT, `stop`, or a start that fails: 0 or -1. Takes the signals of the process over
- * and changes its environment: to be called last. StackUp if another supervisor holds the lock. */
-int supervisor_run(const struct layout *layout, const struct supervisor_options *options, struct err *err);
+/* Runs until SIGTERM, SIGINT, `stop`, or a start that fails: 0 or -1. Takes the signals of the
+ * process over and changes its environment: to be called last. StackUp if another supervisor holds
+ * the lock. */
+int supervisor_run(const struct layout *layout, const struct supervisor_options *options,
+                   struct err *err);
 
 #endif

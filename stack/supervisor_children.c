@@ -1,5 +1,5 @@
-/* supervisor_children.c: the children of the supervisor as a group: how many, which state, in which order
- * they end. See child.h for a single one. */
+/* supervisor_children.c: the children of the supervisor as a group: how many, which state, in which
+ * order they end. See child.h for a single one. */
 #include "stack/supervisor_internal.h"
 
 #include "base/buf.h"
@@ -20,8 +20,8 @@
 
 void children_add(struct supervisor *supervisor, struct child *child)
 {
-    supervisor->children = memory_resize_or_die(supervisor->children, (supervisor->child_count + 1) *
-                                                                          sizeof *supervisor->children);
+    supervisor->children = memory_resize_or_die(
+        supervisor->children, (supervisor->child_count + 1) * sizeof *supervisor->children);
     supervisor->children[supervisor->child_count++] = child;
     supervisor->changed = true;
 }
@@ -44,7 +44,8 @@ void children_adjust(struct supervisor *supervisor, u32 first, u32 last)
             struct child *child = find_role(supervisor, role, index);
 
             if (index <= supervisor->wanted.of[role] && !child)
-                children_add(supervisor, child_new_role(role, index, supervisor->layout, supervisor->urls));
+                children_add(supervisor,
+                             child_new_role(role, index, supervisor->layout, supervisor->urls));
             else if (index <= supervisor->wanted.of[role])
                 child->wanted = true; /* one that was asked to end comes back after its end */
             else if (child)
@@ -91,7 +92,8 @@ void children_tick(struct supervisor *supervisor)
             if (child_start(child, supervisor->layout, &err) < 0)
                 log_error(NULL, EVENT_failure, &err);
             else
-                log_write(LOG_INFO, NULL, EVENT_child_started, "name=%s pid=%d", child->shown.name, child->pid);
+                log_write(LOG_INFO, NULL, EVENT_child_started, "name=%s pid=%d", child->shown.name,
+                          child->pid);
             supervisor->changed = true;
         } else if (child->pid != 0 && child->kill_ms != 0 && child->kill_ms <= now) {
             kill(child->pid, SIGKILL);
@@ -114,8 +116,8 @@ void children_reap(struct supervisor *supervisor)
             if (child->pid != pid)
                 continue;
             spawn_describe(status, &how);
-            log_write(child->wanted ? LOG_WARN : LOG_INFO, NULL, EVENT_child_ended, "name=%s pid=%d how=%s",
-                      child->shown.name, pid, log_text(buf_text(&how)));
+            log_write(child->wanted ? LOG_WARN : LOG_INFO, NULL, EVENT_child_ended,
+                      "name=%s pid=%d how=%s", child->shown.name, pid, log_text(buf_text(&how)));
             buf_release(&how);
             child_ended(child, clock_monotonic_ms());
             supervisor->changed = true;
@@ -127,8 +129,8 @@ bool children_ready(const struct supervisor *supervisor, u32 first, u32 last)
     for (u32 i = 0; i < supervisor->child_count; i++) {
         const struct child *child = supervisor->children[i];
 
-        if (child->kind == CHILD_ROLE && child->role >= first && child->role <= last && child->wanted &&
-            !child->ready)
+        if (child->kind == CHILD_ROLE && child->role >= first && child->role <= last &&
+            child->wanted && !child->ready)
             return false;
     }
     return true;
@@ -208,7 +210,8 @@ void children_end(struct supervisor *supervisor)
                     kill(supervisor->children[i]->pid, SIGKILL);
             if (group_is_gone(supervisor, group))
                 break;
-            if (poll(&waiting, 1, 100) > 0 && read(supervisor->signal_fd, &ignored, sizeof ignored) < 0)
+            if (poll(&waiting, 1, 100) > 0 &&
+                read(supervisor->signal_fd, &ignored, sizeof ignored) < 0)
                 break;
         }
     }

@@ -23,7 +23,7 @@ struct supervisor {
     char *urls[3]; /* NAME=value for the roles */
     int lock_fd, signal_fd;
     bool stop;
-    bool changed; /* stack.json is to be written */
+    bool changed;   /* stack.json is to be written */
     char blame[32]; /* whose log explains a failed start */
 };
 

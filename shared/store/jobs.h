@@ -1,6 +1,6 @@
-/* jobs.h: what the command asks of the truth and writes into it: synchronizations of two directories that
- * were never named, jobs, and lists of both. Everything after the insert of a job is the planners' to
- * write, but for cancel_requested. */
+/* jobs.h: what the command asks of the truth and writes into it: synchronizations of two
+ * directories that were never named, jobs, and lists of both. Everything after the insert of a job
+ * is the planners' to write, but for cancel_requested. */
 #ifndef SYNCLINE_STORE_JOBS_H
 #define SYNCLINE_STORE_JOBS_H
 
@@ -35,9 +35,9 @@ void jobs_adhoc_name(const char *source, const char *destination, char out[ADHOC
 /* A random uid for jobs_insert. */
 void jobs_new_uid(char out[UUID_SIZE]);
 
-/* Defines the two assets and the synchronization (again), and inserts a job, in one transaction. `uid` makes
- * it safe to call again after PostgresUnavailable: the same uid is the same job. ActiveJob: *job is then the
- * name of the active one. The caller frees *job. */
+/* Defines the two assets and the synchronization (again), and inserts a job, in one transaction.
+ * `uid` makes it safe to call again after PostgresUnavailable: the same uid is the same job.
+ * ActiveJob: *job is then the name of the active one. The caller frees *job. */
 int jobs_start_adhoc(struct postgres *postgres, const char *source, const char *destination,
                      const char *uid, char **job, struct err *err);
 
@@ -52,8 +52,8 @@ void job_release(struct job *job);
 /* A job's name as it is, or the name of the latest job of a synchronization. NotFound. */
 int jobs_resolve(struct postgres *postgres, const char *name, char **job, struct err *err);
 
-/* Newest first. `all` includes those of ad-hoc synchronizations, `active` only takes those that have not
- * ended. */
+/* Newest first. `all` includes those of ad-hoc synchronizations, `active` only takes those that
+ * have not ended. */
 int jobs_list(struct postgres *postgres, bool all, bool active, u32 limit, struct job_list *out,
               struct err *err);
 void job_list_release(struct job_list *list);
@@ -65,7 +65,8 @@ int jobs_cancel(struct postgres *postgres, const char *name, bool *ended, struct
 int jobs_planner_alive(struct postgres *postgres, bool *alive, struct err *err);
 
 /* Rows for tables; columns are named as people see them. PQclear. */
-int jobs_list_assets(struct postgres *postgres, bool all, u32 limit, PGresult **out, struct err *err);
+int jobs_list_assets(struct postgres *postgres, bool all, u32 limit, PGresult **out,
+                     struct err *err);
 int jobs_list_synchronizations(struct postgres *postgres, bool all, u32 limit, PGresult **out,
                                struct err *err);
 
