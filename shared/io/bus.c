@@ -1,7 +1,8 @@
 /* bus.c: see bus.h. Raw libzmq sockets in one context per process, made by make_socket alone.
  *
- * A message is read whole, whatever it is, before it is judged: a part left behind would be taken for
- * the beginning of the next message. Frames stay in libzmq's own memory and are borrowed from there. */
+ * A message is read whole, whatever it is, before it is judged: a part left behind would be taken
+ * for the beginning of the next message. Frames stay in libzmq's own memory and are borrowed from
+ * there. */
 #include "io/bus.h"
 
 #include <errno.h>
@@ -111,15 +112,16 @@ static int check_endpoint(const char *endpoint, struct err *err)
     if (strncmp(endpoint, "tcp://", 6) == 0)
         return 0;
     if (strncmp(endpoint, "ipc://", 6) != 0)
-        return err_set(err, ERR_Configuration, "endpoint %s is neither ipc://PATH nor tcp://HOST:PORT",
-                       endpoint);
+        return err_set(err, ERR_Configuration,
+                       "endpoint %s is neither ipc://PATH nor tcp://HOST:PORT", endpoint);
     if (endpoint[6] != '/')
         return err_set(err, ERR_Configuration, "endpoint %s: the path must be absolute", endpoint);
     if (strlen(endpoint + 6) > IPC_PATH_MAX)
-        return err_set(err, ERR_Configuration,
-                       "endpoint %s: the path has %zu bytes, a socket may have %zu; choose a shorter "
-                       "state directory",
-                       endpoint, strlen(endpoint + 6), (size_t)IPC_PATH_MAX);
+        return err_set(
+            err, ERR_Configuration,
+            "endpoint %s: the path has %zu bytes, a socket may have %zu; choose a shorter "
+            "state directory",
+            endpoint, strlen(endpoint + 6), (size_t)IPC_PATH_MAX);
     return 0;
 }
 
@@ -139,7 +141,8 @@ static int check_free(const char *path, struct err *err)
         rc = 0; /* somebody listens, and has not accepted the last ones yet */
     close(fd);
     if (rc == 0)
-        return err_set(err, ERR_Configuration, "endpoint ipc://%s: another process listens there", path);
+        return err_set(err, ERR_Configuration, "endpoint ipc://%s: another process listens there",
+                       path);
     return 0;
 }
 
@@ -152,7 +155,8 @@ int bus_bind(const char *endpoint, struct bus **out, struct err *err)
         return -1;
     if (strncmp(endpoint, "ipc://", 6) == 0) {
         if (strpbrk(endpoint, "*?["))
-            return err_set(err, ERR_Configuration, "endpoint %s: a pattern cannot be bound", endpoint);
+            return err_set(err, ERR_Configuration, "endpoint %s: a pattern cannot be bound",
+                           endpoint);
         if (check_free(endpoint + 6, err) < 0)
             return -1;
     }
@@ -179,7 +183,8 @@ int bus_connect(const char *endpoint, struct bus **out, struct err *err)
     if (!bus)
         return -1;
     if (zmq_connect(bus->socket, endpoint) < 0) {
-        err_set(err, ERR_Configuration, "connecting to %s: %s", endpoint, zmq_strerror(zmq_errno()));
+        err_set(err, ERR_Configuration, "connecting to %s: %s", endpoint,
+                zmq_strerror(zmq_errno()));
         bus_destroy(&bus);
         return -1;
     }
@@ -224,8 +229,9 @@ int bus_send_frames(struct bus *bus, const struct peer *peer, const struct bytes
 {
     for (u32 i = 0; i < count; i++)
         if (frames[i].size > FRAME_MAX)
-            return err_set(err, ERR_Internal, "a frame of %zu bytes is not sent: %u may be received",
-                           frames[i].size, FRAME_MAX);
+            return err_set(err, ERR_Internal,
+                           "a frame of %zu bytes is not sent: %u may be received", frames[i].size,
+                           FRAME_MAX);
     /* whether there is room is decided by the first part: libzmq counts whole messages */
     if (bus->router && send_part(bus, bytes_of(peer->bytes, peer->size), true) < 0)
         return send_failed(bus, err);
@@ -235,7 +241,8 @@ int bus_send_frames(struct bus *bus, const struct peer *peer, const struct bytes
     return 0;
 }
 
-int bus_send(struct bus *bus, const struct peer *peer, const struct envelope *envelope, struct err *err)
+int bus_send(struct bus *bus, const struct peer *peer, const struct envelope *envelope,
+             struct err *err)
 {
     struct bytes frames[FRAMES_MAX];
     struct buf header = {0};
@@ -288,7 +295,8 @@ static void drain(struct bus *bus, bool more)
     }
 }
 
-/* Reads the routing id that a ROUTER puts in front. 1, 0 if there is no message, -1 for a refusal. */
+/* Reads the routing id that a ROUTER puts in front. 1, 0 if there is no message, -1 for a refusal.
+ */
 static int receive_peer(struct bus *bus, struct peer *peer, struct err *err)
 {
     zmq_msg_t part;
@@ -338,12 +346,12 @@ static int open_envelope(struct received *received, struct err *err)
     struct envelope *envelope = &received->delivery.envelope;
 
     for (u32 i = 0; i + 1 < received->count; i++)
-        envelope->body[i] = bytes_of(zmq_msg_data(&received->parts[i + 1]),
-                                     zmq_msg_size(&received->parts[i + 1]));
+        envelope->body[i] =
+            bytes_of(zmq_msg_data(&received->parts[i + 1]), zmq_msg_size(&received->parts[i + 1]));
     envelope->bodies = received->count - 1;
-    return message_decode(bytes_of(zmq_msg_data(&received->parts[0]),
-                                   zmq_msg_size(&received->parts[0])),
-                          &envelope->message, err);
+    return message_decode(
+        bytes_of(zmq_msg_data(&received->parts[0]), zmq_msg_size(&received->parts[0])),
+        &envelope->message, err);
 }
 
 int bus_receive(struct bus *bus, struct delivery **out, struct peer *peer_out, struct err *err)

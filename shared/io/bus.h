@@ -30,32 +30,34 @@ void delivery_destroy(struct delivery **delivery);
 
 struct bus;
 
-/* Endpoint: ipc://PATH (at most 107 bytes of path; ERR_Configuration says so) or tcp://HOST:PORT. */
+/* Endpoint: ipc://PATH (at most 107 bytes of path; ERR_Configuration says so) or tcp://HOST:PORT.
+ */
 int bus_bind(const char *endpoint, struct bus **out, struct err *err);
 int bus_connect(const char *endpoint, struct bus **out, struct err *err);
 void bus_destroy(struct bus **bus);
-/* At the end of a process, after the last bus is destroyed: waits until what was sent is out, at most
- * as long as the sockets linger (200 ms). */
+/* At the end of a process, after the last bus is destroyed: waits until what was sent is out, at
+ * most as long as the sockets linger (200 ms). */
 void bus_finish(void);
 
 /* Sends header and bodies (copied). 0, or -1: PlannerUnavailable (DEALER: would block),
  * WorkerLost (ROUTER: no such peer, or its queue is full). `peer` is NULL at a DEALER. */
-int bus_send(struct bus *bus, const struct peer *peer, const struct envelope *envelope, struct err *err);
+int bus_send(struct bus *bus, const struct peer *peer, const struct envelope *envelope,
+             struct err *err);
 /* The same with frames that are encoded already; a sender that keeps messages keeps them so. */
 int bus_send_frames(struct bus *bus, const struct peer *peer, const struct bytes *frames, u32 count,
                     struct err *err);
-/* 1 and a delivery, 0 if there is none now, -1 with ERR_Protocol: that message was bad and is dropped,
- * *peer_out (may be NULL) says whose it was. */
+/* 1 and a delivery, 0 if there is none now, -1 with ERR_Protocol: that message was bad and is
+ * dropped, *peer_out (may be NULL) says whose it was. */
 int bus_receive(struct bus *bus, struct delivery **out, struct peer *peer_out, struct err *err);
 
 /* Calls the handler whenever something can be received. */
 void bus_attach(struct bus *bus, struct loop *loop, loop_handler handler, void *context);
 void bus_detach(struct bus *bus, struct loop *loop);
 
-/* The endpoints that a list stands for now: comma-separated; `ipc://DIR/planner-*.ipc` stands for the
- * sockets that match (glob); `tcp://NAME:PORT` for each address of NAME. Sorted, without doubles.
- * Returns how many; *out is an array of strings in one allocation, to be freed by free(). A list that
- * stands for nothing now is not an error (0). */
+/* The endpoints that a list stands for now: comma-separated; `ipc://DIR/planner-*.ipc` stands for
+ * the sockets that match (glob); `tcp://NAME:PORT` for each address of NAME. Sorted, without
+ * doubles. Returns how many; *out is an array of strings in one allocation, to be freed by free().
+ * A list that stands for nothing now is not an error (0). */
 int bus_endpoints(const char *list, char ***out, u32 *count, struct err *err);
 
 #endif

@@ -1,7 +1,7 @@
 /* endpoints.c: which sockets a list of endpoints stands for now (bus_endpoints of bus.h).
  *
- * Patterns of ipc paths and names of hosts are what lets planners come and go without a registry. It
- * may block as long as the resolver does, so a loop leaves it to a thread. */
+ * Patterns of ipc paths and names of hosts are what lets planners come and go without a registry.
+ * It may block as long as the resolver does, so a loop leaves it to a thread. */
 #include "io/bus.h"
 
 #include <glob.h>
@@ -63,7 +63,8 @@ static void add_address(struct list *list, const struct addrinfo *address, const
     if (getnameinfo(address->ai_addr, address->ai_addrlen, host, sizeof host, NULL, 0,
                     NI_NUMERICHOST) != 0)
         return;
-    buf_printf(&endpoint, address->ai_family == AF_INET6 ? "tcp://[%s]:%s" : "tcp://%s:%s", host, port);
+    buf_printf(&endpoint, address->ai_family == AF_INET6 ? "tcp://[%s]:%s" : "tcp://%s:%s", host,
+               port);
     add(list, buf_text(&endpoint));
     buf_release(&endpoint);
 }

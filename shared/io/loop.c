@@ -1,8 +1,9 @@
-/* loop.c: see loop.h. One zloop; every reader is a poller, so that raw zmq sockets and descriptors are
- * handled alike and zmq_poll's level-triggered view of a socket spares us its edge-triggered ZMQ_FD.
+/* loop.c: see loop.h. One zloop; every reader is a poller, so that raw zmq sockets and descriptors
+ * are handled alike and zmq_poll's level-triggered view of a socket spares us its edge-triggered
+ * ZMQ_FD.
  *
- * Pollers are tolerant: zloop would otherwise drop, silently, a descriptor that reports an error. zloop
- * ends when its poll is interrupted; loop_run starts it again until loop_stop was called. */
+ * Pollers are tolerant: zloop would otherwise drop, silently, a descriptor that reports an error.
+ * zloop ends when its poll is interrupted; loop_run starts it again until loop_stop was called. */
 #include "io/loop.h"
 
 #include "base/buf.h"
@@ -212,7 +213,8 @@ static int on_timer(zloop_t *zloop, int id, void *argument)
     return loop->stopped ? -1 : 0;
 }
 
-int loop_add_timer(struct loop *loop, u32 interval_ms, u32 times, loop_handler handler, void *context)
+int loop_add_timer(struct loop *loop, u32 interval_ms, u32 times, loop_handler handler,
+                   void *context)
 {
     struct timer *timer = memory_or_die(sizeof *timer);
 

@@ -1,5 +1,6 @@
-/* queue.c: see queue.h. A ring that grows, under one mutex. The eventfd is written when the ring stops
- * being empty and read when it is empty again, so that a busy queue costs no system call per item. */
+/* queue.c: see queue.h. A ring that grows, under one mutex. The eventfd is written when the ring
+ * stops being empty and read when it is empty again, so that a busy queue costs no system call per
+ * item. */
 #include "io/queue.h"
 
 #include "base/buf.h"

@@ -3,7 +3,8 @@
  * second place for errors.
  *
  * Between fork and exec only async-signal-safe functions are called; what they need was prepared
- * before. A close-on-exec pipe tells the parent which step failed, or, by its end, that exec worked. */
+ * before. A close-on-exec pipe tells the parent which step failed, or, by its end, that exec
+ * worked. */
 #include "io/spawn.h"
 
 #include "base/clock.h"
@@ -27,8 +28,8 @@ extern char **environ;
 enum step { STEP_SESSION, STEP_DIRECTORY, STEP_OUTPUT, STEP_USER, STEP_DEATH, STEP_EXEC };
 
 static const char *const step_names[] = {
-    "its process group", "changing to its directory", "its output", "switching to its user",
-    "tying it to its parent", "executing it",
+    "its process group",     "changing to its directory", "its output",
+    "switching to its user", "tying it to its parent",    "executing it",
 };
 
 struct failure {
@@ -45,8 +46,8 @@ static bool same_name(const char *a, const char *b)
     return strncmp(a, b, size) == 0 && b[size] == '=';
 }
 
-/* The inherited variables with the extra ones in their place. The array is the caller's, the texts are
- * borrowed. */
+/* The inherited variables with the extra ones in their place. The array is the caller's, the texts
+ * are borrowed. */
 static char **merged_environment(char *const *extra)
 {
     size_t count = 0, extras = 0, used = 0;
@@ -170,7 +171,8 @@ static pid_t reap(pid_t pid, int *status)
     return rc;
 }
 
-static int await_exec(const struct spawn_request *request, pid_t pid, int report_fd, struct err *err)
+static int await_exec(const struct spawn_request *request, pid_t pid, int report_fd,
+                      struct err *err)
 {
     struct failure failure;
     int status;
@@ -223,8 +225,8 @@ static ssize_t collect(int fd, struct buf *output)
     return got;
 }
 
-/* What the program wrote before it ended is in the pipe, at most its 64 KiB; what it left running may
- * go on writing, so there is an end to it. */
+/* What the program wrote before it ended is in the pipe, at most its 64 KiB; what it left running
+ * may go on writing, so there is an end to it. */
 static void drain(int fd, struct buf *output)
 {
     for (int i = 0; i < 64 && collect(fd, output) > 0; i++)
@@ -281,7 +283,8 @@ int spawn_run(const struct spawn_request *request, s64 deadline_ms, struct buf *
         close(pid_fd);
     close(ends[0]);
     if (pid_fd < 0)
-        return err_set(err, ERR_Internal, "running %s: no descriptor for the process", request->path);
+        return err_set(err, ERR_Internal, "running %s: no descriptor for the process",
+                       request->path);
     if (!in_time)
         return err_set(err, ERR_TimedOut, "%s did not end within %lld ms", request->path,
                        (long long)deadline_ms);

@@ -14,13 +14,14 @@
 
 /* Plain data, borrowed for the call. */
 struct spawn_request {
-    const char *path;               /* absolute */
-    char *const *argv;              /* argv[0] too; NULL-terminated */
-    char *const *extra_environment; /* "NAME=value", replaces what is inherited; NULL-terminated or NULL */
-    int stdout_fd;                  /* -1 = inherited */
-    int stderr_fd;                  /* -1 = inherited */
-    const char *directory;          /* working directory; NULL = inherited */
-    uid_t uid;                      /* with switch_user: this user, this group and no other groups */
+    const char *path;  /* absolute */
+    char *const *argv; /* argv[0] too; NULL-terminated */
+    char *const
+        *extra_environment; /* "NAME=value", replaces what is inherited; NULL-terminated or NULL */
+    int stdout_fd;          /* -1 = inherited */
+    int stderr_fd;          /* -1 = inherited */
+    const char *directory;  /* working directory; NULL = inherited */
+    uid_t uid;              /* with switch_user: this user, this group and no other groups */
     gid_t gid;
     bool switch_user;
     bool die_with_parent; /* gets death_signal when the *thread* that started it ends */
@@ -32,16 +33,16 @@ struct spawn_request {
  * that failed: the error names the step. The caller reaps (waitpid). */
 int spawn_start(const struct spawn_request *request, pid_t *out, struct err *err);
 
-/* Runs a program to its end and appends what it writes to stdout and stderr (at most 1 MiB; the rest
- * is read and dropped). stdout_fd and stderr_fd of the request are ignored. *status is as from waitpid.
- * What it left running in the background is not waited for. -1 with TimedOut after deadline_ms (its
- * process group was killed), or as spawn_start. */
+/* Runs a program to its end and appends what it writes to stdout and stderr (at most 1 MiB; the
+ * rest is read and dropped). stdout_fd and stderr_fd of the request are ignored. *status is as from
+ * waitpid. What it left running in the background is not waited for. -1 with TimedOut after
+ * deadline_ms (its process group was killed), or as spawn_start. */
 int spawn_run(const struct spawn_request *request, s64 deadline_ms, struct buf *output, int *status,
               struct err *err);
 
-/* Sends `signal` (SIGTERM, or SIGINT for Postgres) to a child, waits up to grace_ms for its end, sends
- * SIGKILL to what is left of its process group, and reaps it. 0 and its status (`status` may be NULL),
- * or -1 if there is no such child. */
+/* Sends `signal` (SIGTERM, or SIGINT for Postgres) to a child, waits up to grace_ms for its end,
+ * sends SIGKILL to what is left of its process group, and reaps it. 0 and its status (`status` may
+ * be NULL), or -1 if there is no such child. */
 int spawn_stop(pid_t pid, int signal, s64 grace_ms, int *status);
 
 /* For messages: "exited with 1", "was ended by signal 9 (Killed)". */

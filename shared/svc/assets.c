@@ -1,10 +1,10 @@
 /* assets.c: one open asset per address in the process, shared by its lanes.
  *
- * Sharing is not for speed alone: a settle counts only with a descriptor that is older than what was
- * written, so a destination stays open from task to task. An asset whose address leads elsewhere by now
- * is retired: who uses it goes on with it, nobody starts to. Opening and checking may block for long
- * (network filesystems), so neither is done under the mutex; if two lanes open the same address at
- * once, the second one's is closed again. */
+ * Sharing is not for speed alone: a settle counts only with a descriptor that is older than what
+ * was written, so a destination stays open from task to task. An asset whose address leads
+ * elsewhere by now is retired: who uses it goes on with it, nobody starts to. Opening and checking
+ * may block for long (network filesystems), so neither is done under the mutex; if two lanes open
+ * the same address at once, the second one's is closed again. */
 #include "svc/worker_internal.h"
 
 #include <stdlib.h>

@@ -1,5 +1,6 @@
 /* config.c: see config.h. Flags are read by getopt_long into the same strings that the environment
- * gives, and both are judged in one place, so that a wrong value reads the same wherever it stood. */
+ * gives, and both are judged in one place, so that a wrong value reads the same wherever it stood.
+ */
 #include "svc/config.h"
 
 #include "base/buf.h"
@@ -33,8 +34,8 @@ struct given {
 };
 
 static const char *const variables[OPTION_COUNT] = {
-    [OPTION_PLANNER] = "SYNCLINE_PLANNER",     [OPTION_NAME] = "SYNCLINE_NAME",
-    [OPTION_LANES] = "SYNCLINE_LANES",         [OPTION_LOG_LEVEL] = "SYNCLINE_LOG_LEVEL",
+    [OPTION_PLANNER] = "SYNCLINE_PLANNER",   [OPTION_NAME] = "SYNCLINE_NAME",
+    [OPTION_LANES] = "SYNCLINE_LANES",       [OPTION_LOG_LEVEL] = "SYNCLINE_LOG_LEVEL",
     [OPTION_LOG_JSON] = "SYNCLINE_LOG_JSON",
 };
 
@@ -51,19 +52,22 @@ static const struct option flags[] = {
 
 static void print_help(const char *program)
 {
-    printf("Usage: %s [--planner LIST] [--name NAME] [--lanes N] [--log-level LEVEL] [--log-json]\n\n"
-           "  --planner LIST     SYNCLINE_PLANNER    endpoints, comma-separated: ipc://PATH (may be a\n"
-           "                                         pattern) or tcp://HOST:PORT; a planner binds the\n"
-           "                                         first, workers connect to all\n"
-           "  --name NAME        SYNCLINE_NAME       what operators call it (default: its role and pid)\n"
-           "  --lanes N          SYNCLINE_LANES      worker threads, 1 to %d (default: cores)\n"
-           "  --log-level LEVEL  SYNCLINE_LOG_LEVEL  debug, info, warn or error (default: info)\n"
-           "  --log-json         SYNCLINE_LOG_JSON=1 log lines are JSON objects\n"
+    printf("Usage: %s [OPTION...]\n\n"
+           "  --planner LIST     where planners are (SYNCLINE_PLANNER), comma-separated:\n"
+           "                     ipc://PATH, which may be a pattern, or tcp://HOST:PORT;\n"
+           "                     a planner binds the first, workers connect to all\n"
+           "  --name NAME        what operators call it (SYNCLINE_NAME);\n"
+           "                     default: its role and process number\n"
+           "  --lanes N          worker threads, 1 to %d (SYNCLINE_LANES); default: cores\n"
+           "  --log-level LEVEL  debug, info, warn or error (SYNCLINE_LOG_LEVEL);\n"
+           "                     default: info\n"
+           "  --log-json         log lines are JSON objects (SYNCLINE_LOG_JSON=1)\n"
            "  --help, --version\n\n"
            "From the environment only:\n"
-           "  SYNCLINE_DATABASE_URL, SYNCLINE_DATABASE_URL_FILE  Postgres connection string\n"
-           "  SYNCLINE_REDIS_URL, SYNCLINE_REDIS_URL_FILE        redis://host:port/db or unix:///path\n"
-           "  SYNCLINE_STATE_DIR                                 directory of the embedded stack\n",
+           "  SYNCLINE_DATABASE_URL  Postgres connection string\n"
+           "  SYNCLINE_REDIS_URL     redis://[:password@]host:port/db or unix:///path\n"
+           "                         either may be in the file that ..._URL_FILE names\n"
+           "  SYNCLINE_STATE_DIR     directory of the embedded stack\n",
            program, LANES_MAX);
 }
 
@@ -86,7 +90,8 @@ static int read_flags(const char *program, int argc, char **argv, struct given *
         if (option == ':')
             return err_set(err, ERR_Usage, "%s: a value is missing", argv[optind - 1]);
         if (option == '?')
-            return err_set(err, ERR_Usage, "%s: no such option, or it takes no value", argv[optind - 1]);
+            return err_set(err, ERR_Usage, "%s: no such option, or it takes no value",
+                           argv[optind - 1]);
         given->value[option] = option == OPTION_LOG_JSON ? "1" : optarg;
         given->from_flag[option] = true;
     }
@@ -114,14 +119,15 @@ static u32 cores(void)
     return 1;
 }
 
-static int wrong(const struct given *given, enum setting option, const char *wanted, struct err *err)
+static int wrong(const struct given *given, enum setting option, const char *wanted,
+                 struct err *err)
 {
     for (size_t i = 0; given->from_flag[option] && flags[i].name; i++)
         if (flags[i].val == (int)option)
             return err_set(err, ERR_Configuration, "--%s %s: must be %s", flags[i].name,
                            given->value[option], wanted);
-    return err_set(err, ERR_Configuration, "%s=%s: must be %s", variables[option], given->value[option],
-                   wanted);
+    return err_set(err, ERR_Configuration, "%s=%s: must be %s", variables[option],
+                   given->value[option], wanted);
 }
 
 static int judge_lanes(const struct given *given, struct config *out, struct err *err)
@@ -172,18 +178,21 @@ static int judge_name(const char *program, const struct given *given, struct con
         buf_release(&made);
         return 0;
     }
-    if (strlen(name) == 0 || strlen(name) > WORKER_NAME_BYTES_MAX || !utf8_is_valid(bytes_text(name)))
+    if (strlen(name) == 0 || strlen(name) > WORKER_NAME_BYTES_MAX ||
+        !utf8_is_valid(bytes_text(name)))
         return wrong(given, OPTION_NAME, "1 to 128 bytes of UTF-8", err);
     out->name = text_copy(name);
     return 0;
 }
 
-static int judge(const char *program, const struct given *given, struct config *out, struct err *err)
+static int judge(const char *program, const struct given *given, struct config *out,
+                 struct err *err)
 {
     if (!given->value[OPTION_PLANNER])
-        return err_set(err, ERR_Configuration,
-                       "no planner is named: set --planner or SYNCLINE_PLANNER to an endpoint such as "
-                       "ipc:///run/syncline/planner-1.ipc or tcp://planner:5570");
+        return err_set(
+            err, ERR_Configuration,
+            "no planner is named: set --planner or SYNCLINE_PLANNER to an endpoint such as "
+            "ipc:///run/syncline/planner-1.ipc or tcp://planner:5570");
     out->planner = text_copy(given->value[OPTION_PLANNER]);
     if (judge_lanes(given, out, err) < 0 || judge_log(given, out, err) < 0 ||
         judge_name(program, given, out, err) < 0)
@@ -255,8 +264,8 @@ static int read_secret_file(const char *variable, const char *path, char **out, 
     }
     if (size > SECRET_BYTES_MAX || memchr(text, '\0', size)) {
         free(text);
-        return err_set(err, ERR_Configuration, "%s=%s: not a text of at most %d bytes", variable, path,
-                       SECRET_BYTES_MAX);
+        return err_set(err, ERR_Configuration, "%s=%s: not a text of at most %d bytes", variable,
+                       path, SECRET_BYTES_MAX);
     }
     if (size > 0 && text[size - 1] == '\n')
         size--;

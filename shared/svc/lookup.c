@@ -1,5 +1,5 @@
-/* lookup.c: looks the planners' endpoints up, in a thread of its own: a resolver may take seconds, and
- * the loop must go on saying that its tasks are alive. */
+/* lookup.c: looks the planners' endpoints up, in a thread of its own: a resolver may take seconds,
+ * and the loop must go on saying that its tasks are alive. */
 #include "base/clock.h"
 #include "svc/worker_internal.h"
 
@@ -8,7 +8,8 @@
 #include <time.h>
 
 #define LOOKUP_MS 1000
-#define LOOKUP_EAGER_MS 100 /* while there is no planner: at the start of a stack it is about to come */
+#define LOOKUP_EAGER_MS                                                                            \
+    100 /* while there is no planner: at the start of a stack it is about to come */
 #define JOIN_MS 200
 
 struct lookup {
@@ -74,7 +75,8 @@ int lookup_start(struct worker *worker, struct err *err)
 
 bool lookup_end(struct worker *worker)
 {
-    s64 at_ns = clock_wall_ns() + JOIN_MS * NS_PER_MS; /* the clock that pthread_timedjoin_np wants */
+    s64 at_ns =
+        clock_wall_ns() + JOIN_MS * NS_PER_MS; /* the clock that pthread_timedjoin_np wants */
     struct timespec until = {.tv_sec = at_ns / NS_PER_S, .tv_nsec = at_ns % NS_PER_S};
 
     queue_put(worker->lookup_stop, worker);

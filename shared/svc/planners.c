@@ -1,18 +1,18 @@
 /* planners.c: one connection per planner, as seen by a worker.
  *
- * A connection has a *session*: one incarnation of the planner that knows this worker. When the planner
- * was started again, has forgotten us (`who`) or has been silent for as long as its own lease, the
- * session ends: its tasks are stopped, what was to be sent is dropped, and nothing of it can reach the
- * next one. What cannot be sent at the moment waits in the outbox, in order. */
+ * A connection has a *session*: one incarnation of the planner that knows this worker. When the
+ * planner was started again, has forgotten us (`who`) or has been silent for as long as its own
+ * lease, the session ends: its tasks are stopped, what was to be sent is dropped, and nothing of it
+ * can reach the next one. What cannot be sent at the moment waits in the outbox, in order. */
 #include "base/clock.h"
 #include "svc/worker_internal.h"
 
 #include <stdlib.h>
 #include <unistd.h>
 
-#define GONE_MS 3000          /* an endpoint that is not there any more, and silent */
+#define GONE_MS 3000 /* an endpoint that is not there any more, and silent */
 #define REFUSED_RETRY_MS 10000
-#define HELLO_EAGER_MS 2000   /* so long hello is tried often, then with each heartbeat */
+#define HELLO_EAGER_MS 2000 /* so long hello is tried often, then with each heartbeat */
 
 static void clear_outbox(struct connection *connection)
 {
@@ -255,7 +255,8 @@ void planners_say_bye(struct worker *worker)
     envelope.message.bye.incarnation = bytes_of(worker->incarnation, INCARNATION_BYTES);
     for (struct connection *at = worker->connections; at; at = at->next)
         if (at->bus && at->hello_sent)
-            (void)bus_send(at->bus, NULL, &envelope, &err); /* a planner that is away misses us anyway */
+            (void)bus_send(at->bus, NULL, &envelope,
+                           &err); /* a planner that is away misses us anyway */
 }
 
 /* ---- hearing ---- */
@@ -273,7 +274,7 @@ static void hear_refused(struct connection *connection, const struct msg_refused
         all = all && at->refused == ERR_SchemaVersion;
     if (all) {
         worker->exit_code = phase_exit_code(PHASE_Failed);
-        loop_stop(worker->loop);
+        worker_finish(worker);
     }
 }
 
@@ -310,7 +311,8 @@ void planners_hear(struct connection *connection, const struct message *message)
         hear_incarnation(connection, message->welcome.incarnation);
         connection->welcome = true;
         if (!connection->reachable)
-            log_write(LOG_INFO, NULL, EVENT_connected, "planner=%s", log_text(connection->endpoint));
+            log_write(LOG_INFO, NULL, EVENT_connected, "planner=%s",
+                      log_text(connection->endpoint));
         connection->reachable = true;
         break;
     default:

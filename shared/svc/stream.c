@@ -1,9 +1,9 @@
 /* stream.c: numbered messages of a task: window, copies until acknowledged, go-back-N.
  *
- * The lane waits for the window and adds copies; the loop thread takes acknowledgements and sends what
- * is still kept again after RESEND_MS without progress, all of it from the oldest on, as a receiver
- * accepts numbers in order. Waits double up to RESEND_MAX_MS while nothing is acknowledged: a planner
- * whose Postgres is away acknowledges nothing, and has what it needs.
+ * The lane waits for the window and adds copies; the loop thread takes acknowledgements and sends
+ * what is still kept again after RESEND_MS without progress, all of it from the oldest on, as a
+ * receiver accepts numbers in order. Waits double up to RESEND_MAX_MS while nothing is
+ * acknowledged: a planner whose Postgres is away acknowledges nothing, and has what it needs.
  *
  * A lane that waits is alive and says so by its progress: it is the planner that makes it wait. */
 #include "base/clock.h"

@@ -1,5 +1,5 @@
-/* tasks.c: the tasks that this worker holds. Loop thread only, so that no lock is needed for the list:
- * it is short (CREDIT_PER_LANE for each lane), a walk costs less than a lock.
+/* tasks.c: the tasks that this worker holds. Loop thread only, so that no lock is needed for the
+ * list: it is short (CREDIT_PER_LANE for each lane), a walk costs less than a lock.
  *
  * "Held" is what the planner may count on: from admission until the answer was handed over. A task
  * stays in the list until its lane is done with it, even if nobody waits for it any more. */
@@ -18,9 +18,9 @@ bool tasks_take_kind(const struct worker *worker, u32 kind)
 bool message_token(const struct message *message, struct token *out)
 {
     switch (message->kind) {
-#define TOKEN_OF(name)                                                                                \
-    case MSG_##name:                                                                                  \
-        *out = (struct token){message->name.job, message->name.epoch, message->name.sequence};        \
+#define TOKEN_OF(name)                                                                             \
+    case MSG_##name:                                                                               \
+        *out = (struct token){message->name.job, message->name.epoch, message->name.sequence};     \
         return true;
         TOKEN_OF(probe)
         TOKEN_OF(scan)

@@ -1,8 +1,8 @@
 /* worker.c: the process that a watcher, mover or verifier is, but for its verb (see worker.h).
  *
  * The loop thread owns sockets and the list of tasks; it never touches a disk. Messages of planners
- * come in here and are routed: to a connection (who are you, I am here), to a running scan (through,
- * stop), or to the lanes (tasks). What lanes say comes back as notes and goes out. */
+ * come in here and are routed: to a connection (who are you, I am here), to a running scan
+ * (through, stop), or to the lanes (tasks). What lanes say comes back as notes and goes out. */
 #include "svc/worker_internal.h"
 
 #include "base/clock.h"
@@ -161,10 +161,8 @@ static void on_stop_deadline(void *context)
     loop_stop(worker->loop);
 }
 
-static void on_terminate(void *context)
+void worker_finish(struct worker *worker)
 {
-    struct worker *worker = context;
-
     if (worker->stopping)
         return;
     on_notes(worker); /* answers that are there already are not given back */
@@ -174,6 +172,11 @@ static void on_terminate(void *context)
     tasks_stop(worker, 0);
     queue_close(worker->waiting);
     loop_add_timer(worker->loop, STOP_MS, 1, on_stop_deadline, worker);
+}
+
+static void on_terminate(void *context)
+{
+    worker_finish(context);
 }
 
 /* ---- the process ---- */
@@ -225,15 +228,12 @@ static int start(struct worker *worker, struct err *err)
     return lookup_start(worker, err);
 }
 
-/* What is left when the loop has ended. Lanes that hang in input or output, and a resolver that does,
- * are not waited for: the process ends without them. */
+/* What is left when the loop has ended. Lanes that hang in input or output, and a resolver that
+ * does, are not waited for: the process ends without them. */
 static void end(struct worker *worker)
 {
     bool lanes_over;
 
-    worker->stopping = true;
-    tasks_stop(worker, 0);
-    queue_close(worker->waiting);
     planners_close(worker);
     bus_finish();
     lanes_over = worker->lanes_left == 0;
@@ -278,7 +278,8 @@ int worker_main(const struct worker_role *role, int argc, char **argv)
             _exit(1);
         }
         log_write(LOG_INFO, NULL, EVENT_ready, "name=%s lanes=%u planner=%s",
-                  log_text(worker.config.name), worker.config.lanes, log_text(worker.config.planner));
+                  log_text(worker.config.name), worker.config.lanes,
+                  log_text(worker.config.planner));
         loop_run(worker.loop);
         end(&worker);
         exit_code = worker.exit_code;

@@ -8,8 +8,8 @@
  *   stream.c   numbered messages with window, acknowledgement and resend; both sides
  *   assets.c   assets opened once per process; lane threads
  *
- * A task is made by the loop thread, run by one lane, and freed by the loop thread after the lane has
- * said so (NOTE_ended). What both touch is atomic or under the stream's mutex. */
+ * A task is made by the loop thread, run by one lane, and freed by the loop thread after the lane
+ * has said so (NOTE_ended). What both touch is atomic or under the stream's mutex. */
 #ifndef SYNCLINE_SVC_WORKER_INTERNAL_H
 #define SYNCLINE_SVC_WORKER_INTERNAL_H
 
@@ -78,7 +78,7 @@ struct task {
     _Atomic bool stopped;
     _Atomic bool running;
     _Atomic u64 progress;
-    bool has_ended; /* lane: task_reply or task_stream_end was called */
+    bool has_ended;           /* lane: task_reply or task_stream_end was called */
     struct asset_use *assets; /* lane */
     struct stream stream;
 };
@@ -103,7 +103,8 @@ struct note {
     struct task *task;
     struct packet *packet;
 };
-void note_post(struct worker *worker, enum note_kind kind, struct task *task, struct packet *packet);
+void note_post(struct worker *worker, enum note_kind kind, struct task *task,
+               struct packet *packet);
 
 /* ---- planners ---- */
 
@@ -143,9 +144,11 @@ void planners_say_bye(struct worker *worker);
 void planners_close(struct worker *worker);
 /* What welcome, who, ping and refused mean for a connection. */
 void planners_hear(struct connection *connection, const struct message *message);
-/* From worker.c: what comes on a connection, and the timer that flushes. */
+/* From worker.c: what comes on a connection, the timer that flushes, and the way out: gives back
+ * what is held and ends the loop when the lanes are done, or soon. */
 void worker_receive(void *connection);
 void worker_arm_flush(struct worker *worker);
+void worker_finish(struct worker *worker);
 
 /* ---- the thread that looks endpoints up ---- */
 

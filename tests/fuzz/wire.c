@@ -1,9 +1,9 @@
-/* wire.c: whatever bytes come, the decoders answer or refuse; they never read too far, never reserve
- * what a count claims, and what they accept can be encoded and decoded again to the same.
+/* wire.c: whatever bytes come, the decoders answer or refuse; they never read too far, never
+ * reserve what a count claims, and what they accept can be encoded and decoded again to the same.
  *
- * With libFuzzer: clang -fsanitize=fuzzer,address -DSYNCLINE_LIBFUZZER … Without it, main runs seeded
- * mutations of one message of each kind: `wire [rounds [seed]]`. A failure aborts; the seed is printed
- * first. */
+ * With libFuzzer: clang -fsanitize=fuzzer,address -DSYNCLINE_LIBFUZZER … Without it, main runs
+ * seeded mutations of one message of each kind: `wire [rounds [seed]]`. A failure aborts; the seed
+ * is printed first. */
 #include "base/random.h"
 #include "wire/message.h"
 
@@ -42,16 +42,16 @@ static void try_message(struct bytes input)
 }
 
 #define MSG(name, id, text, fields)
-#define REC(name, text, fields)                                                                       \
-    static void try_##name(struct bytes input)                                                        \
-    {                                                                                                 \
-        struct frame_reader reader;                                                                   \
-        struct rec_##name record;                                                                     \
-        struct err err;                                                                               \
-        int more = frame_open(&reader, input, &err) < 0 ? -1 : 1;                                     \
-                                                                                                      \
-        while (more > 0)                                                                              \
-            more = frame_next_##name(&reader, &record, &err);                                         \
+#define REC(name, text, fields)                                                                    \
+    static void try_##name(struct bytes input)                                                     \
+    {                                                                                              \
+        struct frame_reader reader;                                                                \
+        struct rec_##name record;                                                                  \
+        struct err err;                                                                            \
+        int more = frame_open(&reader, input, &err) < 0 ? -1 : 1;                                  \
+                                                                                                   \
+        while (more > 0)                                                                           \
+            more = frame_next_##name(&reader, &record, &err);                                      \
     }
 #include "schema/messages.def"
 #undef REC
@@ -141,7 +141,8 @@ static void seed_input(u64 *state, struct buf *out)
 
 static void mutate(u64 *state, struct buf *input)
 {
-    static const u8 tags[] = {0xdd, 0xdf, 0xc6, 0xdb, 0xcf, 0xd3, 0x92, 0x82, 0xff, 0x00, 0x80, 0xc1};
+    static const u8 tags[] = {0xdd, 0xdf, 0xc6, 0xdb, 0xcf, 0xd3,
+                              0x92, 0x82, 0xff, 0x00, 0x80, 0xc1};
 
     for (u64 i = random_next(state) % 6; i > 0 && input->size > 0; i--) {
         size_t at = random_next(state) % input->size;
@@ -174,7 +175,8 @@ int main(int argc, char **argv)
     u64 state = seed;
     struct buf input = {0};
 
-    printf("fuzz wire: %llu rounds, seed %llu\n", (unsigned long long)rounds, (unsigned long long)seed);
+    printf("fuzz wire: %llu rounds, seed %llu\n", (unsigned long long)rounds,
+           (unsigned long long)seed);
     fflush(stdout);
     for (u64 i = 0; i < rounds; i++) {
         seed_input(&state, &input);

@@ -1,4 +1,5 @@
-/* fake_planner.c: see fake_planner.h. Receives by asking again and again: a test has nothing else to do. */
+/* fake_planner.c: see fake_planner.h. Receives by asking again and again: a test has nothing else
+ * to do. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -26,7 +27,8 @@ void fake_planner_new(struct fake_planner *planner)
     memset(planner, 0, sizeof *planner);
     strcpy(planner->directory, "/tmp/syncline-test-XXXXXX");
     assert_non_null(mkdtemp(planner->directory));
-    snprintf(planner->endpoint, sizeof planner->endpoint, "ipc://%s/planner-1.ipc", planner->directory);
+    snprintf(planner->endpoint, sizeof planner->endpoint, "ipc://%s/planner-1.ipc",
+             planner->directory);
     random_bytes(planner->incarnation, sizeof planner->incarnation);
 }
 
@@ -41,7 +43,8 @@ void fake_planner_bind(struct fake_planner *planner)
 void fake_planner_unbind(struct fake_planner *planner)
 {
     bus_destroy(&planner->bus);
-    usleep(20000); /* zmq closes in the background, and its closing must not remove the next socket */
+    usleep(
+        20000); /* zmq closes in the background, and its closing must not remove the next socket */
 }
 
 void fake_planner_destroy(struct fake_planner *planner)
@@ -58,8 +61,13 @@ void fake_planner_destroy(struct fake_planner *planner)
 void fake_planner_start_worker(struct fake_planner *planner, const char *lanes)
 {
     char pattern[96];
-    char *argv[] = {(char *)"test", (char *)"worker", (char *)"--planner", pattern,
-                    (char *)"--lanes", (char *)lanes, NULL};
+    char *argv[] = {(char *)"test",
+                    (char *)"worker",
+                    (char *)"--planner",
+                    pattern,
+                    (char *)"--lanes",
+                    (char *)lanes,
+                    NULL};
 
     snprintf(pattern, sizeof pattern, "ipc://%s/planner-*.ipc", planner->directory);
     assert_int_equal(posix_spawn(&planner->pid, "/proc/self/exe", NULL, NULL, argv, environ), 0);
@@ -129,7 +137,8 @@ struct delivery *fake_planner_expect(struct fake_planner *planner, u32 kind, u32
             return delivery;
         delivery_destroy(&delivery);
         if (got != MSG_beat && got != or_kind)
-            fail_msg("%s came where %s was expected", message_kind_name(got), message_kind_name(kind));
+            fail_msg("%s came where %s was expected", message_kind_name(got),
+                     message_kind_name(kind));
     }
     fail_msg("no %s came", message_kind_name(kind));
     return NULL;

@@ -1,5 +1,5 @@
-/* fake_planner.h: a scripted planner: expect this, send that. The worker under test is a process of its
- * own, the same test program started again with the argument "worker". */
+/* fake_planner.h: a scripted planner: expect this, send that. The worker under test is a process of
+ * its own, the same test program started again with the argument "worker". */
 #ifndef SYNCLINE_TESTS_HARNESS_FAKE_PLANNER_H
 #define SYNCLINE_TESTS_HARNESS_FAKE_PLANNER_H
 

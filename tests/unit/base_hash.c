@@ -69,7 +69,8 @@ static void independent_of_pieces(void **state)
         for (size_t i = 0; i < COUNT_OF(pieces); i++) {
             hasher_reset(hasher);
             for (size_t at = 0; at < 300000; at += pieces[i])
-                hasher_update(hasher, input + at, at + pieces[i] > 300000 ? 300000 - at : pieces[i]);
+                hasher_update(hasher, input + at,
+                              at + pieces[i] > 300000 ? 300000 - at : pieces[i]);
             hasher_finish(hasher, &pieced);
             assert_true(digest_equal(&whole, &pieced));
         }

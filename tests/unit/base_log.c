@@ -53,7 +53,8 @@ static void golden_line(void **state)
               log_value(bytes_of("a \"b\"\n\xff", 7)));
     line = captured();
     assert_int_equal(sscanf(line, "ts=%4d-%2d-%2dT%2d:%2d:%2d.%3dZ%n", &year, &month, &day, &hour,
-                            &minute, &second, &ms, &used), 7);
+                            &minute, &second, &ms, &used),
+                     7);
     assert_int_equal(used, strlen("ts=2026-01-02T03:04:05.678Z"));
     assert_string_equal(line + used, " level=info svc=planner job=photos-1 event=job_phase "
                                      "phase=Running path=\"a \\\"b\\\"\\n\\xff\"\n");
@@ -90,7 +91,8 @@ static void json_line(void **state)
     log_setup("watcher", LOG_INFO, true);
     capture();
     log_write(LOG_ERROR, "j-1", EVENT_item_failed, "path=%s size=%d empty=%s last=%s",
-              log_value(bytes_of("a=\"b\" \\ \n\t\x1b\xff", 12)), 7, log_text(""), log_text("ende é"));
+              log_value(bytes_of("a=\"b\" \\ \n\t\x1b\xff", 12)), 7, log_text(""),
+              log_text("ende é"));
     line = captured();
     object = json_loads(line, 0, &error);
     if (!object)

@@ -40,8 +40,8 @@ static void names(void **state)
 static void paths(void **state)
 {
     static const char *const good[] = {"", "a", "a/b", "a/...", ".a/b."};
-    static const char *const bad[] = {"/", "/a", "a/", "a//b", ".", "..", "a/..", "../a", "a/./b",
-                                      "a/../b"};
+    static const char *const bad[] = {"/",  "/a",   "a/",   "a//b",  ".",
+                                      "..", "a/..", "../a", "a/./b", "a/../b"};
     char *deep = malloc(PATH_BYTES + 2);
 
     (void)state;
@@ -81,8 +81,10 @@ static void relations(void **state)
     buf_release(&out);
 }
 
-/* Goal: nothing that a name holds can steer a terminal or end a quoted value; letters stay readable.
- * Method: controls, broken and overlong UTF-8, quotes; then every pair of bytes gives valid UTF-8. */
+/* Goal: nothing that a name holds can steer a terminal or end a quoted value; letters stay
+ * readable.
+ * Method: controls, broken and overlong UTF-8, quotes; then every pair of bytes gives
+ * valid UTF-8. */
 static void escapes(void **state)
 {
     static const struct {
@@ -93,12 +95,14 @@ static void escapes(void **state)
         {"a\nb\tc", "a\\nb\\tc"},
         {"\"q\\", "\\\"q\\\\"},
         {"\x1b[31m\x7f\r", "\\x1b[31m\\x7f\\x0d"},
-        {"\xc2\x9b" "1m", "\\xc2\\x9b1m"},         /* C1: CSI */
+        {"\xc2\x9b"
+         "1m",
+         "\\xc2\\x9b1m"}, /* C1: CSI */
         {"\xff\xfe", "\\xff\\xfe"},
-        {"\xc0\xaf", "\\xc0\\xaf"},                /* overlong slash */
-        {"\xed\xa0\x80", "\\xed\\xa0\\x80"},       /* surrogate */
+        {"\xc0\xaf", "\\xc0\\xaf"},                   /* overlong slash */
+        {"\xed\xa0\x80", "\\xed\\xa0\\x80"},          /* surrogate */
         {"\xf4\x90\x80\x80", "\\xf4\\x90\\x80\\x80"}, /* beyond U+10FFFF */
-        {"\xe2\x82", "\\xe2\\x82"},                /* broken off */
+        {"\xe2\x82", "\\xe2\\x82"},                   /* broken off */
     };
     struct buf out = {0};
 
@@ -124,12 +128,29 @@ static void escapes(void **state)
  * Method: the first and last of each length, and what lies just outside. */
 static void utf8(void **state)
 {
-    static const char *const good[] = {"", "a", "\xc2\x80", "\xdf\xbf", "\xe0\xa0\x80", "\xed\x9f\xbf",
-                                       "\xee\x80\x80", "\xef\xbf\xbf", "\xf0\x90\x80\x80",
+    static const char *const good[] = {"",
+                                       "a",
+                                       "\xc2\x80",
+                                       "\xdf\xbf",
+                                       "\xe0\xa0\x80",
+                                       "\xed\x9f\xbf",
+                                       "\xee\x80\x80",
+                                       "\xef\xbf\xbf",
+                                       "\xf0\x90\x80\x80",
                                        "\xf4\x8f\xbf\xbf"};
-    static const char *const bad[] = {"\x80", "\xbf", "\xc1\xbf", "\xe0\x9f\xbf", "\xed\xa0\x80",
-                                      "\xf0\x8f\xbf\xbf", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80",
-                                      "\xc2", "\xe1\x80", "\xf1\x80\x80", "\xc2\x41", "a\xff"};
+    static const char *const bad[] = {"\x80",
+                                      "\xbf",
+                                      "\xc1\xbf",
+                                      "\xe0\x9f\xbf",
+                                      "\xed\xa0\x80",
+                                      "\xf0\x8f\xbf\xbf",
+                                      "\xf4\x90\x80\x80",
+                                      "\xf5\x80\x80\x80",
+                                      "\xc2",
+                                      "\xe1\x80",
+                                      "\xf1\x80\x80",
+                                      "\xc2\x41",
+                                      "a\xff"};
 
     (void)state;
     for (size_t i = 0; i < COUNT_OF(good); i++)

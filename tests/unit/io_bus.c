@@ -44,7 +44,8 @@ static struct bus *bind_or_fail(void)
     return bus;
 }
 
-/* libzmq closes in the background, and removes the file last: the next bind must not come between. */
+/* libzmq closes in the background, and removes the file last: the next bind must not come between.
+ */
 static void unbind(struct bus **router)
 {
     bus_destroy(router);
@@ -72,7 +73,8 @@ static int receive(struct bus *bus, struct delivery **out, struct err *err, s64 
     return rc;
 }
 
-static void send_frames(struct bus *bus, const struct peer *peer, const struct bytes *frames, u32 count)
+static void send_frames(struct bus *bus, const struct peer *peer, const struct bytes *frames,
+                        u32 count)
 {
     s64 until = clock_monotonic_ms() + 2000;
     struct err err;
@@ -275,7 +277,8 @@ static void binds_over_the_dead_only(void **state)
  * Method: each kind of mistake. */
 static void refuses_wrong_endpoints(void **state)
 {
-    static const char *const wrong[] = {"", "planner", "ipc://relative.ipc", "inproc://x", "tcp://x"};
+    static const char *const wrong[] = {"", "planner", "ipc://relative.ipc", "inproc://x",
+                                        "tcp://x"};
     struct bus *bus;
     struct err err;
     char path[200] = "ipc://";
@@ -317,7 +320,8 @@ static void expands_lists(void **state)
     struct bus *router = bind_or_fail();
     const char *found[] = {endpoint};
     const char *addresses[] = {"ipc:///b", "tcp://10.0.0.1:5", "tcp://[::1]:7"};
-    static const char *const wrong[] = {"x", "ipc://a", "tcp://a", "tcp://:5", "tcp://a:0", "tcp://a:b"};
+    static const char *const wrong[] = {"x",        "ipc://a",   "tcp://a",
+                                        "tcp://:5", "tcp://a:0", "tcp://a:b"};
     char pattern[128], file[128];
     char **endpoints;
     struct err err;

@@ -39,8 +39,9 @@ static void runs_to_the_end(void **state)
 
     (void)state;
     setenv("SPAWN_TEST", "old", 1);
-    assert_int_equal(run_script("echo $SPAWN_TEST; pwd; echo error >&2; read x; exit 3", 5000, request,
-                                &output, &status, &err), 0);
+    assert_int_equal(run_script("echo $SPAWN_TEST; pwd; echo error >&2; read x; exit 3", 5000,
+                                request, &output, &status, &err),
+                     0);
     assert_string_equal(buf_text(&output), "new\n/usr\nerror\n");
     assert_true(WIFEXITED(status));
     assert_int_equal(WEXITSTATUS(status), 3);
@@ -51,7 +52,8 @@ static void runs_to_the_end(void **state)
 }
 
 /* Goal: a child inherits no descriptor, no blocked signal, and leads its process group.
- * Method: it lists its own; the parent blocks SIGTERM and has a descriptor without close-on-exec. */
+ * Method: it lists its own; the parent blocks SIGTERM and has a descriptor without close-on-exec.
+ */
 static void starts_clean(void **state)
 {
     struct spawn_request request = {0};
@@ -63,7 +65,8 @@ static void starts_clean(void **state)
     assert_int_equal(run_script("ls /proc/self/fd | tr '\\n' ' '; grep SigBlk /proc/self/status;"
                                 "grep SigIgn /proc/self/status;"
                                 "test $(cut -d' ' -f5 /proc/$$/stat) = $$ && echo leader",
-                                5000, request, &output, &status, &err), 0);
+                                5000, request, &output, &status, &err),
+                     0);
     /* the fourth is ls reading the directory */
     assert_string_equal(buf_text(&output), "0 1 2 3 SigBlk:\t0000000000000000\n"
                                            "SigIgn:\t0000000000000000\nleader\n");
@@ -76,8 +79,8 @@ static void starts_clean(void **state)
 static void says_why_it_cannot_start(void **state)
 {
     char *argv[] = {(char *)"x", NULL};
-    struct spawn_request request = {.path = "/nowhere/program", .argv = argv, .stdout_fd = -1,
-                                    .stderr_fd = -1};
+    struct spawn_request request = {
+        .path = "/nowhere/program", .argv = argv, .stdout_fd = -1, .stderr_fd = -1};
     struct err err;
     pid_t pid;
 
@@ -112,10 +115,12 @@ static void keeps_deadlines_and_bounds(void **state)
     (void)state;
     assert_int_equal(run_script("sleep 10 & sleep 10", 100, request, &output, &status, &err), -1);
     assert_int_equal(err.code, ERR_TimedOut);
-    assert_int_equal(run_script("sleep 3 & echo started", 2000, request, &output, &status, &err), 0);
+    assert_int_equal(run_script("sleep 3 & echo started", 2000, request, &output, &status, &err),
+                     0);
     assert_true(clock_monotonic_ms() - began < 1500);
     assert_string_equal(buf_text(&output), "started\n");
-    assert_int_equal(run_script("head -c 2097152 /dev/zero", 5000, request, &output, &status, &err), 0);
+    assert_int_equal(run_script("head -c 2097152 /dev/zero", 5000, request, &output, &status, &err),
+                     0);
     assert_in_range(output.size, 1u << 20, (1u << 20) + 8192);
     assert_int_equal(WEXITSTATUS(status), 0);
     buf_release(&output);
@@ -198,7 +203,8 @@ static void dies_with_its_parent(void **state)
  * Method: id as user 65534; skipped without the privilege. */
 static void switches_user(void **state)
 {
-    struct spawn_request request = {.switch_user = true, .uid = 65534, .gid = 65534, .directory = "/"};
+    struct spawn_request request = {
+        .switch_user = true, .uid = 65534, .gid = 65534, .directory = "/"};
     struct buf output = {0};
     struct err err;
     int status;

@@ -14,9 +14,9 @@
 #include <unistd.h>
 
 static const char *const variables[] = {
-    "SYNCLINE_PLANNER",      "SYNCLINE_NAME",         "SYNCLINE_LANES",
-    "SYNCLINE_LOG_LEVEL",    "SYNCLINE_LOG_JSON",     "SYNCLINE_DATABASE_URL",
-    "SYNCLINE_REDIS_URL",    "SYNCLINE_STATE_DIR",    "SYNCLINE_DATABASE_URL_FILE",
+    "SYNCLINE_PLANNER",        "SYNCLINE_NAME",      "SYNCLINE_LANES",
+    "SYNCLINE_LOG_LEVEL",      "SYNCLINE_LOG_JSON",  "SYNCLINE_DATABASE_URL",
+    "SYNCLINE_REDIS_URL",      "SYNCLINE_STATE_DIR", "SYNCLINE_DATABASE_URL_FILE",
     "SYNCLINE_REDIS_URL_FILE",
 };
 
@@ -29,8 +29,8 @@ static int clear_environment(void **state)
 }
 
 /* Reads with up to four arguments. */
-static int read_config(const char *a, const char *b, const char *c, const char *d, struct config *out,
-                       struct err *err)
+static int read_config(const char *a, const char *b, const char *c, const char *d,
+                       struct config *out, struct err *err)
 {
     char *argv[] = {(char *)"x", (char *)a, (char *)b, (char *)c, (char *)d, NULL};
     int argc = 1;
@@ -121,8 +121,9 @@ static void refuses_mistakes(void **state)
     assert_int_equal(err.code, ERR_Configuration);
     assert_non_null(strstr(err.text, "SYNCLINE_PLANNER"));
     for (size_t i = 0; i < COUNT_OF(mistakes); i++) {
-        assert_int_equal(read_config("--planner=ipc:///p", mistakes[i].flag, mistakes[i].value, NULL,
-                                     &config, &err), -1);
+        assert_int_equal(read_config("--planner=ipc:///p", mistakes[i].flag, mistakes[i].value,
+                                     NULL, &config, &err),
+                         -1);
         assert_int_equal(err.code, mistakes[i].code);
         if (!strstr(err.text, mistakes[i].text))
             fail_msg("%s: %s", mistakes[i].flag, err.text);

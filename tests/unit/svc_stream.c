@@ -1,5 +1,6 @@
-/* svc_stream.c: numbered streams of a worker process against a scripted planner. The role under test
- * streams `shard` messages found and then scanned; what it is told of splits goes into `items`. */
+/* svc_stream.c: numbered streams of a worker process against a scripted planner. The role under
+ * test streams `shard` messages found and then scanned; what it is told of splits goes into
+ * `items`. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -25,9 +26,11 @@ static void run(struct task *task, void *lane_state)
 
     (void)lane_state;
     while (number < scan->shard) {
-        envelope.message.found = (struct msg_found){
-            .job = scan->job, .epoch = scan->epoch, .sequence = scan->sequence, .number = ++number,
-            .items = task_splits_wanted(task)};
+        envelope.message.found = (struct msg_found){.job = scan->job,
+                                                    .epoch = scan->epoch,
+                                                    .sequence = scan->sequence,
+                                                    .number = ++number,
+                                                    .items = task_splits_wanted(task)};
         envelope.body[0] = envelope.body[1] = bytes_of(empty, sizeof empty);
         envelope.bodies = 2;
         task_split_taken(task);
@@ -60,8 +63,12 @@ static void send_through(struct fake_planner *planner, u32 accepted, u32 window,
 {
     struct message message = {.kind = MSG_through};
 
-    message.through = (struct msg_through){.job = 1, .epoch = 1, .sequence = 1, .accepted = accepted,
-                                           .window = window, .wanted = wanted};
+    message.through = (struct msg_through){.job = 1,
+                                           .epoch = 1,
+                                           .sequence = 1,
+                                           .accepted = accepted,
+                                           .window = window,
+                                           .wanted = wanted};
     fake_planner_send(planner, &message);
 }
 

@@ -1,5 +1,5 @@
-/* svc_worker.c: a worker process against a scripted planner. The role under test answers `settle` at
- * once, sleeps in `stage` for `attempt` ms unless it is stopped, and hangs in `close`. */
+/* svc_worker.c: a worker process against a scripted planner. The role under test answers `settle`
+ * at once, sleeps in `stage` for `attempt` ms unless it is stopped, and hangs in `close`. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -258,7 +258,8 @@ static void who_starts_anew(void **state)
 }
 
 /* Goal: a planner that was started again gets nothing that was meant for the one before.
- * Method: unbind with a task running, bind again with another incarnation, answer its beat with who. */
+ * Method: unbind with a task running, bind again with another incarnation, answer its beat with
+ * who. */
 static void serves_a_restarted_planner(void **state)
 {
     struct message who = {.kind = MSG_who};
@@ -396,7 +397,8 @@ static void ends_when_all_refuse(void **state)
     fake_planner_start_worker(&planner, "1");
     hello = fake_planner_expect(&planner, MSG_hello, 0);
     delivery_destroy(&hello);
-    refused.refused = (struct msg_refused){.code = ERR_SchemaVersion, .reason = bytes_text("too old")};
+    refused.refused =
+        (struct msg_refused){.code = ERR_SchemaVersion, .reason = bytes_text("too old")};
     fake_planner_send(&planner, &refused);
     assert_int_equal(fake_planner_await_exit(&planner, 1500), 7);
     fake_planner_destroy(&planner);

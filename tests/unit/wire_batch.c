@@ -13,8 +13,11 @@
 
 static struct rec_item an_item(u32 dir, const char *name)
 {
-    return (struct rec_item){.dir = dir, .name = bytes_text(name), .kind = KIND_file,
-                             .operation = OPERATION_put, .size = 10};
+    return (struct rec_item){.dir = dir,
+                             .name = bytes_text(name),
+                             .kind = KIND_file,
+                             .operation = OPERATION_put,
+                             .size = 10};
 }
 
 static void make_dirs(struct buf *out, const char *const *paths, u32 count)
@@ -54,9 +57,9 @@ static void refuses_bad_items(void **state)
         struct rec_item item;
         enum err_code code;
     } cases[] = {
-        {an_item(2, "x"), ERR_Protocol},    {an_item(UINT32_MAX, "x"), ERR_Protocol},
-        {an_item(0, ""), ERR_InvalidPath},  {an_item(0, ".."), ERR_InvalidPath},
-        {an_item(0, "a/b"), ERR_InvalidPath}, {an_item(0, "kind"), ERR_Protocol},
+        {an_item(2, "x"), ERR_Protocol},         {an_item(UINT32_MAX, "x"), ERR_Protocol},
+        {an_item(0, ""), ERR_InvalidPath},       {an_item(0, ".."), ERR_InvalidPath},
+        {an_item(0, "a/b"), ERR_InvalidPath},    {an_item(0, "kind"), ERR_Protocol},
         {an_item(0, "operation"), ERR_Protocol},
     };
 
@@ -68,7 +71,8 @@ static void refuses_bad_items(void **state)
         struct rec_item items[] = {an_item(0, "good"), cases[i].item};
 
         make_items(&item_frame, items, 2);
-        assert_int_equal(batch_decode(buf_bytes(&dir_frame), buf_bytes(&item_frame), &batch, &err), -1);
+        assert_int_equal(batch_decode(buf_bytes(&dir_frame), buf_bytes(&item_frame), &batch, &err),
+                         -1);
         assert_int_equal(err.code, cases[i].code);
         assert_null(batch.items);
         assert_null(batch.dirs);
@@ -93,7 +97,8 @@ static void refuses_bad_paths(void **state)
     make_items(&item_frame, &item, 1);
     for (size_t i = 0; i < COUNT_OF(bad); i++) {
         make_dirs(&dir_frame, &bad[i], 1);
-        assert_int_equal(batch_decode(buf_bytes(&dir_frame), buf_bytes(&item_frame), &batch, &err), -1);
+        assert_int_equal(batch_decode(buf_bytes(&dir_frame), buf_bytes(&item_frame), &batch, &err),
+                         -1);
         assert_int_equal(err.code, ERR_InvalidPath);
         assert_int_equal(paths_decode(buf_bytes(&dir_frame), &paths, &count, &err), -1);
         assert_null(paths);
@@ -123,8 +128,10 @@ static void bounds_items(void **state)
     batch_release(&batch);
     make_items(&item_frame, items, BATCH_ITEMS + 1);
     assert_int_equal(batch_decode(buf_bytes(&dir_frame), buf_bytes(&item_frame), &batch, &err), -1);
-    assert_int_equal(batch_decode(buf_bytes(&dir_frame), bytes_of(lie, sizeof lie), &batch, &err), -1);
-    assert_int_equal(batch_decode(bytes_of(lie, sizeof lie), buf_bytes(&item_frame), &batch, &err), -1);
+    assert_int_equal(batch_decode(buf_bytes(&dir_frame), bytes_of(lie, sizeof lie), &batch, &err),
+                     -1);
+    assert_int_equal(batch_decode(bytes_of(lie, sizeof lie), buf_bytes(&item_frame), &batch, &err),
+                     -1);
     assert_int_equal(err.code, ERR_Protocol);
     free(items);
     buf_release(&dir_frame);
@@ -164,14 +171,16 @@ static void selects(void **state)
         assert_int_equal(batch_select(&whole, keep, &kept_dirs, &kept_items, &bytes),
                          __builtin_popcount(subset));
         assert_int_equal(bytes, subset & 31); /* attributes move no content */
-        assert_int_equal(batch_decode(buf_bytes(&kept_dirs), buf_bytes(&kept_items), &part, &err), 0);
+        assert_int_equal(batch_decode(buf_bytes(&kept_dirs), buf_bytes(&kept_items), &part, &err),
+                         0);
         assert_int_equal(part.dir_count,
                          ((subset & 5) != 0) + ((subset & 34) != 0) + ((subset & 24) != 0));
         for (u32 i = 0; i < 6; i++) {
             if (!keep[i])
                 continue;
             assert_true(bytes_equal(part.items[at].name, bytes_text(names[i])));
-            assert_true(bytes_equal(part.dirs[part.items[at].dir].path, bytes_text(dirs[dir_of[i]])));
+            assert_true(
+                bytes_equal(part.dirs[part.items[at].dir].path, bytes_text(dirs[dir_of[i]])));
             assert_int_equal(part.items[at].operation, items[i].operation);
             at++;
         }

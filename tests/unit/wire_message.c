@@ -86,10 +86,10 @@ static void fill_message(struct message *message, u32 kind)
     message->kind = kind;
     switch (kind) {
 #define F(type, name, key, text) fill_##type(&m->name);
-#define MSG(name, id, text, fields)                                                                   \
-    case MSG_##name: {                                                                                \
-        struct msg_##name *m = &message->name;                                                        \
-        fields break;                                                                                 \
+#define MSG(name, id, text, fields)                                                                \
+    case MSG_##name: {                                                                             \
+        struct msg_##name *m = &message->name;                                                     \
+        fields break;                                                                              \
     }
 #define REC(name, text, fields)
 #include "schema/messages.def"
@@ -106,10 +106,10 @@ static void compare_messages(const struct message *a, const struct message *b)
     assert_int_equal(a->kind, b->kind);
     switch (a->kind) {
 #define F(type, name, key, text) same_##type(x->name, y->name);
-#define MSG(name, id, text, fields)                                                                   \
-    case MSG_##name: {                                                                                \
-        const struct msg_##name *x = &a->name, *y = &b->name;                                         \
-        fields break;                                                                                 \
+#define MSG(name, id, text, fields)                                                                \
+    case MSG_##name: {                                                                             \
+        const struct msg_##name *x = &a->name, *y = &b->name;                                      \
+        fields break;                                                                              \
     }
 #define REC(name, text, fields)
 #include "schema/messages.def"
@@ -185,9 +185,11 @@ static int decode(const u8 *bytes, size_t size, struct message *out, struct err 
     return message_decode(bytes_of(bytes, size), out, err);
 }
 
-#define DECODE(...) decode((const u8[]){__VA_ARGS__}, sizeof((const u8[]){__VA_ARGS__}), &message, &err)
+#define DECODE(...)                                                                                \
+    decode((const u8[]){__VA_ARGS__}, sizeof((const u8[]){__VA_ARGS__}), &message, &err)
 
-/* Goal: unknown fields are skipped; missing, doubled and mistyped ones are refused, unknown kinds too.
+/* Goal: unknown fields are skipped; missing, doubled and mistyped ones are refused, unknown kinds
+ * too.
  * Method: messages written by hand. */
 static void tolerates_only_the_unknown(void **state)
 {
@@ -199,7 +201,8 @@ static void tolerates_only_the_unknown(void **state)
     assert_int_equal(message.kind, MSG_refused);
     assert_int_equal(message.refused.code, 7);
     assert_int_equal(DECODE(0x92, 0x03, 0x83, 0, 7, 40, 0x92, 1, 2, 1, 0xa1, 'x'), 0);
-    assert_int_equal(DECODE(0x92, 0x03, 0x84, 0, 7, 0xcd, 1, 0, 0xc0, 0xcd, 1, 1, 0xc0, 1, 0xa0), 0);
+    assert_int_equal(DECODE(0x92, 0x03, 0x84, 0, 7, 0xcd, 1, 0, 0xc0, 0xcd, 1, 1, 0xc0, 1, 0xa0),
+                     0);
     assert_int_equal(DECODE(0x92, 0x03, 0x82, 1, 0xa1, 'x', 0, 7), 0); /* in any order */
     assert_int_equal(DECODE(0x92, 0x03, 0x81, 0, 7), -1);
     assert_non_null(strstr(err.text, "1 of 2 fields are missing"));
@@ -266,8 +269,9 @@ static void refuses_oversize(void **state)
  * Method: a whole message and a frame, written down here. */
 static void golden_bytes(void **state)
 {
-    static const u8 wanted[] = {0x92, 0x46, 0x84, 0x00, 0x07, 0x01, 0xce, 0x65, 0x00, 0x00, 0x00, 0x02,
-                                0xcd, 0x01, 0x2c, 0x03, 0xa6, 'd',  'i',  'r',  ':',  '/',  'd'};
+    static const u8 wanted[] = {0x92, 0x46, 0x84, 0x00, 0x07, 0x01, 0xce, 0x65,
+                                0x00, 0x00, 0x00, 0x02, 0xcd, 0x01, 0x2c, 0x03,
+                                0xa6, 'd',  'i',  'r',  ':',  '/',  'd'};
     static const u8 wanted_frame[] = {0xdd, 0, 0, 0, 2, 0x91, 0xc4, 1, 'a', 0x91, 0xc4, 0};
     struct message message = {.kind = MSG_settle};
     struct rec_dir dirs[] = {{.path = {(const u8 *)"a", 1}}, {.path = {NULL, 0}}};
@@ -292,46 +296,46 @@ static void golden_bytes(void **state)
 
 #define F(type, name, key, text) fill_##type(&records[i].name);
 #define MSG(name, id, text, fields)
-#define REC(name, text, fields)                                                                       \
-    static void fill_records_##name(struct rec_##name *records, u32 count)                            \
-    {                                                                                                 \
-        for (u32 i = 0; i < count; i++) {                                                             \
-            fields                                                                                    \
-        }                                                                                             \
+#define REC(name, text, fields)                                                                    \
+    static void fill_records_##name(struct rec_##name *records, u32 count)                         \
+    {                                                                                              \
+        for (u32 i = 0; i < count; i++) {                                                          \
+            fields                                                                                 \
+        }                                                                                          \
     }
 #include "schema/messages.def"
 #undef REC
 #undef F
 
 #define F(type, name, key, text) same_##type(got.name, records[i].name);
-#define REC(name, text, fields)                                                                       \
-    static void check_##name(void)                                                                    \
-    {                                                                                                 \
-        struct rec_##name records[20], got;                                                           \
-        struct frame_writer writer;                                                                   \
-        struct frame_reader reader;                                                                   \
-        struct buf frame = {0};                                                                       \
-        struct err err;                                                                               \
-                                                                                                      \
-        fill_records_##name(records, 20);                                                             \
-        frame_begin(&writer, &frame);                                                                 \
-        for (u32 i = 0; i < 20; i++)                                                                  \
-            frame_add_##name(&writer, &records[i]);                                                   \
-        frame_end(&writer);                                                                           \
-        assert_int_equal(frame_open(&reader, buf_bytes(&frame), &err), 0);                            \
-        for (u32 i = 0; i < 20; i++) {                                                                \
-            assert_int_equal(frame_next_##name(&reader, &got, &err), 1);                              \
-            fields                                                                                    \
-        }                                                                                             \
-        assert_int_equal(frame_next_##name(&reader, &got, &err), 0);                                  \
-        for (size_t size = 0; size < frame.size; size++) {                                            \
-            int more = frame_open(&reader, bytes_of(frame.data, size), &err) < 0 ? -1 : 1;            \
-                                                                                                      \
-            while (more > 0)                                                                          \
-                more = frame_next_##name(&reader, &got, &err);                                        \
-            assert_int_equal(more, -1);                                                               \
-        }                                                                                             \
-        buf_release(&frame);                                                                          \
+#define REC(name, text, fields)                                                                    \
+    static void check_##name(void)                                                                 \
+    {                                                                                              \
+        struct rec_##name records[20], got;                                                        \
+        struct frame_writer writer;                                                                \
+        struct frame_reader reader;                                                                \
+        struct buf frame = {0};                                                                    \
+        struct err err;                                                                            \
+                                                                                                   \
+        fill_records_##name(records, 20);                                                          \
+        frame_begin(&writer, &frame);                                                              \
+        for (u32 i = 0; i < 20; i++)                                                               \
+            frame_add_##name(&writer, &records[i]);                                                \
+        frame_end(&writer);                                                                        \
+        assert_int_equal(frame_open(&reader, buf_bytes(&frame), &err), 0);                         \
+        for (u32 i = 0; i < 20; i++) {                                                             \
+            assert_int_equal(frame_next_##name(&reader, &got, &err), 1);                           \
+            fields                                                                                 \
+        }                                                                                          \
+        assert_int_equal(frame_next_##name(&reader, &got, &err), 0);                               \
+        for (size_t size = 0; size < frame.size; size++) {                                         \
+            int more = frame_open(&reader, bytes_of(frame.data, size), &err) < 0 ? -1 : 1;         \
+                                                                                                   \
+            while (more > 0)                                                                       \
+                more = frame_next_##name(&reader, &got, &err);                                     \
+            assert_int_equal(more, -1);                                                            \
+        }                                                                                          \
+        buf_release(&frame);                                                                       \
     }
 #include "schema/messages.def"
 #undef REC
@@ -374,14 +378,10 @@ static void records_may_grow(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(messages_round_trip),
-        cmocka_unit_test(refuses_truncation),
-        cmocka_unit_test(tolerates_only_the_unknown),
-        cmocka_unit_test(carries_any_text),
-        cmocka_unit_test(refuses_oversize),
-        cmocka_unit_test(golden_bytes),
-        cmocka_unit_test(records_round_trip),
-        cmocka_unit_test(records_may_grow),
+        cmocka_unit_test(messages_round_trip),        cmocka_unit_test(refuses_truncation),
+        cmocka_unit_test(tolerates_only_the_unknown), cmocka_unit_test(carries_any_text),
+        cmocka_unit_test(refuses_oversize),           cmocka_unit_test(golden_bytes),
+        cmocka_unit_test(records_round_trip),         cmocka_unit_test(records_may_grow),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
