@@ -3,10 +3,14 @@
  *
  * What is counted: each entry below the shard's root once, in the shard that lists its parent
  * directory. The root of a shard is an entry of its parent's; the root of the source is never
- * counted. scanned = unchanged + items An entry that vanishes while it is compared, or that is a
- * mount point, is not counted. One path is one item, with a single exception: a subdirectory whose
- * listing broke off in the middle (an I/O error, another directory in its place) was announced
- * already, and is announced again as a refusal. */
+ * counted. In each message:
+ *
+ *     scanned = unchanged + items
+ *
+ * An entry that vanishes while it is compared, or that is a mount point, is not counted. One path
+ * is one item, with a single exception: a subdirectory whose listing broke off in the middle (an
+ * I/O error, another directory in its place) was announced already, and is announced again as a
+ * refusal, counted again. */
 #ifndef SYNCLINE_WATCHER_SCAN_H
 #define SYNCLINE_WATCHER_SCAN_H
 

@@ -109,7 +109,7 @@ static void make_chain(const struct fixture *f, const char *tree, int levels, in
     close(at);
 }
 
-/* Goal: two thousand levels, a path of half a megabyte, with a few descriptors.
+/* Goal: two thousand levels, a path of two hundred kilobytes, with a few descriptors.
  * Method: a chain with directories beside it on each level, in one tree and in both. */
 static void test_deep(void **state)
 {
@@ -119,13 +119,13 @@ static void test_deep(void **state)
 
     (void)state;
     f->count_only = true;
-    make_chain(f, "source", (int)levels, 250);
+    make_chain(f, "source", (int)levels, 100);
     fixture_scan(f);
     assert_int_equal(f->scanned.code, 0);
     assert_int_equal(f->count, 3 * levels);
     assert_true(f->descriptors_max <= before + WALK_OPEN_LEVELS + 4);
     fixture_clear(f);
-    make_chain(f, "destination", (int)levels, 250);
+    make_chain(f, "destination", (int)levels, 100);
     fixture_scan(f);
     assert_int_equal(f->scanned.code, 0);
     assert_int_equal(f->scanned.scanned, 3 * levels);

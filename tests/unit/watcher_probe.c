@@ -1,0 +1,149 @@
+/* Goal: a probe refuses what cannot work, with the code that says so and a text that says what to
+ * do. Method: real directories that are missing, closed, the same, or inside one another. */
+#include "watcher_fixture.h"
+
+#include "svc/probe.h"
+
+#define NOBODY 65534
+
+/* Probes two addresses as a worker does; gives the code. */
+static u32 probe(const char *source_address, const char *destination_address, bool writer,
+                 struct err *err)
+{
+    struct probe_findings found = {0};
+    struct asset *source = NULL, *destination = NULL;
+    int rc;
+
+    err_clear(err);
+    if (asset_open(source_address, &source, err) < 0)
+        rc = probe_refuse(PROBE_SOURCE, bytes_text(source_address), err);
+    else if (asset_open(destination_address, &destination, err) < 0)
+        rc = probe_refuse(PROBE_DESTINATION, bytes_text(destination_address), err);
+    else
+        rc = probe_assets(source, destination, writer, &found, err);
+    if (rc == 0) {
+        assert_true(found.source_identity.size > 0);
+        assert_true(found.destination_identity.size > 0);
+        assert_true(found.source_place.size >= 8);
+        assert_true(found.destination_place.size >= 8);
+    }
+    probe_findings_release(&found);
+    asset_close(&source);
+    asset_close(&destination);
+    return rc == 0 ? 0 : err->code;
+}
+
+/* Probes two paths below the fixture's directory. */
+static u32 probe_paths(const struct fixture *f, const char *source, const char *destination,
+                       bool writer, struct err *err)
+{
+    char a[192], b[192];
+
+    snprintf(a, sizeof a, "dir:%s/%s", f->base, source);
+    snprintf(b, sizeof b, "dir:%s/%s", f->base, destination);
+    return probe(a, b, writer, err);
+}
+
+/* Goal: two good directories are fit for reading and for writing. Method: the plain case. */
+static void test_fit(void **state)
+{
+    struct fixture *f = fixture_dir();
+    struct err err;
+
+    (void)state;
+    assert_int_equal(probe_paths(f, "source", "destination", false, &err), 0);
+    assert_int_equal(probe_paths(f, "source", "destination", true, &err), 0);
+    fixture_destroy(f);
+}
+
+/* Goal: what is not there or no directory is told for the end that it is. Method: one end at a
+ * time. */
+static void test_missing(void **state)
+{
+    struct fixture *f = fixture_dir();
+    struct err err;
+
+    (void)state;
+    fixture_file(f, "source", "file", 1);
+    assert_int_equal(probe_paths(f, "gone", "destination", false, &err), ERR_SourceMissing);
+    assert_non_null(strstr(err.text, "gone"));
+    assert_non_null(strstr(err.text, "create the directory"));
+    assert_int_equal(probe_paths(f, "source", "gone", true, &err), ERR_DestinationMissing);
+    assert_int_equal(probe_paths(f, "source/file", "destination", false, &err),
+                     ERR_SourceNotADirectory);
+    assert_int_equal(probe_paths(f, "source", "source/file", true, &err),
+                     ERR_DestinationNotADirectory);
+    assert_int_equal(probe("nonsense", "nonsense", false, &err), ERR_Configuration);
+    assert_non_null(strstr(err.text, "nonsense"));
+    fixture_destroy(f);
+}
+
+/* Goal: one directory, or one inside the other, is refused by any name. Method: names and links to
+ * them. */
+static void test_overlap(void **state)
+{
+    struct fixture *f = fixture_dir();
+    char command[256];
+    struct err err;
+
+    (void)state;
+    fixture_directory(f, "source", "inner");
+    snprintf(command, sizeof command, "ln -s %s/source %s/alias", f->base, f->base);
+    assert_int_equal(system(command), 0);
+    assert_int_equal(probe_paths(f, "source", "source", true, &err), ERR_SameDirectory);
+    assert_int_equal(probe_paths(f, "source", "source/../source", true, &err), ERR_SameDirectory);
+    assert_int_equal(probe_paths(f, "source", "alias", true, &err), ERR_SameDirectory);
+    assert_int_equal(probe_paths(f, "source", "alias/inner", true, &err), ERR_Nested);
+    assert_int_equal(probe_paths(f, "source/inner", "source", false, &err), ERR_Nested);
+    assert_non_null(strstr(err.text, "neither is inside the other"));
+    assert_int_equal(probe_paths(f, "source/inner", "destination", true, &err), 0);
+    fixture_destroy(f);
+}
+
+/* Goal: missing rights are told before any work. Method: modes, as a user who is not root. */
+static void test_rights(void **state)
+{
+    struct fixture *f = fixture_dir();
+    bool root = geteuid() == 0;
+    char command[256];
+    struct err err;
+
+    (void)state;
+    snprintf(command, sizeof command,
+             "cd %s && mkdir closed locked && chmod 0311 closed && chmod 0555 locked", f->base);
+    assert_int_equal(system(command), 0);
+    if (root)
+        assert_int_equal(seteuid(NOBODY), 0);
+    assert_int_equal(probe_paths(f, "closed", "destination", false, &err), ERR_SourceUnreadable);
+    assert_int_equal(probe_paths(f, "source", "closed", false, &err), ERR_DestinationUnwritable);
+    assert_int_equal(probe_paths(f, "source", "locked", false, &err), 0);
+    assert_int_equal(probe_paths(f, "source", "locked", true, &err), ERR_DestinationUnwritable);
+    if (root)
+        assert_int_equal(seteuid(0), 0);
+    fixture_destroy(f);
+}
+
+/* Goal: the text of an error can always be sent. Method: bytes that are no UTF-8. */
+static void test_text(void **state)
+{
+    struct buf scratch = {0};
+    struct err err;
+
+    (void)state;
+    err_set(&err, ERR_IoError, "plain");
+    assert_true(bytes_equal(probe_text(&err, &scratch), bytes_text("plain")));
+    err_set(&err, ERR_IoError, "cut \xc3");
+    assert_true(utf8_is_valid(probe_text(&err, &scratch)));
+    buf_release(&scratch);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_fit),     cmocka_unit_test(test_missing),
+        cmocka_unit_test(test_overlap), cmocka_unit_test(test_rights),
+        cmocka_unit_test(test_text),
+    };
+
+    return cmocka_run_group_tests_name("watcher_probe", tests, NULL, NULL);
+}
