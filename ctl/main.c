@@ -7,21 +7,6 @@
 #include <signal.h>
 #include <stdio.h>
 
-volatile int interrupted;
-
-static void note_signal(int number)
-{
-    interrupted = number;
-}
-
-void interrupt_catch(void)
-{
-    struct sigaction action = {.sa_handler = note_signal};
-
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-}
-
 int main(int argc, char **argv)
 {
     struct ctl ctl = {0};
