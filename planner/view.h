@@ -60,7 +60,8 @@ void view_destroy(struct view **view);
 /* Takes the snapshot; only the latest one that was not written yet is kept. */
 void view_post(struct view *view, struct view_snapshot **snapshot);
 void view_snapshot_destroy(struct view_snapshot **snapshot);
-/* A job ended or changed its phase: an entry in the stream of events, and the phase's sorted set. */
+/* A job ended or changed its phase (`event` is the name of the phase): an entry in the stream of events,
+ * the sorted sets of phases, and at the end the job's last counters from Postgres. */
 void view_event(struct view *view, const char *job, const char *event, const char *message);
 bool view_is_up(const struct view *view);
 
