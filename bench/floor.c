@@ -47,6 +47,8 @@ struct line {
     struct directory *todo, *done; /* done: whose attributes are set at the end */
     unsigned busy;                 /* threads that may still add to todo */
     int source, destination;       /* both roots */
+    uid_t uid;                     /* who makes what is made */
+    gid_t gid;
     bool compare;
 };
 
@@ -149,11 +151,11 @@ static XXH128_hash_t pour(struct lane *lane, int in, int out, size_t size)
 }
 
 /* `mode` is what it was made with. */
-static void set_attributes(int fd, const struct stat *wanted, mode_t mode)
+static void set_attributes(const struct line *line, int fd, const struct stat *wanted, mode_t mode)
 {
     struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, wanted->st_mtim};
 
-    if ((wanted->st_uid != geteuid() || wanted->st_gid != getegid()) &&
+    if ((wanted->st_uid != line->uid || wanted->st_gid != line->gid) &&
         fchown(fd, wanted->st_uid, wanted->st_gid) < 0)
         err(FAILED, "chown");
     if ((wanted->st_mode & 07777) != mode && fchmod(fd, wanted->st_mode & 07777) < 0)
@@ -186,7 +188,7 @@ static void copy_file(struct lane *lane, int from, int to, const char *name)
     if (!XXH128_isEqual(was, is))
         errx(FAILED, "%s: the staged copy is not what was read", name);
 
-    set_attributes(out, &wanted, 0600);
+    set_attributes(lane->line, out, &wanted, 0600);
     close(out);
     if (renameat(lane->staging, "staged", to, name) < 0)
         err(FAILED, "publish %s", name);
@@ -351,15 +353,9 @@ static void set_directories(const struct line *line)
 
         if (fd < 0)
             err(FAILED, "open directory %s", at->path);
-        set_attributes(fd, &at->wanted, (mode_t)-1);
+        set_attributes(line, fd, &at->wanted, (mode_t)-1);
         close(fd);
     }
-}
-
-static unsigned usage(void)
-{
-    fprintf(stderr, "usage: floor [-t THREADS] [--compare] SRC DST\n");
-    exit(FAILED);
 }
 
 int main(int count, char **arguments)
@@ -373,13 +369,15 @@ int main(int count, char **arguments)
         if (o == 'c')
             line.compare = true;
         else
-            threads = o == 't' ? (unsigned)atoi(optarg) : usage();
+            threads = o == 't' ? (unsigned)atoi(optarg) : 0;
     if (count - optind != 2 || threads < 1 || threads > THREADS_MAX)
-        usage();
+        errx(FAILED, "usage: floor [-t THREADS] [--compare] SRC DST");
     line.source = open(arguments[optind], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     line.destination = open(arguments[optind + 1], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (line.source < 0 || line.destination < 0)
         err(FAILED, "open %s", arguments[optind + (line.source >= 0)]);
+    line.uid = geteuid();
+    line.gid = getegid();
     umask(0);
     if (!line.compare && mkdirat(line.destination, STAGING, 0700) < 0)
         err(FAILED, "make " STAGING);
@@ -388,10 +386,11 @@ int main(int count, char **arguments)
         lane_start(&lanes[i], &line, i);
     for (unsigned i = 0; i < threads; i++)
         lane_end(&lanes[i], &sum);
-    if (!line.compare && unlinkat(line.destination, STAGING, AT_REMOVEDIR) < 0)
-        err(FAILED, "remove " STAGING);
-    if (!line.compare)
+    if (!line.compare) {
+        if (unlinkat(line.destination, STAGING, AT_REMOVEDIR) < 0)
+            err(FAILED, "remove " STAGING);
         set_directories(&line);
+    }
     printf("%llu files, %llu directories, %llu bytes, %llu skipped, %llu differ\n", sum.files,
            sum.directories, sum.bytes, sum.skipped, sum.differ);
     return sum.differ > 0;

@@ -79,13 +79,13 @@ machine() {
         --arg kernel "$(uname -r)" --arg filesystem "$(stat -f -c %T "$work")" \
         --arg load "$(cut -d' ' -f1-3 /proc/loadavg)" --arg rsync "$(version_of rsync --version)" \
         --arg postgres "$(version_of psql --version)" \
-        --arg redis "$(version_of redis-server --version)" \
+        --arg redis "$(version_of redis-cli --version)" \
         --arg commit "$(git -C "$here" describe --always --dirty 2>/dev/null || true)" \
         --arg rounds "$ROUNDS" --arg scale "$SCALE" --arg stack "${STACK:-}" \
         'def word(pattern): [capture(pattern; "g")][0].v // "not found";
          {when: $when, cores: $cores, model: $model, kernel: $kernel, filesystem: $filesystem,
           load: $load, rsync: ($rsync | word("version (?<v>[0-9.]+)")),
           postgres: ($postgres | word("(?<v>[0-9]+[0-9.]+)")),
-          redis: ($redis | word("v=(?<v>[0-9.]+)")), syncline: $commit, rounds: $rounds,
+          redis: ($redis | word("(?<v>[0-9]+[0-9.]+)")), syncline: $commit, rounds: $rounds,
           scale: $scale, stack: $stack}'
 }
