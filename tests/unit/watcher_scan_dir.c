@@ -35,6 +35,33 @@ static void test_equal(void **state)
     fixture_destroy(f);
 }
 
+/* Goal: the root is no entry of any shard, so that its own attributes are told apart: by the root's
+ * scan, and by no other. Method: two empty roots, equal, and then of another mode. */
+static void test_root_differs(void **state)
+{
+    struct fixture *f = fixture_dir();
+    char command[256];
+
+    (void)state;
+    fixture_directory(f, "source", "below");
+    snprintf(command, sizeof command, "cp -a %s/source/. %s/destination", f->base, f->base);
+    assert_int_equal(system(command), 0);
+    fixture_scan(f);
+    assert_int_equal(f->scanned.root_differs, 0);
+    snprintf(command, sizeof command, "chmod 0700 %s/destination", f->base);
+    assert_int_equal(system(command), 0);
+    fixture_clear(f);
+    fixture_scan(f);
+    assert_int_equal(f->scanned.root_differs, 1);
+    assert_int_equal(f->scanned.scanned, 1);
+    assert_int_equal(f->scanned.unchanged, 1);
+    fixture_clear(f);
+    f->path = bytes_text("below");
+    fixture_scan(f);
+    assert_int_equal(f->scanned.root_differs, 0);
+    fixture_destroy(f);
+}
+
 /* Goal: a batch has at most BATCH_BYTES of content, but for one larger file alone.
  * Method: sparse files around the limit. */
 static void test_batch_bytes(void **state)
@@ -241,10 +268,10 @@ static void test_deep_split(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_equal),      cmocka_unit_test(test_batch_bytes),
-        cmocka_unit_test(test_root),       cmocka_unit_test(test_deep),
-        cmocka_unit_test(test_wide),       cmocka_unit_test(test_unreadable),
-        cmocka_unit_test(test_deep_split),
+        cmocka_unit_test(test_equal),       cmocka_unit_test(test_root_differs),
+        cmocka_unit_test(test_batch_bytes), cmocka_unit_test(test_root),
+        cmocka_unit_test(test_deep),        cmocka_unit_test(test_wide),
+        cmocka_unit_test(test_unreadable),  cmocka_unit_test(test_deep_split),
     };
 
     return cmocka_run_group_tests_name("watcher_scan_dir", tests, NULL, NULL);
