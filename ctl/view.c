@@ -3,6 +3,7 @@
 #include "ctl/view.h"
 
 #include "base/buf.h"
+#include "schema/keys.h"
 
 #include <hiredis/hiredis.h>
 #include <stdio.h>
@@ -144,7 +145,7 @@ static redisReply *read_hash(struct view *view, const char *prefix, const char *
 bool view_job(struct view *view, const char *name, enum phase *phase, bool *scan_complete,
               struct counters *counters, char *waiting_for, size_t size)
 {
-    redisReply *hash = read_hash(view, "syncline:job:", name);
+    redisReply *hash = read_hash(view, KEY_JOB, name);
     const char *text;
 
     if (!hash)
@@ -188,7 +189,7 @@ static int by_text(const void *a, const void *b)
 
 json_t *view_workers(struct view *view, struct err *err)
 {
-    redisReply *set = redisCommand(view->redis, "SMEMBERS syncline:workers");
+    redisReply *set = redisCommand(view->redis, "SMEMBERS " KEY_WORKERS);
     json_t *workers = json_array();
     char **ids;
 
@@ -205,7 +206,7 @@ json_t *view_workers(struct view *view, struct err *err)
     for (size_t i = 0; i < set->elements; i++) {
         /* a worker that is gone has no hash any more, but is in the set until the planner takes it
          * out */
-        redisReply *hash = read_hash(view, "syncline:worker:", ids[i]);
+        redisReply *hash = read_hash(view, KEY_WORKER, ids[i]);
 
         if (hash)
             json_array_append_new(workers, worker_json(hash, ids[i]));
