@@ -35,8 +35,20 @@ stack_ticks() {
 # Ticks that all processors were busy since the machine started.
 busy_ticks() { awk '/^cpu /{ print $2 + $3 + $4 + $7 + $8; exit }' /proc/stat; }
 
+# Waits until others use less than a third of one processor, at most QUIET seconds before each
+# measurement: for machines that are not ours alone.
+wait_for_quiet() {
+    local until=$((SECONDS + ${QUIET:-0})) busy
+    while ((SECONDS < until)); do
+        busy=$(busy_ticks)
+        sleep 0.3
+        if (((($(busy_ticks) - busy) * 10) < TICKS)); then break; fi
+    done
+}
+
 measure() { # CASE TOOL ROUND COMMAND…
     local before after busy times TIMEFORMAT='%R %U %S'
+    wait_for_quiet
     before=$(stack_ticks)
     busy=$(busy_ticks)
     echo "== $*" >>"$work/log"

@@ -25,7 +25,7 @@ def of($samples; $case; $tool):
      cpu_to_floor: ratio($samples; $case; $tool; "floor"; .cpu)}
   + ($mine | map(.processes // empty)
      | if length > 0 then {processes: (map(to_entries) | add | group_by(.key)
-         | map({key: .[0].key, value: (map(.value) | median)}) | from_entries)} else {} end);
+         | map({key: .[0].key, value: (map(.value) | median | thousandths)}) | from_entries)} else {} end);
 
 def in_order(f): reduce (.[] | f) as $x ([]; if index([$x]) then . else . + [$x] end);
 
