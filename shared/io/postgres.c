@@ -15,6 +15,7 @@
 
 #define PARAMETERS_MAX 48
 #define COPY_CHUNK (64u << 10)
+#define CONNECT_MS 3000
 
 struct postgres {
     PGconn *connection;
@@ -53,8 +54,9 @@ static int connection_error(const struct postgres *postgres, struct err *err)
 {
     const char *text = PQerrorMessage(postgres->connection);
 
-    return err_set(err, ERR_PostgresUnavailable, "Postgres: %.*s", (int)strcspn(text, "\n"),
-                   text[0] ? text : "the connection was lost");
+    if (!text[0])
+        text = "no answer";
+    return err_set(err, ERR_PostgresUnavailable, "Postgres: %.*s", (int)strcspn(text, "\n"), text);
 }
 
 /* Turns a failed result (given) into an error. */
@@ -74,13 +76,35 @@ static int result_error(struct postgres *postgres, PGresult *result, struct err 
     return -1;
 }
 
+/* Like PQconnectdb, but with a place for notices from the start, and a limit for all hosts together.
+ * (Looking a host name up is not limited by it.) */
+static bool finish_connecting(PGconn *connection)
+{
+    s64 end = clock_monotonic_ms() + CONNECT_MS;
+    PostgresPollingStatusType state = PGRES_POLLING_WRITING;
+
+    PQsetNoticeProcessor(connection, silence, NULL);
+    while (PQstatus(connection) != CONNECTION_BAD && state != PGRES_POLLING_FAILED) {
+        struct pollfd wait = {.fd = PQsocket(connection),
+                              .events = state == PGRES_POLLING_READING ? POLLIN : POLLOUT};
+        s64 left = end - clock_monotonic_ms();
+
+        if (state == PGRES_POLLING_OK)
+            return true;
+        if (left <= 0)
+            return false;
+        if (poll(&wait, 1, (int)left) != 0)
+            state = PQconnectPoll(connection);
+    }
+    return false;
+}
+
 int postgres_connect(const char *url, const char *application, struct postgres **out, struct err *err)
 {
     /* what stands before the URL is a default, what stands after it is fixed */
-    const char *const keywords[] = {"connect_timeout", "keepalives_idle", "keepalives_interval",
-                                    "keepalives_count", "tcp_user_timeout", "dbname",
-                                    "application_name", NULL};
-    const char *const values[] = {"3", "5", "3", "3", "15000", url, application, NULL};
+    const char *const keywords[] = {"keepalives_idle", "keepalives_interval", "keepalives_count",
+                                    "tcp_user_timeout", "dbname", "application_name", NULL};
+    const char *const values[] = {"5", "3", "3", "15000", url, application, NULL};
     PQconninfoOption *parsed = PQconninfoParse(url, NULL);
     struct postgres *postgres;
 
@@ -91,13 +115,12 @@ int postgres_connect(const char *url, const char *application, struct postgres *
                        "postgresql://USER:PASSWORD@HOST:5432/DATABASE");
     PQconninfoFree(parsed);
     postgres = memory_or_die(sizeof *postgres);
-    postgres->connection = PQconnectdbParams(keywords, values, 1);
-    if (!postgres->connection || PQstatus(postgres->connection) != CONNECTION_OK) {
+    postgres->connection = PQconnectStartParams(keywords, values, 1);
+    if (!postgres->connection || !finish_connecting(postgres->connection)) {
         connection_error(postgres, err);
         postgres_destroy(&postgres);
         return -1;
     }
-    PQsetNoticeProcessor(postgres->connection, silence, NULL);
     if (postgres_run(postgres, session_settings, err) < 0) {
         err->code = ERR_PostgresUnavailable;
         postgres_destroy(&postgres);

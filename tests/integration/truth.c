@@ -12,7 +12,7 @@ static void claimed_once(void **state)
 {
     struct planner_end planners[2];
     u32 owners[41] = {0}, claimed = 0, empty = 0;
-    char name[8];
+    char name[16];
     WORLD;
 
     for (int i = 0; i < 40; i++) {
@@ -449,7 +449,7 @@ static void dies_while_claiming(void **state)
     struct planner_end planner;
     bool told[JOBS + 1] = {false};
     u32 count = 0;
-    char name[8];
+    char name[16];
     WORLD;
 
     for (int i = 0; i < JOBS; i++) {

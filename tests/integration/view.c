@@ -157,7 +157,7 @@ static void ends(void **state)
 /* Twelve ended jobs and one that runs, each with an event. */
 static void fill_postgres(struct scene *scene)
 {
-    char name[8];
+    char name[16];
 
     for (int i = 0; i < 13; i++) {
         snprintf(name, sizeof name, "j%02d", i);
