@@ -34,7 +34,7 @@ ALL_CFLAGS = -std=c11 $(DEFINES) $(INCLUDES) $(WARN) $(SANITIZERS) $(CFLAGS) $(P
 ALL_LIBS = $(PKG_LIBS) -pthread -lm
 
 Q = $(if $(V),,@)
-say = @$(if $(V),:,printf '  %-4s %s\n' $(1) $@)
+say = @$(if $(V)$(findstring s,$(firstword -$(MAKEFLAGS))),:,printf '  %-4s %s\n' $(1) $@)
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 
 PROCESSES = planner watcher mover verifier
@@ -81,7 +81,7 @@ $(eval $(call program,syncline,ctl,ctl stack))
 
 suites = $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard $(1:%=tests/%/*.c)))
 TESTS_UNIT = $(call suites,unit contract)
-TESTS_C = $(call suites,unit contract fuzz golden)
+TESTS_C = $(TESTS_UNIT) $(call suites,fuzz golden)
 TESTS_INTEGRATION = $(call suites,integration)
 TESTS_FAULT = $(call suites,fault)
 # .c files of these folders are parts of tests
@@ -100,8 +100,8 @@ $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(HARNESS_LIB) $(PROCESS_LIBS) $(LIB)
 	  -o $@ $(ALL_LIBS) -lcmocka
 
 build-tests: all $(TESTS_C) $(TESTS_INTEGRATION) $(TESTS_FAULT)
-build-unit: $(TESTS_UNIT)
-.PHONY: build-tests build-unit
+build-sanitized: $(TESTS_UNIT) $(call suites,fuzz)
+.PHONY: build-tests build-sanitized
 
 ASAN = BUILD=$(BUILD)/asan SANITIZE=address,undefined CFLAGS='-O1 -g'
 TSAN = BUILD=$(BUILD)/tsan SANITIZE=thread CFLAGS='-O1 -g'
@@ -112,7 +112,7 @@ unit: $(TESTS_UNIT) ## build and run the unit and contract suites only
 test: ## install what is needed, build, run every test; ends with "N passed, N failed"
 	@tools/deps build run test
 	@$(MAKE) --no-print-directory build-tests
-	@$(MAKE) --no-print-directory $(ASAN) build-unit
+	@$(MAKE) --no-print-directory $(ASAN) build-sanitized
 	@tools/run-tests --build $(BUILD) unit contract fuzz golden sanitized integration fault end-to-end
 
 check-deep: ## every suite of C under each sanitizer (address, undefined, thread)
@@ -124,7 +124,7 @@ check-deep: ## every suite of C under each sanitizer (address, undefined, thread
 	@tools/run-tests --build $(BUILD)/tsan unit contract fuzz integration
 
 golden: all ## write the golden files of tests/golden anew
-	@tests/golden/update $(BUILD)
+	@SYNCLINE_BIN=$(abspath $(BUILD)/bin) tests/golden/update
 
 # ---- what keeps the tree honest ----
 
