@@ -1,5 +1,5 @@
-/* truth.c: who owns which job, what may begin, and that no request is lost or done twice when Postgres
- * goes away. Against a real Postgres; counting is in truth_counts.c. */
+/* truth.c: who owns which job, what may begin, and how it ends. Against a real Postgres; counting is in
+ * truth_counts.c, a Postgres that goes away in truth_faults.c. */
 #include "truth_fixture.h"
 
 #define WORLD struct world *world = *state
@@ -357,168 +357,6 @@ static void ends(void **state)
     planner_down(&planner);
 }
 
-/* ---- Postgres goes away ---- */
-
-/* Goal: a lost connection costs nothing: same planner, same lock, same jobs.
- * Method: the backend is terminated while idle; a session without the lock would lose the job. */
-static void reconnects(void **state)
-{
-    struct planner_end planner;
-    struct truth_request *answer;
-    u32 epoch;
-    u64 job;
-    WORLD;
-
-    job = add_job(world, "p");
-    planner = planner_up(world, "one");
-    epoch = begin_one(&planner, job);
-    run_sql(world, "UPDATE job SET lease_until = now() - interval '1s'");
-    run_sql(world, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE application_name = 'syncline-planner one'");
-    ask_for(&planner, make_request(TRUTH_PHASE, job, epoch), ERR_Ok);
-    assert_sql(world, "SELECT count(*) FROM planner", "1");
-    assert_sql(world, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 1", "1");
-    assert_sql(world, "SELECT lease_until > now() + interval '3s' FROM job", "t"); /* renewed at once */
-    answer = wait_for(&planner, TRUTH_WAKE, 5000);
-    assert_non_null(answer);
-    truth_request_destroy(&answer);
-    planner_down(&planner);
-}
-
-static bool is_up(void *context)
-{
-    return truth_is_up(((struct planner_end *)context)->truth);
-}
-
-static bool is_down(void *context)
-{
-    return !is_up(context);
-}
-
-/* Goal: what was committed is there once, whenever Postgres dies. Method: many segments are posted, and
- * Postgres is stopped at once six times while they are executed; then a job is claimed and ends. */
-static void dies_between_commits(void **state)
-{
-    enum { SEGMENTS = 60, ITEMS = 2000 };
-    struct planner_end planner;
-    struct truth_request *request;
-    u64 job, asset;
-    u32 epoch;
-    WORLD;
-
-    job = add_job(world, "p");
-    asset = asset_of(world, job);
-    planner = planner_up(world, "one");
-    epoch = begin_one(&planner, job);
-    for (u32 i = 0; i < SEGMENTS; i++) {
-        request = segment_request(job, epoch, 0, i + 1);
-        request->asset = asset;
-        request->shard_done = i + 1 == SEGMENTS;
-        add_files(request, i * ITEMS, (i + 1) * ITEMS);
-        add_row(request, OPERATION_put, OUTCOME_failed, 0, "bad/%u", i);
-        request->counters.value[COUNTER_scanned] = ITEMS + 1;
-        truth_post(planner.truth, &request);
-    }
-    for (int i = 0; i < 6; i++) {
-        usleep(40000 + 35000 * (u32)i);
-        postgres_service_end(SERVICE_IMMEDIATE);
-        assert_true(service_wait(is_down, &planner, 5000));
-        postgres_service_start();
-        assert_true(service_wait(is_up, &planner, 10000));
-    }
-    for (u32 i = 0; i < SEGMENTS; i++) {
-        request = wait_for(&planner, TRUTH_SEGMENT, 30000);
-        assert_non_null(request);
-        assert_int_equal(request->err.code, ERR_Ok);
-        assert_int_equal(request->segment, i + 1);
-        if (i + 1 == SEGMENTS)
-            assert_counters(&request->counters, "scanned=120060 found=120060 moved=120000 failed=60");
-        truth_request_destroy(&request);
-    }
-    world_reconnect(world);
-    assert_sql(world, "SELECT count(*) FROM object", "120000");
-    assert_sql(world, "SELECT segments || ' ' || done FROM shard", "60 true");
-    planner_down(&planner);
-}
-
-/* Goal: a claim whose commit is unknown is told. Method: Postgres dies again and again while planners
- * claim one job at a time; at the end every job was handed out. */
-static void dies_while_claiming(void **state)
-{
-    enum { JOBS = 60 };
-    struct planner_end planner;
-    bool told[JOBS + 1] = {false};
-    u32 count = 0;
-    char name[16];
-    WORLD;
-
-    for (int i = 0; i < JOBS; i++) {
-        snprintf(name, sizeof name, "j%02d", i);
-        add_job(world, name);
-    }
-    planner = planner_up(world, "one");
-    for (u32 i = 0; i < JOBS; i++) {
-        struct truth_request *request = make_request(TRUTH_CLAIM, 0, 0);
-
-        request->limit = 1;
-        truth_post(planner.truth, &request);
-    }
-    for (int i = 0; i < 3; i++) {
-        postgres_service_end(SERVICE_IMMEDIATE);
-        postgres_service_start();
-        usleep(20000 * (u32)i);
-    }
-    for (u32 i = 0; i < JOBS; i++) {
-        struct truth_request *answer = wait_for(&planner, TRUTH_CLAIM, 20000);
-
-        assert_non_null(answer);
-        for (u32 k = 0; k < answer->claim_count; k++) {
-            assert_false(told[answer->claims[k].id]);
-            told[answer->claims[k].id] = true;
-            count++;
-        }
-        truth_request_destroy(&answer);
-    }
-    assert_int_equal(count, JOBS);
-    world_reconnect(world);
-    planner_down(&planner);
-}
-
-/* Goal: a planner ends promptly whatever Postgres does. Method: Postgres is frozen while a request is
- * under way, then stopped; both times the end is timed, and the request comes back as Stopped. */
-static void ends_promptly(void **state)
-{
-    WORLD;
-
-    add_job(world, "p");
-    for (int frozen = 1; frozen >= 0; frozen--) {
-        struct planner_end planner = planner_up(world, "one");
-        struct truth_request *request = make_request(TRUTH_RENEW, 0, 0);
-        s64 start;
-
-        assert_true(service_wait(is_up, &planner, 10000));
-        if (frozen)
-            postgres_service_freeze(true);
-        else
-            postgres_service_end(SERVICE_IMMEDIATE);
-        truth_post(planner.truth, &request);
-        usleep(100000);
-        start = clock_monotonic_ms();
-        truth_destroy(&planner.truth);
-        assert_true(clock_monotonic_ms() - start < 2500);
-        request = wait_for(&planner, TRUTH_RENEW, 100);
-        assert_non_null(request);
-        assert_int_equal(request->err.code, ERR_Stopped);
-        truth_request_destroy(&request);
-        planner_down(&planner);
-        if (frozen)
-            postgres_service_freeze(false);
-        else
-            postgres_service_start();
-    }
-    world_reconnect(world);
-}
-
 static int services_up(void **state)
 {
     (void)state;
@@ -541,10 +379,6 @@ int main(void)
         WORLD_TEST(identities),
         WORLD_TEST(conflicts),
         WORLD_TEST(ends),
-        WORLD_TEST(reconnects),
-        WORLD_TEST(dies_between_commits),
-        WORLD_TEST(dies_while_claiming),
-        WORLD_TEST(ends_promptly),
     };
 
     return cmocka_run_group_tests(tests, services_up, NULL);
