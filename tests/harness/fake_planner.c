@@ -15,6 +15,7 @@
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -42,9 +43,12 @@ void fake_planner_bind(struct fake_planner *planner)
 
 void fake_planner_unbind(struct fake_planner *planner)
 {
+    s64 until = clock_monotonic_ms() + PATIENCE_MS;
+
     bus_destroy(&planner->bus);
-    usleep(
-        20000); /* zmq closes in the background, and its closing must not remove the next socket */
+    /* libzmq closes in the background and removes the socket last: it must not be the next one's */
+    while (access(planner->endpoint + 6, F_OK) == 0 && clock_monotonic_ms() < until)
+        usleep(1000);
 }
 
 void fake_planner_destroy(struct fake_planner *planner)
@@ -71,6 +75,11 @@ void fake_planner_start_worker(struct fake_planner *planner, const char *lanes)
 
     snprintf(pattern, sizeof pattern, "ipc://%s/planner-*.ipc", planner->directory);
     assert_int_equal(posix_spawn(&planner->pid, "/proc/self/exe", NULL, NULL, argv, environ), 0);
+}
+
+void fake_planner_be_worker(void)
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
 }
 
 int fake_planner_await_exit(struct fake_planner *planner, s64 timeout_ms)
