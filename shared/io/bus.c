@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -24,6 +25,10 @@
 struct bus {
     void *socket;
     bool router;
+    char *path;    /* of the socket that was bound; NULL if it is none */
+    void *monitor; /* DEALER: a socket that tells when the connection is made or lost */
+    bool connected;
+    u64 changes;
 };
 
 struct received {
@@ -97,15 +102,62 @@ static struct bus *make_socket(bool router, struct err *err)
     return NULL;
 }
 
-void bus_destroy(struct bus **bus)
+void bus_destroy(struct bus **bus_ref)
 {
-    if (!*bus)
+    struct bus *bus = *bus_ref;
+
+    if (!bus)
         return;
-    if ((*bus)->socket)
-        zmq_close((*bus)->socket);
-    free(*bus);
-    *bus = NULL;
+    /* libzmq leaves it behind; and it must go before somebody else can bind there */
+    if (bus->path)
+        unlink(bus->path);
+    if (bus->monitor) {
+        zmq_socket_monitor(bus->socket, NULL, 0);
+        zmq_close(bus->monitor);
+    }
+    if (bus->socket)
+        zmq_close(bus->socket);
+    free(bus->path);
+    free(bus);
+    *bus_ref = NULL;
 }
+
+/* ---- is the planner there? ---- */
+
+static int open_monitor(struct bus *bus, struct err *err)
+{
+    static _Atomic u64 number;
+    const int linger = 0;
+    char endpoint[64];
+
+    snprintf(endpoint, sizeof endpoint, "inproc://monitor-%llu", (unsigned long long)++number);
+    bus->monitor = zmq_socket(the_context(), ZMQ_PAIR);
+    if (bus->monitor && zmq_setsockopt(bus->monitor, ZMQ_LINGER, &linger, sizeof linger) == 0 &&
+        zmq_socket_monitor(bus->socket, endpoint,
+                           ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED) == 0 &&
+        zmq_connect(bus->monitor, endpoint) == 0)
+        return 0;
+    return err_set(err, ERR_Internal, "watching a socket: %s", zmq_strerror(zmq_errno()));
+}
+
+bool bus_is_connected(struct bus *bus, u64 *changes)
+{
+    struct {
+        u16 event;
+        u32 value;
+    } __attribute__((packed)) event;
+
+    /* two frames for each event, the second is the address */
+    while (zmq_recv(bus->monitor, &event, sizeof event, ZMQ_DONTWAIT) == (int)sizeof event) {
+        bus->connected = event.event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED;
+        bus->changes++;
+        (void)zmq_recv(bus->monitor, NULL, 0, ZMQ_DONTWAIT);
+    }
+    *changes = bus->changes;
+    return bus->connected;
+}
+
+/* ---- endpoints ---- */
 
 static int check_endpoint(const char *endpoint, struct err *err)
 {
@@ -168,6 +220,8 @@ int bus_bind(const char *endpoint, struct bus **out, struct err *err)
         bus_destroy(&bus);
         return -1;
     }
+    if (strncmp(endpoint, "ipc://", 6) == 0)
+        bus->path = text_copy(endpoint + 6);
     *out = bus;
     return 0;
 }
@@ -182,6 +236,11 @@ int bus_connect(const char *endpoint, struct bus **out, struct err *err)
     bus = make_socket(false, err);
     if (!bus)
         return -1;
+    /* before it connects, so that no event is missed */
+    if (open_monitor(bus, err) < 0) {
+        bus_destroy(&bus);
+        return -1;
+    }
     if (zmq_connect(bus->socket, endpoint) < 0) {
         err_set(err, ERR_Configuration, "connecting to %s: %s", endpoint,
                 zmq_strerror(zmq_errno()));
@@ -195,11 +254,15 @@ int bus_connect(const char *endpoint, struct bus **out, struct err *err)
 void bus_attach(struct bus *bus, struct loop *loop, loop_handler handler, void *handler_context)
 {
     loop_add_socket(loop, bus->socket, handler, handler_context);
+    if (bus->monitor)
+        loop_add_socket(loop, bus->monitor, handler, handler_context);
 }
 
 void bus_detach(struct bus *bus, struct loop *loop)
 {
     loop_remove_socket(loop, bus->socket);
+    if (bus->monitor)
+        loop_remove_socket(loop, bus->monitor);
 }
 
 /* ---- sending ---- */

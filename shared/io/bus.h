@@ -50,7 +50,12 @@ int bus_send_frames(struct bus *bus, const struct peer *peer, const struct bytes
  * dropped, *peer_out (may be NULL) says whose it was. */
 int bus_receive(struct bus *bus, struct delivery **out, struct peer *peer_out, struct err *err);
 
-/* Calls the handler whenever something can be received. */
+/* At a DEALER: is the connection made? *changes counts how often it was made or lost: whoever finds
+ * another number than before talks, from now on, to somebody who may not know what was said. */
+bool bus_is_connected(struct bus *bus, u64 *changes);
+
+/* Calls the handler whenever something can be received or, at a DEALER, the connection was made or
+ * lost: the handler must ask bus_is_connected, and receive until there is nothing. */
 void bus_attach(struct bus *bus, struct loop *loop, loop_handler handler, void *context);
 void bus_detach(struct bus *bus, struct loop *loop);
 

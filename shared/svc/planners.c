@@ -1,9 +1,11 @@
 /* planners.c: one connection per planner, as seen by a worker.
  *
  * A connection has a *session*: one incarnation of the planner that knows this worker. When the
- * planner was started again, has forgotten us (`who`) or has been silent for as long as its own
- * lease, the session ends: its tasks are stopped, what was to be sent is dropped, and nothing of it
- * can reach the next one. What cannot be sent at the moment waits in the outbox, in order. */
+ * connection is lost, when the planner was started again, has forgotten us (`who`) or has been
+ * silent for as long as its own lease, the session ends: its tasks are stopped, what was to be sent
+ * is dropped, and nothing of it can reach the next one. The planner gives its tokens to others when
+ * the beats do not list them any more. What cannot be sent at the moment waits in the outbox, in
+ * order. */
 #include "base/clock.h"
 #include "svc/worker_internal.h"
 
@@ -12,7 +14,6 @@
 
 #define GONE_MS 3000 /* an endpoint that is not there any more, and silent */
 #define REFUSED_RETRY_MS 10000
-#define HELLO_EAGER_MS 2000 /* so long hello is tried often, then with each heartbeat */
 
 static void clear_outbox(struct connection *connection)
 {
@@ -36,6 +37,21 @@ static void end_session(struct connection *connection)
     connection->known = false;
     connection->welcome = false;
     connection->reachable = false;
+    connection->hello_sent = false;
+}
+
+/* Notices that the connection was made or lost. */
+void planners_follow(struct connection *connection)
+{
+    u64 changes;
+
+    connection->connected = bus_is_connected(connection->bus, &changes);
+    if (changes == connection->changes)
+        return;
+    connection->changes = changes;
+    end_session(connection);
+    if (connection->connected)
+        planners_say_hello(connection);
 }
 
 static void open_bus(struct connection *connection)
@@ -45,14 +61,14 @@ static void open_bus(struct connection *connection)
 
     connection->began_ms = connection->heard_ms = clock_monotonic_ms();
     connection->refused = 0;
-    connection->hello_sent = false;
+    connection->connected = false;
+    connection->changes = 0;
     if (bus_connect(connection->endpoint, &connection->bus, &err) < 0) {
         connection->refused = err.code;
         log_error(NULL, EVENT_failure, &err);
         return;
     }
     bus_attach(connection->bus, worker->loop, worker_receive, connection);
-    worker_arm_flush(worker);
 }
 
 static void close_bus(struct connection *connection)
@@ -130,10 +146,14 @@ struct connection *planners_find(struct worker *worker, u64 session)
 void planners_send(struct connection *connection, struct packet *packet)
 {
     struct outgoing *outgoing;
+    u64 session = connection->session;
     struct err err;
 
     if (!connection->bus)
         return;
+    planners_follow(connection);
+    if (connection->session != session)
+        return; /* nobody waits for it any more */
     if (!connection->first) {
         if (bus_send_frames(connection->bus, NULL, packet->frames, packet->count, &err) == 0)
             return;
@@ -193,17 +213,19 @@ static void flush_outbox(struct connection *connection)
 
 bool planners_flush(struct worker *worker)
 {
-    s64 now_ms = clock_monotonic_ms();
     bool left = false;
 
     for (struct connection *at = worker->connections; at; at = at->next) {
         if (!at->bus)
             continue;
+        planners_follow(at);
+        if (!at->connected)
+            continue;
         if (!at->hello_sent)
             planners_say_hello(at);
         if (at->hello_sent)
             flush_outbox(at);
-        left = left || at->first || (!at->hello_sent && now_ms - at->began_ms < HELLO_EAGER_MS);
+        left = left || at->first || !at->hello_sent;
     }
     return left;
 }
@@ -236,10 +258,11 @@ void planners_beat(struct worker *worker, s64 now_ms)
                 open_bus(at);
             continue;
         }
-        if (at->known && now_ms - at->heard_ms > PLANNER_LEASE_MS) {
+        planners_follow(at);
+        if (at->known && now_ms - at->heard_ms > PLANNER_LEASE_MS)
             end_session(at);
-            at->hello_sent = false;
-        }
+        if (!at->connected)
+            continue;
         if (!at->hello_sent)
             planners_say_hello(at);
         else if (!at->first)

@@ -55,7 +55,8 @@ static void route(struct connection *connection, struct delivery **delivery)
         break;
     default:
         if (tasks_take_kind(worker, message->kind)) {
-            tasks_admit(worker, connection->session, delivery);
+            if (connection->welcome) /* or it was meant for the session before */
+                tasks_admit(worker, connection->session, delivery);
             break;
         }
         err_set(&err, ERR_Protocol, "%s is not for a %s", message_kind_name(message->kind),
@@ -68,6 +69,8 @@ void worker_receive(void *context)
 {
     struct connection *connection = context;
 
+    if (connection->bus)
+        planners_follow(connection);
     /* bounded, so that one planner cannot keep the others from being heard */
     for (int i = 0; i < RECEIVE_AT_ONCE && connection->bus; i++) {
         struct delivery *delivery;

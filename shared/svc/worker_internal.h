@@ -120,9 +120,11 @@ struct connection {
     struct bus *bus; /* NULL while refused */
     u64 session;     /* new with each incarnation of the planner */
     u8 planner[INCARNATION_BYTES];
-    bool known;      /* `planner` is set */
-    bool welcome;    /* it takes our beats */
-    bool reachable;  /* as it was last logged */
+    bool known;     /* `planner` is set */
+    bool welcome;   /* it takes our beats */
+    bool reachable; /* as it was last logged */
+    bool connected;
+    u64 changes;     /* of bus_is_connected, as last seen */
     bool hello_sent; /* otherwise it is due */
     bool listed;     /* its endpoint is among those of the configuration */
     u32 refused;     /* enum err_code; 0 = not */
@@ -134,6 +136,7 @@ struct connection {
 
 void planners_update(struct worker *worker, char *const *endpoints, u32 count);
 struct connection *planners_find(struct worker *worker, u64 session);
+void planners_follow(struct connection *connection);
 void planners_say_hello(struct connection *connection);
 /* Sends, or keeps it in the outbox until it can be sent. */
 void planners_send(struct connection *connection, struct packet *packet);

@@ -25,6 +25,8 @@ void fake_planner_destroy(struct fake_planner *planner);
 
 /* Starts this program again as "worker --planner ENDPOINT --lanes LANES". */
 void fake_planner_start_worker(struct fake_planner *planner, const char *lanes);
+/* In that process, first: a test that failed must not leave it behind. */
+void fake_planner_be_worker(void);
 /* The worker's exit code; fails the test if it does not end in time. */
 int fake_planner_await_exit(struct fake_planner *planner, s64 timeout_ms);
 

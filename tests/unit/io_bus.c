@@ -44,16 +44,6 @@ static struct bus *bind_or_fail(void)
     return bus;
 }
 
-/* libzmq closes in the background and removes the socket last: it must not be the next one's. */
-static void unbind(struct bus **router)
-{
-    s64 until = clock_monotonic_ms() + 2000;
-
-    bus_destroy(router);
-    while (access(endpoint + 6, F_OK) == 0 && clock_monotonic_ms() < until)
-        usleep(1000);
-}
-
 static struct bus *connect_or_fail(void)
 {
     struct bus *bus;
@@ -142,7 +132,7 @@ static void round_trip(void **state)
     }
     free(body);
     bus_destroy(&dealer);
-    unbind(&router);
+    bus_destroy(&router);
 }
 
 /* Goal: what is no message is refused and dropped whole; the next message is taken for what it is.
@@ -169,7 +159,7 @@ static void refuses_garbage(void **state)
         delivery_destroy(&delivery);
     }
     bus_destroy(&dealer);
-    unbind(&router);
+    bus_destroy(&router);
 }
 
 /* Goal: a frame over the limit is neither sent nor, from somebody who does, received.
@@ -198,7 +188,7 @@ static void refuses_oversize(void **state)
     zmq_close(raw);
     zmq_ctx_term(context);
     bus_destroy(&dealer);
-    unbind(&router);
+    bus_destroy(&router);
 }
 
 /* Goal: a peer may choose its routing id; a long one is refused without harm.
@@ -230,7 +220,7 @@ static void refuses_long_routing_ids(void **state)
     }
     buf_release(&header);
     zmq_ctx_term(context);
-    unbind(&router);
+    bus_destroy(&router);
 }
 
 /* Goal: sending to nobody says so, and does not block.
@@ -249,7 +239,32 @@ static void says_that_nobody_is_there(void **state)
     router = bind_or_fail();
     assert_int_equal(bus_send(router, &nobody, &envelope, &err), -1);
     assert_int_equal(err.code, ERR_WorkerLost);
-    unbind(&router);
+    bus_destroy(&router);
+}
+
+/* Goal: a DEALER knows whether it is connected, and that it was not in between.
+ * Method: the ROUTER comes, goes and comes again. */
+static void counts_connections(void **state)
+{
+    struct bus *dealer = connect_or_fail(), *router;
+    u64 changes, before = 0;
+
+    (void)state;
+    assert_false(bus_is_connected(dealer, &changes));
+    for (int round = 0; round < 3; round++) {
+        router = bind_or_fail();
+        for (int i = 0; i < 2000 && !bus_is_connected(dealer, &changes); i++)
+            usleep(1000);
+        assert_true(bus_is_connected(dealer, &changes));
+        assert_true(changes > before);
+        before = changes;
+        send_ping(dealer, bytes_of(NULL, 0));
+        bus_destroy(&router);
+        for (int i = 0; i < 2000 && bus_is_connected(dealer, &changes); i++)
+            usleep(1000);
+        assert_false(bus_is_connected(dealer, &changes));
+    }
+    bus_destroy(&dealer);
 }
 
 /* Goal: a socket that a dead process left is taken over; a living one is not.
@@ -265,15 +280,16 @@ static void binds_over_the_dead_only(void **state)
     snprintf(aside, sizeof aside, "%s/aside", directory);
     router = bind_or_fail();
     assert_int_equal(rename(endpoint + 6, aside), 0);
-    unbind(&router);
-    usleep(50000); /* nothing is there to be watched for its removal */
+    bus_destroy(&router);
+    usleep(50000); /* libzmq closes in the background */
     assert_int_equal(rename(aside, endpoint + 6), 0);
     router = bind_or_fail();
     assert_int_equal(bus_bind(endpoint, &second, &err), -1);
     assert_int_equal(err.code, ERR_Configuration);
     assert_non_null(strstr(err.text, "another process listens there"));
     assert_int_equal(bus_receive(router, &delivery, NULL, &err), 0);
-    unbind(&router);
+    bus_destroy(&router);
+    assert_int_equal(access(endpoint + 6, F_OK), -1);
 }
 
 /* Goal: wrong endpoints are refused in words.
@@ -344,7 +360,7 @@ static void expands_lists(void **state)
         assert_int_equal(err.code, ERR_Configuration);
     }
     unlink(file);
-    unbind(&router);
+    bus_destroy(&router);
 }
 
 int main(void)
@@ -355,6 +371,7 @@ int main(void)
         cmocka_unit_test(refuses_oversize),
         cmocka_unit_test(refuses_long_routing_ids),
         cmocka_unit_test(says_that_nobody_is_there),
+        cmocka_unit_test(counts_connections),
         cmocka_unit_test(binds_over_the_dead_only),
         cmocka_unit_test(refuses_wrong_endpoints),
         cmocka_unit_test(expands_lists),

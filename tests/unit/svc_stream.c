@@ -250,7 +250,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(ends_while_it_waits),
     };
 
-    if (argc > 1 && strcmp(argv[1], "worker") == 0)
+    if (argc > 1 && strcmp(argv[1], "worker") == 0) {
+        fake_planner_be_worker();
         return worker_main(&role, argc - 1, argv + 1);
+    }
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
