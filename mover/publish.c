@@ -137,8 +137,8 @@ static int publish_put(struct publish *publish, u32 index, struct asset_director
     return 0;
 }
 
-/* A directory that is there already may have been made on the way to something below it, by anyone:
- * its parent was changed all the same. */
+/* A directory that was not there at the time of the scan is made by this job, if not here then on
+ * the way to something below it: its parent was changed all the same. */
 static int publish_directory(struct publish *publish, u32 index, struct asset_directory *directory,
                              struct rec_row *row, struct err *err)
 {
@@ -148,7 +148,7 @@ static int publish_directory(struct publish *publish, u32 index, struct asset_di
     if (asset_publish_make(publish->token, index, directory, item->name, &made, err) < 0)
         return -1;
     publish->touched[item->dir] = true;
-    row->outcome = made ? OUTCOME_moved : OUTCOME_pending;
+    row->outcome = made || !(item->flags & ITEM_EXISTS) ? OUTCOME_moved : OUTCOME_pending;
     return 0;
 }
 

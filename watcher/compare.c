@@ -115,7 +115,7 @@ struct compare_decision compare_objects(const struct attributes *source,
         if (same_owner(source, destination, rules) && same_mode(source, destination, rules) &&
             compare_times(source, destination))
             return (struct compare_decision){0};
-        return (struct compare_decision){.operation = OPERATION_directory};
+        return (struct compare_decision){.operation = OPERATION_directory, .flags = ITEM_EXISTS};
     }
     if (source->kind != destination->kind)
         return compare_put_blindly();

@@ -104,7 +104,8 @@ struct staged_version {
  * here it is NotFound, NotADirectory, AccessDenied, Configuration (bad address). */
 int asset_open(const char *address, struct asset **out, struct err *err);
 void asset_close(struct asset **asset);
-/* 1 if the address still leads to the object that is open, 0 if not (unmounted, replaced), -1 on error. */
+/* 1 if the address still leads to the object that is open and it can be settled; 0 if not (unmounted,
+ * replaced, or a settle of it failed: then it must be opened anew); -1 on error. */
 int asset_is_current(struct asset *asset, struct err *err);
 u32 asset_capabilities(const struct asset *asset);
 

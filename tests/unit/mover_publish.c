@@ -256,7 +256,7 @@ static void test_directories(void **state)
     for (int round = 0; round < 2; round++) {
         batch_begin(&f);
         batch_dir(&f, "a");
-        batch_item(&f, 0, "b", KIND_directory, OPERATION_directory, 0);
+        batch_item(&f, 0, "b", KIND_directory, OPERATION_directory, round == 0 ? 0 : ITEM_EXISTS);
         step_all(&f, 1);
         assert_int_equal(f.count, 2);
         assert_row(&f.row_records[0], "a/b", round == 0 ? OUTCOME_moved : OUTCOME_pending, 0);

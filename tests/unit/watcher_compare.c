@@ -110,11 +110,11 @@ static void test_directories(void **state)
     expect(compare_objects(&a, &b, &rules), 0, 0);
     expect(compare_objects(&a, &b, &again), 0, 0);
     b.mode = 0700;
-    expect(compare_objects(&a, &b, &rules), OPERATION_directory, 0);
+    expect(compare_objects(&a, &b, &rules), OPERATION_directory, ITEM_EXISTS);
     b = a, b.mtime_ns++;
-    expect(compare_objects(&a, &b, &rules), OPERATION_directory, 0);
+    expect(compare_objects(&a, &b, &rules), OPERATION_directory, ITEM_EXISTS);
     b = a, b.uid++;
-    expect(compare_objects(&a, &b, &rules), OPERATION_directory, 0);
+    expect(compare_objects(&a, &b, &rules), OPERATION_directory, ITEM_EXISTS);
 }
 
 /* Goal: objects of different kinds are replaced only where nothing below is lost, and kinds that

@@ -18,7 +18,7 @@ static void test_handed_off(void **state)
     f->handed_off[1] = bytes_text("b/c");
     f->handed_off_count = 2;
     fixture_scan(f);
-    fixture_expect(f, "b/c", OPERATION_directory, 0);
+    fixture_expect(f, "b/c", OPERATION_directory, ITEM_EXISTS);
     assert_null(fixture_find(f, "b/c/1"));
     assert_int_equal(f->scanned.scanned, 5);
     assert_int_equal(f->scanned.extra, 0);

@@ -47,6 +47,8 @@ static int dir_is_current(struct asset *asset, struct err *err)
     struct stat held, there;
     char shown[SHOWN_SIZE];
 
+    if (self->settle_failed) /* only a new descriptor can tell of what is written from now on */
+        return 0;
     if (fstat(self->root, &held) < 0)
         return err_errno(err, errno, "stat the open root of \"%s\"",
                          dir_shown(bytes_text(self->path), shown));
