@@ -133,11 +133,17 @@ int ledger_commit(struct ledger *ledger, struct err *err)
 
 /* ---- counters ---- */
 
+#define TEXT_OF(macro) TEXT_OF_ARGUMENT(macro)
+#define TEXT_OF_ARGUMENT(value) #value
+
+/* The lease is renewed along with it: the transaction may have taken as long as a lease. */
 static const char add_sql[] =
     "UPDATE job SET"
 #define COUNTER(name, json, text) " " #name " = job." #name " + coalesce(d." #name ", 0),"
 #include "schema/states.def"
-    " last_progress_at = now() FROM jsonb_to_record($2::jsonb) AS d("
+    " last_progress_at = now(),"
+    " lease_until = clock_timestamp() + " TEXT_OF(PLANNER_LEASE_MS) " * interval '1 ms'"
+    " FROM jsonb_to_record($2::jsonb) AS d("
 #define COUNTER(name, json, text) #name " bigint, "
 #include "schema/states.def"
     "recount bigint) WHERE job.id = $1 RETURNING "
