@@ -1,10 +1,10 @@
 /* truth.c: the thread of truth.h: its connection, its queue, and trying again.
  *
- * How: one connection, one request at a time, in order. A request is a transaction that is safe to do
- * again; when the connection is lost on the way, in a commit too, it is done again from its start on the
- * next one. While nothing is asked, the thread sleeps on the queue, the connection and a descriptor for
- * the end. Between requests it renews the leases if that is due, so that a long queue does not cost them;
- * a loop that asks for nothing any more keeps none. */
+ * How: one connection, one request at a time, in order. A request is a transaction that is safe to
+ * do again; when the connection is lost on the way, in a commit too, it is done again from its
+ * start on the next one. While nothing is asked, the thread sleeps on the queue, the connection and
+ * a descriptor for the end. Between requests it renews the leases if that is due, so that a long
+ * queue does not cost them; a loop that asks for nothing any more keeps none. */
 #include "planner/truth.h"
 
 #include "base/clock.h"
@@ -33,11 +33,12 @@ struct truth {
     struct queue *requests; /* of struct truth_request */
     struct queue *answers;  /* borrowed */
     pthread_t thread;
-    int stop_fd;            /* readable once the thread is to end */
+    int stop_fd; /* readable once the thread is to end */
     atomic_bool stopping;
     atomic_bool up;
 
-    /* the connection's descriptor, -1 = none: truth_destroy cuts it if the thread hangs in a call */
+    /* the connection's descriptor, -1 = none: truth_destroy cuts it if the thread hangs in a call
+     */
     pthread_mutex_t cut_mutex;
     int cut_fd;
 
@@ -144,14 +145,20 @@ static bool ensure_connected(struct truth *truth)
 
 /* ---- requests ---- */
 
-typedef int (*ledger_function)(struct ledger *ledger, struct truth_request *request, struct err *err);
+typedef int (*ledger_function)(struct ledger *ledger, struct truth_request *request,
+                               struct err *err);
 
 static const ledger_function functions[] = {
-    [TRUTH_CLAIM] = ledger_claim,           [TRUTH_RENEW] = ledger_renew,
-    [TRUTH_BEGIN] = ledger_begin_job,       [TRUTH_OPENED] = ledger_opened,
-    [TRUTH_SPLIT] = ledger_split,           [TRUTH_SEGMENT] = ledger_segment,
-    [TRUTH_REDO] = ledger_redo,             [TRUTH_CLOSE_NEXT] = ledger_close_next,
-    [TRUTH_CLOSE_DONE] = ledger_close_done, [TRUTH_PHASE] = ledger_phase,
+    [TRUTH_CLAIM] = ledger_claim,
+    [TRUTH_RENEW] = ledger_renew,
+    [TRUTH_BEGIN] = ledger_begin_job,
+    [TRUTH_OPENED] = ledger_opened,
+    [TRUTH_SPLIT] = ledger_split,
+    [TRUTH_SEGMENT] = ledger_segment,
+    [TRUTH_REDO] = ledger_redo,
+    [TRUTH_CLOSE_NEXT] = ledger_close_next,
+    [TRUTH_CLOSE_DONE] = ledger_close_done,
+    [TRUTH_PHASE] = ledger_phase,
     [TRUTH_END] = ledger_end,
 };
 
@@ -164,8 +171,8 @@ static int execute_once(struct truth *truth, struct truth_request *request, stru
     if ((size_t)request->kind >= COUNT_OF(functions) || !functions[request->kind])
         return err_set(err, ERR_Internal, "a request of unknown kind %d", (int)request->kind);
     rc = functions[request->kind](&truth->ledger, request, err);
-    if (rc < 0 && postgres_is_alive(postgres)
-        && PQtransactionStatus(postgres_raw(postgres)) != PQTRANS_IDLE)
+    if (rc < 0 && postgres_is_alive(postgres) &&
+        PQtransactionStatus(postgres_raw(postgres)) != PQTRANS_IDLE)
         postgres_run(postgres, "ROLLBACK", &ignored);
     return rc;
 }
@@ -281,8 +288,8 @@ struct truth *truth_new(const char *database_url, const char *name, struct queue
     return truth;
 }
 
-/* Waits for the thread; one that hangs in a call (a server that does not answer) has its connection cut
- * under it. */
+/* Waits for the thread; one that hangs in a call (a server that does not answer) has its connection
+ * cut under it. */
 static void join(struct truth *truth)
 {
     struct timespec deadline;

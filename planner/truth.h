@@ -1,10 +1,11 @@
 /* truth.h: Postgres, in a thread of its own. The loop posts requests and goes on; each comes back,
  * executed, in the order in which it was posted.
  *
- * With Postgres away a request waits and is tried again until it is decided: it never fails for that.
- * A commit whose outcome is unknown is read back. Every transaction about a job first locks its row with
- * (owner, epoch); if that is not this planner any more the request ends with OwnershipLost.
- * The thread also holds the planner's session advisory lock, listens for NOTIFY and renews leases. */
+ * With Postgres away a request waits and is tried again until it is decided: it never fails for
+ * that. A commit whose outcome is unknown is read back. Every transaction about a job first locks
+ * its row with (owner, epoch); if that is not this planner any more the request ends with
+ * OwnershipLost. The thread also holds the planner's session advisory lock, listens for NOTIFY and
+ * renews leases. */
 #ifndef SYNCLINE_PLANNER_TRUTH_H
 #define SYNCLINE_PLANNER_TRUTH_H
 
@@ -15,14 +16,15 @@
 #include "io/queue.h"
 
 enum truth_kind {
-    TRUTH_WAKE,       /* from the thread, not posted: something may be to claim (NOTIFY), or a cancel */
-    TRUTH_CLAIM,      /* claim up to `limit` jobs; result: claims */
-    TRUTH_RENEW,      /* renew all leases of this planner; result: jobs (still owned, with cancel flags) */
-    TRUTH_BEGIN,      /* probe passed: identities, destination claim, root shard; result: shards */
-    TRUTH_OPENED,     /* staging is open: every shard without unsettled_since gets now_ns */
-    TRUTH_SPLIT,      /* a shard is added */
-    TRUTH_SEGMENT,    /* a segment is committed */
-    TRUTH_REDO,       /* a shard is to be scanned again: what its failed items counted is taken back */
+    TRUTH_WAKE,   /* from the thread, not posted: something may be to claim (NOTIFY), or a cancel */
+    TRUTH_CLAIM,  /* claim up to `limit` jobs; result: claims */
+    TRUTH_RENEW,  /* renew all leases of this planner; result: jobs (still owned, with cancel flags)
+                   */
+    TRUTH_BEGIN,  /* probe passed: identities, destination claim, root shard; result: shards */
+    TRUTH_OPENED, /* staging is open: every shard without unsettled_since gets now_ns */
+    TRUTH_SPLIT,  /* a shard is added */
+    TRUTH_SEGMENT, /* a segment is committed */
+    TRUTH_REDO,    /* a shard is to be scanned again: what its failed items counted is taken back */
     TRUTH_CLOSE_NEXT, /* the deepest directories to be closed; result: paths */
     TRUTH_CLOSE_DONE, /* they were closed: rows */
     TRUTH_PHASE,      /* phase, scan_complete, waiting_for, last_progress */
@@ -31,8 +33,8 @@ enum truth_kind {
 
 struct claimed_job {
     u64 id;
-    u32 epoch;          /* already raised */
-    enum phase phase;   /* as it was: Queued, or further if it was taken over */
+    u32 epoch;        /* already raised */
+    enum phase phase; /* as it was: Queued, or further if it was taken over */
     bool opened;
     bool cancel_requested;
     char *name;
@@ -40,7 +42,7 @@ struct claimed_job {
     char *source_address;
     char *destination_address;
     u64 destination_asset;
-    char *spec;         /* JSON */
+    char *spec;                                       /* JSON */
     struct buf source_identity, destination_identity; /* as of earlier jobs; empty = none yet */
     struct counters counters;
 };
@@ -58,13 +60,13 @@ struct owned_job {
     bool cancel_requested;
 };
 
-/* One request and its result. Zero-initialise, fill what its kind needs, post; the answer is the same
- * object. Buffers are released by truth_request_destroy. */
+/* One request and its result. Zero-initialise, fill what its kind needs, post; the answer is the
+ * same object. Buffers are released by truth_request_destroy. */
 struct truth_request {
     enum truth_kind kind;
     u64 job;
     u32 epoch;
-    void *context; /* the poster's */
+    void *context;  /* the poster's */
     struct err err; /* code Ok, OwnershipLost, or a refusal (Overlap, Cycle, SourceChanged, …) */
 
     /* CLAIM */
@@ -76,44 +78,45 @@ struct truth_request {
     u32 job_count;
     /* BEGIN */
     struct buf source_identity, destination_identity, source_place, destination_place;
-    bool destination_changed; /* result: its identity is another; its object rows were voided */
-    bool first;               /* result: the destination asset has no object rows */
+    bool destination_changed;   /* result: its identity is another; its object rows were voided */
+    bool first;                 /* result: the destination asset has no object rows */
     struct truth_shard *shards; /* result of BEGIN: all, in order of number */
     u32 shard_count;
     /* OPENED */
     s64 now_ns;
     /* SPLIT, SEGMENT, REDO */
     u32 shard;
-    struct buf path;         /* SPLIT */
-    s64 unsettled_since_ns;  /* SPLIT: of the new shard, 0 = none; SEGMENT: the shard's new value */
-    u32 segment;             /* SEGMENT: number, from 1; committed once */
-    bool shard_done;         /* SEGMENT: the last of its shard */
-    bool redo;               /* SEGMENT: of a shard that was scanned before: count by rows */
-    bool upsert;             /* SEGMENT: object rows may exist already */
-    u64 asset;               /* SEGMENT: destination asset */
-    u32 hash;                /* SEGMENT: enum hash_kind of the digests */
-    struct buf *rows;        /* SEGMENT, CLOSE_DONE: `row` body frames; each a buf, owned */
+    struct buf path;        /* SPLIT */
+    s64 unsettled_since_ns; /* SPLIT: of the new shard, 0 = none; SEGMENT: the shard's new value */
+    u32 segment;            /* SEGMENT: number, from 1; committed once */
+    bool shard_done;        /* SEGMENT: the last of its shard */
+    bool redo;              /* SEGMENT: of a shard that was scanned before: count by rows */
+    bool upsert;            /* SEGMENT: object rows may exist already */
+    u64 asset;              /* SEGMENT: destination asset */
+    u32 hash;               /* SEGMENT: enum hash_kind of the digests */
+    struct buf *rows;       /* SEGMENT, CLOSE_DONE: `row` body frames; each a buf, owned */
     u32 row_count;
-    struct counters counters; /* SEGMENT: what this segment adds: scanned, unchanged, extra, proven,
-                               * mismatched, bytes. With `redo` the first three count only with
-                               * shard_done, and are those of the whole scan. found, moved, attributes,
-                               * changed, vanished, failed are counted from the rows by the thread.
-                               * Result of SEGMENT, REDO, CLOSE_DONE, END: the job's counters now */
+    struct counters
+        counters; /* SEGMENT: what this segment adds: scanned, unchanged, extra, proven,
+                   * mismatched, bytes. With `redo` the first three count only with
+                   * shard_done, and are those of the whole scan. found, moved, attributes,
+                   * changed, vanished, failed are counted from the rows by the thread.
+                   * Result of SEGMENT, REDO, CLOSE_DONE, END: the job's counters now */
     /* CLOSE_NEXT */
-    struct buf paths;        /* result: dir body frame; all of one depth, deepest first; at most `limit` */
-    u32 path_count;          /* result: 0 = none is left */
+    struct buf paths; /* result: dir body frame; all of one depth, deepest first; at most `limit` */
+    u32 path_count;   /* result: 0 = none is left */
     /* PHASE, END */
     enum phase phase;
     bool scan_complete;
-    char *waiting_for;       /* owned; NULL = nothing */
-    char *reason;            /* owned */
-    char *message;           /* owned */
+    char *waiting_for; /* owned; NULL = nothing */
+    char *reason;      /* owned */
+    char *message;     /* owned */
 };
 
 struct truth;
 
-/* Starts the thread; answers go to `answers` (whose fd the loop watches). `name` is the planner's: a
- * planner with the same name takes its predecessor's jobs over at once. */
+/* Starts the thread; answers go to `answers` (whose fd the loop watches). `name` is the planner's:
+ * a planner with the same name takes its predecessor's jobs over at once. */
 struct truth *truth_new(const char *database_url, const char *name, struct queue *answers);
 /* Ends the thread, releases the advisory lock; posted requests come back with Stopped. */
 void truth_destroy(struct truth **truth);

@@ -1,8 +1,9 @@
 /* truth_begin.c: a job that passed its probe begins, its staging area opens, its shards split
  * (truth_ledger.h).
  *
- * Claims on destinations are compared here, in C, over all that are held: places are paths of bytes, and
- * one rule (place_compare) serves the probe and the ledger. One advisory lock makes it one at a time. */
+ * Claims on destinations are compared here, in C, over all that are held: places are paths of
+ * bytes, and one rule (place_compare) serves the probe and the ledger. One advisory lock makes it
+ * one at a time. */
 #include "planner/truth_ledger.h"
 
 #include <stdlib.h>
@@ -23,14 +24,15 @@ static int refuse_overlap(const struct truth_request *request, const struct held
 {
     for (u32 i = 0; i < count; i++)
         if (overlap(buf_bytes(&request->destination_place), buf_bytes(&claims[i].destination)))
-            return err_set(err, ERR_Overlap, "job %s writes into the same destination, or into one that "
+            return err_set(err, ERR_Overlap,
+                           "job %s writes into the same destination, or into one that "
                            "contains it or is inside it; run this when that job has ended",
                            claims[i].job);
     return 0;
 }
 
-/* Follows the data: from this job's destination into every job that reads there, and on from theirs.
- * It must not come back to this job's source. */
+/* Follows the data: from this job's destination into every job that reads there, and on from
+ * theirs. It must not come back to this job's source. */
 static int refuse_cycle(const struct truth_request *request, struct held_claim *claims, u32 count,
                         struct err *err)
 {
@@ -48,15 +50,18 @@ static int refuse_cycle(const struct truth_request *request, struct held_claim *
             if (claims[i].reached || !reached)
                 continue;
             if (overlap(buf_bytes(&claims[i].destination), source))
-                return err_set(err, ERR_Cycle, "job %s carries what this job writes back into its "
-                               "source; data must not go round in a circle", claims[i].job);
+                return err_set(err, ERR_Cycle,
+                               "job %s carries what this job writes back into its "
+                               "source; data must not go round in a circle",
+                               claims[i].job);
             claims[i].reached = grew = true;
         }
     }
     return 0;
 }
 
-static int refuse_conflict(struct ledger *ledger, const struct truth_request *request, struct err *err)
+static int refuse_conflict(struct ledger *ledger, const struct truth_request *request,
+                           struct err *err)
 {
     struct held_claim *claims;
     PGresult *result;
@@ -109,11 +114,12 @@ static int read_ends(struct ledger *ledger, u64 job, struct ends *out, struct er
 {
     PGresult *result;
 
-    if (postgres_query(ledger->postgres,
-                       "SELECT s.id, s.source, j.destination_asset, j.source_address,"
-                       " j.destination_address, s.source_identity, s.destination_identity"
-                       " FROM job j JOIN synchronization s ON s.id = j.synchronization WHERE j.id = $1",
-                       (struct parameter[]){parameter_s64((s64)job)}, 1, &result, err) < 0)
+    if (postgres_query(
+            ledger->postgres,
+            "SELECT s.id, s.source, j.destination_asset, j.source_address,"
+            " j.destination_address, s.source_identity, s.destination_identity"
+            " FROM job j JOIN synchronization s ON s.id = j.synchronization WHERE j.id = $1",
+            (struct parameter[]){parameter_s64((s64)job)}, 1, &result, err) < 0)
         return -1;
     out->synchronization = (u64)result_s64(result, 0, 0);
     out->source = (u64)result_s64(result, 0, 1);
@@ -126,9 +132,9 @@ static int read_ends(struct ledger *ledger, u64 job, struct ends *out, struct er
     return 0;
 }
 
-/* The asset is there and is `identity`. If it was another object before, what the ledger says of its
- * contents is not true any more: *changed. An asset that was given another address meanwhile is left
- * alone. */
+/* The asset is there and is `identity`. If it was another object before, what the ledger says of
+ * its contents is not true any more: *changed. An asset that was given another address meanwhile is
+ * left alone. */
 static int store_identity(struct ledger *ledger, u64 asset, const char *address,
                           const struct buf *identity, bool *changed, struct err *err)
 {
@@ -136,14 +142,15 @@ static int store_identity(struct ledger *ledger, u64 asset, const char *address,
                                      parameter_bytes(buf_bytes(identity))};
     PGresult *result;
 
-    if (postgres_query(ledger->postgres,
-                       "SELECT FROM asset WHERE id = $1 AND address = $2 AND identity <> $3 FOR UPDATE",
-                       parameters, 3, &result, err) < 0)
+    if (postgres_query(
+            ledger->postgres,
+            "SELECT FROM asset WHERE id = $1 AND address = $2 AND identity <> $3 FOR UPDATE",
+            parameters, 3, &result, err) < 0)
         return -1;
     *changed = PQntuples(result) > 0;
     PQclear(result);
-    if (*changed && postgres_query(ledger->postgres, "DELETE FROM object WHERE asset = $1", parameters,
-                                   1, NULL, err) < 0)
+    if (*changed && postgres_query(ledger->postgres, "DELETE FROM object WHERE asset = $1",
+                                   parameters, 1, NULL, err) < 0)
         return -1;
     return postgres_query(ledger->postgres,
                           "UPDATE asset SET state = 'Ready', reason = NULL, message = NULL,"
@@ -158,31 +165,35 @@ static int settle_identities(struct ledger *ledger, struct truth_request *reques
     bool changed;
 
     if (known.size > 0 && !bytes_equal(known, buf_bytes(&request->source_identity)))
-        return err_set(err, ERR_SourceChanged, "%s is not the directory that earlier jobs read (another "
+        return err_set(err, ERR_SourceChanged,
+                       "%s is not the directory that earlier jobs read (another "
                        "filesystem or a new directory is there); if this is intended, define the "
-                       "synchronization anew", ends->source_address);
-    if (store_identity(ledger, ends->source, ends->source_address, &request->source_identity, &changed,
-                       err) < 0
-        || store_identity(ledger, ends->destination, ends->destination_address,
-                          &request->destination_identity, &changed, err) < 0)
+                       "synchronization anew",
+                       ends->source_address);
+    if (store_identity(ledger, ends->source, ends->source_address, &request->source_identity,
+                       &changed, err) < 0 ||
+        store_identity(ledger, ends->destination, ends->destination_address,
+                       &request->destination_identity, &changed, err) < 0)
         return -1;
     /* once true it stays true: an earlier try of this request may have been committed */
     known = buf_bytes(&ends->destination_identity);
-    if (changed || (known.size > 0 && !bytes_equal(known, buf_bytes(&request->destination_identity))))
+    if (changed ||
+        (known.size > 0 && !bytes_equal(known, buf_bytes(&request->destination_identity))))
         request->destination_changed = true;
-    return postgres_query(ledger->postgres,
-                          "UPDATE synchronization SET source_identity = $2, destination_identity = $3"
-                          " WHERE id = $1",
-                          (struct parameter[]){parameter_s64((s64)ends->synchronization),
-                                               parameter_bytes(buf_bytes(&request->source_identity)),
-                                               parameter_bytes(
-                                                   buf_bytes(&request->destination_identity))},
-                          3, NULL, err);
+    return postgres_query(
+        ledger->postgres,
+        "UPDATE synchronization SET source_identity = $2, destination_identity = $3"
+        " WHERE id = $1",
+        (struct parameter[]){parameter_s64((s64)ends->synchronization),
+                             parameter_bytes(buf_bytes(&request->source_identity)),
+                             parameter_bytes(buf_bytes(&request->destination_identity))},
+        3, NULL, err);
 }
 
 /* ---- begin ---- */
 
-static int enter_running(struct ledger *ledger, const struct truth_request *request, struct err *err)
+static int enter_running(struct ledger *ledger, const struct truth_request *request,
+                         struct err *err)
 {
     struct parameter parameters[] = {parameter_s64((s64)request->job),
                                      parameter_bytes(buf_bytes(&request->source_place)),
@@ -190,18 +201,21 @@ static int enter_running(struct ledger *ledger, const struct truth_request *requ
     PGresult *result;
     bool moved;
 
-    if (postgres_query(ledger->postgres,
-                       "INSERT INTO claim (job, source_place, destination_place) VALUES ($1, $2, $3)"
-                       " ON CONFLICT (job) DO UPDATE SET source_place = excluded.source_place,"
-                       " destination_place = excluded.destination_place", parameters, 3, NULL, err) < 0
-        || postgres_query(ledger->postgres,
-                          "INSERT INTO shard (job, number, path) SELECT $1::bigint, 0, ''::bytea"
-                          " WHERE NOT EXISTS (SELECT FROM shard WHERE job = $1)", parameters, 1, NULL,
-                          err) < 0
-        || postgres_query(ledger->postgres,
-                          "UPDATE job SET phase = 'Running', waiting_for = NULL, last_progress_at = now()"
-                          " WHERE id = $1 AND phase <> 'Running' RETURNING id", parameters, 1, &result,
-                          err) < 0)
+    if (postgres_query(
+            ledger->postgres,
+            "INSERT INTO claim (job, source_place, destination_place) VALUES ($1, $2, $3)"
+            " ON CONFLICT (job) DO UPDATE SET source_place = excluded.source_place,"
+            " destination_place = excluded.destination_place",
+            parameters, 3, NULL, err) < 0 ||
+        postgres_query(ledger->postgres,
+                       "INSERT INTO shard (job, number, path) SELECT $1::bigint, 0, ''::bytea"
+                       " WHERE NOT EXISTS (SELECT FROM shard WHERE job = $1)",
+                       parameters, 1, NULL, err) < 0 ||
+        postgres_query(
+            ledger->postgres,
+            "UPDATE job SET phase = 'Running', waiting_for = NULL, last_progress_at = now()"
+            " WHERE id = $1 AND phase <> 'Running' RETURNING id",
+            parameters, 1, &result, err) < 0)
         return -1;
     moved = PQntuples(result) > 0;
     PQclear(result);
@@ -254,16 +268,17 @@ int ledger_begin_job(struct ledger *ledger, struct truth_request *request, struc
     int rc = -1;
 
     /* object rows of another identity may be many */
-    if (ledger_lock_job(ledger, request, err) < 0
-        || postgres_run(ledger->postgres,
-                        "SET LOCAL statement_timeout = '10min';"
-                        "SELECT pg_advisory_xact_lock(" ADVISORY_CLASS ", 0)", err) < 0
-        || read_ends(ledger, request->job, &ends, err) < 0)
+    if (ledger_lock_job(ledger, request, err) < 0 ||
+        postgres_run(ledger->postgres,
+                     "SET LOCAL statement_timeout = '10min';"
+                     "SELECT pg_advisory_xact_lock(" ADVISORY_CLASS ", 0)",
+                     err) < 0 ||
+        read_ends(ledger, request->job, &ends, err) < 0)
         goto done;
-    if (refuse_conflict(ledger, request, err) < 0
-        || settle_identities(ledger, request, &ends, err) < 0
-        || enter_running(ledger, request, err) < 0
-        || read_shards(ledger, request, ends.destination, err) < 0)
+    if (refuse_conflict(ledger, request, err) < 0 ||
+        settle_identities(ledger, request, &ends, err) < 0 ||
+        enter_running(ledger, request, err) < 0 ||
+        read_shards(ledger, request, ends.destination, err) < 0)
         goto done;
     rc = ledger_commit(ledger, err);
 done:
@@ -273,30 +288,32 @@ done:
 
 int ledger_opened(struct ledger *ledger, struct truth_request *request, struct err *err)
 {
-    struct parameter parameters[] = {parameter_s64((s64)request->job), parameter_s64(request->now_ns)};
+    struct parameter parameters[] = {parameter_s64((s64)request->job),
+                                     parameter_s64(request->now_ns)};
 
-    if (ledger_lock_job(ledger, request, err) < 0
-        || postgres_query(ledger->postgres, "UPDATE job SET opened = true WHERE id = $1 AND NOT opened",
-                          parameters, 1, NULL, err) < 0
-        || postgres_query(ledger->postgres,
-                          "UPDATE shard SET unsettled_since_ns = $2"
-                          " WHERE job = $1 AND unsettled_since_ns IS NULL AND NOT done",
-                          parameters, 2, NULL, err) < 0)
+    if (ledger_lock_job(ledger, request, err) < 0 ||
+        postgres_query(ledger->postgres,
+                       "UPDATE job SET opened = true WHERE id = $1 AND NOT opened", parameters, 1,
+                       NULL, err) < 0 ||
+        postgres_query(ledger->postgres,
+                       "UPDATE shard SET unsettled_since_ns = $2"
+                       " WHERE job = $1 AND unsettled_since_ns IS NULL AND NOT done",
+                       parameters, 2, NULL, err) < 0)
         return -1;
     return ledger_commit(ledger, err);
 }
 
 int ledger_split(struct ledger *ledger, struct truth_request *request, struct err *err)
 {
-    if (ledger_lock_job(ledger, request, err) < 0
-        || postgres_query(ledger->postgres,
-                          "INSERT INTO shard (job, number, path, unsettled_since_ns)"
-                          " VALUES ($1, $2, $3, nullif($4::bigint, 0)) ON CONFLICT (job, number) DO NOTHING",
-                          (struct parameter[]){parameter_s64((s64)request->job),
-                                               parameter_s64(request->shard),
-                                               parameter_bytes(buf_bytes(&request->path)),
-                                               parameter_s64(request->unsettled_since_ns)},
-                          4, NULL, err) < 0)
+    if (ledger_lock_job(ledger, request, err) < 0 ||
+        postgres_query(
+            ledger->postgres,
+            "INSERT INTO shard (job, number, path, unsettled_since_ns)"
+            " VALUES ($1, $2, $3, nullif($4::bigint, 0)) ON CONFLICT (job, number) DO NOTHING",
+            (struct parameter[]){parameter_s64((s64)request->job), parameter_s64(request->shard),
+                                 parameter_bytes(buf_bytes(&request->path)),
+                                 parameter_s64(request->unsettled_since_ns)},
+            4, NULL, err) < 0)
         return -1;
     return ledger_commit(ledger, err);
 }

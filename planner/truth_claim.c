@@ -1,9 +1,9 @@
 /* truth_claim.c: which jobs are this planner's (truth_ledger.h).
  *
- * A job without an owner is anybody's. One with an owner is taken over when its lease has ended, or when
- * the owner's session is gone (its advisory lock is free): at once by a planner of the same name, which
- * is its successor, by others when the lease was not renewed for a while, since an owner that lost only
- * its connection is about to come back. */
+ * A job without an owner is anybody's. One with an owner is taken over when its lease has ended, or
+ * when the owner's session is gone (its advisory lock is free): at once by a planner of the same
+ * name, which is its successor, by others when the lease was not renewed for a while, since an
+ * owner that lost only its connection is about to come back. */
 #include "planner/truth_ledger.h"
 
 #include <stdlib.h>
@@ -14,7 +14,8 @@ static const char claim_sql[] =
     "WITH free AS (SELECT j.id FROM job j WHERE j.phase IN " ACTIVE_PHASES
     " AND (j.owner IS NULL OR j.lease_until IS NULL OR j.lease_until < clock_timestamp()"
     "  OR (j.owner <> $1 AND NOT EXISTS (SELECT FROM pg_locks l WHERE l.locktype = 'advisory'"
-    "    AND l.classid = " ADVISORY_CLASS " AND l.objid = j.owner::oid AND l.objsubid = 2 AND l.granted"
+    "    AND l.classid = " ADVISORY_CLASS
+    " AND l.objid = j.owner::oid AND l.objsubid = 2 AND l.granted"
     "    AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()))"
     "   AND ((SELECT name FROM planner WHERE id = j.owner) = $2"
     "    OR j.lease_until < clock_timestamp() + $5::bigint * interval '1 ms')))"
@@ -23,8 +24,10 @@ static const char claim_sql[] =
     "  epoch = greatest(j.epoch + 1, extract(epoch FROM clock_timestamp())::bigint),"
     "  started_at = coalesce(j.started_at, now())"
     " FROM free, synchronization s WHERE j.id = free.id AND s.id = j.synchronization"
-    " RETURNING j.id, j.epoch, j.phase, j.opened, j.cancel_requested, j.name, s.name, j.source_address,"
-    "  j.destination_address, j.destination_asset, j.spec, s.source_identity, s.destination_identity"
+    " RETURNING j.id, j.epoch, j.phase, j.opened, j.cancel_requested, j.name, s.name, "
+    "j.source_address,"
+    "  j.destination_address, j.destination_asset, j.spec, s.source_identity, "
+    "s.destination_identity"
 #define COUNTER(name, json, text) ", j." #name
 #include "schema/states.def"
     ;
@@ -69,8 +72,8 @@ static void read_claim(const PGresult *result, int row, struct claimed_job *out)
     counters_show(&out->counters);
 }
 
-/* The commit of an earlier try may have gone through: those jobs are ours, nobody else would ever be
- * told of them. The old backend has ended (ledger_open), so that what is seen is decided. */
+/* The commit of an earlier try may have gone through: those jobs are ours, nobody else would ever
+ * be told of them. The old backend has ended (ledger_open), so that what is seen is decided. */
 static int keep_committed(struct ledger *ledger, struct truth_request *request, struct err *err)
 {
     u32 kept = 0;
@@ -83,7 +86,8 @@ static int keep_committed(struct ledger *ledger, struct truth_request *request, 
                            "SELECT FROM job WHERE id = $1 AND owner = $2 AND epoch = $3",
                            (struct parameter[]){parameter_s64((s64)claim->id),
                                                 parameter_s64((s64)ledger->planner),
-                                                parameter_s64(claim->epoch)}, 3, &result, err) < 0)
+                                                parameter_s64(claim->epoch)},
+                           3, &result, err) < 0)
             return -1;
         kept += PQntuples(result) == 1;
         PQclear(result);
@@ -102,14 +106,13 @@ int ledger_claim(struct ledger *ledger, struct truth_request *request, struct er
         return -1;
     if (request->claim_count > 0)
         return 0;
-    if (postgres_run(ledger->postgres, "BEGIN", err) < 0
-        || postgres_query(ledger->postgres, claim_sql,
-                          (struct parameter[]){parameter_s64((s64)ledger->planner),
-                                               parameter_text(ledger->name),
-                                               parameter_s64(request->limit),
-                                               parameter_s64(PLANNER_LEASE_MS),
-                                               parameter_s64(PLANNER_LEASE_MS - ABANDONED_MS)},
-                          5, &result, err) < 0)
+    if (postgres_run(ledger->postgres, "BEGIN", err) < 0 ||
+        postgres_query(
+            ledger->postgres, claim_sql,
+            (struct parameter[]){parameter_s64((s64)ledger->planner), parameter_text(ledger->name),
+                                 parameter_s64(request->limit), parameter_s64(PLANNER_LEASE_MS),
+                                 parameter_s64(PLANNER_LEASE_MS - ABANDONED_MS)},
+            5, &result, err) < 0)
         return -1;
     request->claim_count = (u32)PQntuples(result);
     request->claims = memory_or_die(((size_t)request->claim_count + 1) * sizeof *request->claims);
@@ -123,21 +126,22 @@ int ledger_renew(struct ledger *ledger, struct truth_request *request, struct er
 {
     PGresult *result;
 
-    if (postgres_query(ledger->postgres,
-                       "UPDATE job SET lease_until = clock_timestamp() + $2::bigint * interval '1 ms'"
-                       " WHERE owner = $1 AND phase IN " ACTIVE_PHASES
-                       " RETURNING id, cancel_requested",
-                       (struct parameter[]){parameter_s64((s64)ledger->planner),
-                                            parameter_s64(PLANNER_LEASE_MS)}, 2, &result, err) < 0)
+    if (postgres_query(
+            ledger->postgres,
+            "UPDATE job SET lease_until = clock_timestamp() + $2::bigint * interval '1 ms'"
+            " WHERE owner = $1 AND phase IN " ACTIVE_PHASES " RETURNING id, cancel_requested",
+            (struct parameter[]){parameter_s64((s64)ledger->planner),
+                                 parameter_s64(PLANNER_LEASE_MS)},
+            2, &result, err) < 0)
         return -1;
     if (request) {
         free(request->jobs);
         request->job_count = (u32)PQntuples(result);
         request->jobs = memory_or_die(((size_t)request->job_count + 1) * sizeof *request->jobs);
         for (u32 i = 0; i < request->job_count; i++)
-            request->jobs[i] = (struct owned_job){
-                .id = (u64)result_s64(result, (int)i, 0),
-                .cancel_requested = result_text(result, (int)i, 1)[0] == 't'};
+            request->jobs[i] =
+                (struct owned_job){.id = (u64)result_s64(result, (int)i, 0),
+                                   .cancel_requested = result_text(result, (int)i, 1)[0] == 't'};
     }
     PQclear(result);
     return 0;

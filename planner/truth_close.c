@@ -1,7 +1,7 @@
 /* truth_close.c: directories are closed, a job enters a phase, a job ends (truth_ledger.h).
  *
- * Directories were counted as found when they were committed; what became of each is counted here, by
- * deleting its row: a row that is gone already is not counted again. */
+ * Directories were counted as found when they were committed; what became of each is counted here,
+ * by deleting its row: a row that is gone already is not counted again. */
 #include "planner/truth_ledger.h"
 
 #include <stdlib.h>
@@ -32,12 +32,13 @@ int ledger_close_next(struct ledger *ledger, struct truth_request *request, stru
 {
     PGresult *result;
 
-    if (ledger_lock_job(ledger, request, err) < 0
-        || postgres_query(ledger->postgres,
-                          "SELECT path FROM directory WHERE job = $1 AND depth = (SELECT max(depth)"
-                          " FROM directory WHERE job = $1 AND depth > 0) ORDER BY path LIMIT $2",
-                          (struct parameter[]){parameter_s64((s64)request->job),
-                                               parameter_s64(request->limit)}, 2, &result, err) < 0)
+    if (ledger_lock_job(ledger, request, err) < 0 ||
+        postgres_query(
+            ledger->postgres,
+            "SELECT path FROM directory WHERE job = $1 AND depth = (SELECT max(depth)"
+            " FROM directory WHERE job = $1 AND depth > 0) ORDER BY path LIMIT $2",
+            (struct parameter[]){parameter_s64((s64)request->job), parameter_s64(request->limit)},
+            2, &result, err) < 0)
         return -1;
     fill_paths(result, request);
     PQclear(result);
@@ -51,7 +52,8 @@ static const char closed_sql[] =
     " kept AS (INSERT INTO item (job, key, shard, path, kind, operation, outcome, code, message)"
     "  SELECT $1, key, shard, path, kind, operation, outcome, code, message FROM gone"
     "  WHERE outcome NOT IN ('attributes', 'moved') ON CONFLICT (job, key) DO UPDATE SET"
-    "  outcome = excluded.outcome, code = excluded.code, message = excluded.message, at = excluded.at)"
+    "  outcome = excluded.outcome, code = excluded.code, message = excluded.message, at = "
+    "excluded.at)"
     " SELECT g.was::text, g.outcome::text, i.outcome::text, count(*) FROM gone g"
     " LEFT JOIN item i ON i.job = $1 AND i.key = g.key GROUP BY 1, 2, 3";
 
@@ -66,8 +68,8 @@ static enum counter class_of(const char *outcome)
     return COUNTER_moved;
 }
 
-/* `count` directories that were `was` ("" = only published into), became `outcome`, and had an item row
- * of outcome `item` ("" = none) before. */
+/* `count` directories that were `was` ("" = only published into), became `outcome`, and had an item
+ * row of outcome `item` ("" = none) before. */
 static void count_closed(const char *was, const char *outcome, const char *item, s64 count,
                          struct counters *delta)
 {
@@ -94,13 +96,14 @@ static int close_rows(struct ledger *ledger, struct truth_request *request,
     struct counters delta = {0}, now = {0};
     PGresult *result;
 
-    if (ledger_lock_job(ledger, request, err) < 0 || ledger_rows_load(ledger, rows, false, err) < 0
-        || postgres_query(ledger->postgres, closed_sql,
-                          (struct parameter[]){parameter_s64((s64)request->job)}, 1, &result, err) < 0)
+    if (ledger_lock_job(ledger, request, err) < 0 ||
+        ledger_rows_load(ledger, rows, false, err) < 0 ||
+        postgres_query(ledger->postgres, closed_sql,
+                       (struct parameter[]){parameter_s64((s64)request->job)}, 1, &result, err) < 0)
         return -1;
     for (int i = 0; i < PQntuples(result); i++)
-        count_closed(result_text(result, i, 0), result_text(result, i, 1), result_text(result, i, 2),
-                     result_s64(result, i, 3), &delta);
+        count_closed(result_text(result, i, 0), result_text(result, i, 1),
+                     result_text(result, i, 2), result_s64(result, i, 3), &delta);
     PQclear(result);
     if (ledger_count(ledger, request->job, &delta, &now, err) < 0 || ledger_commit(ledger, err) < 0)
         return -1;
@@ -133,19 +136,20 @@ int ledger_phase(struct ledger *ledger, struct truth_request *request, struct er
         err_set(err, ERR_Internal, "a job ends by TRUTH_END, not by a phase");
         goto done;
     }
-    if (ledger_lock_job(ledger, request, err) < 0
-        || postgres_query(ledger->postgres,
-                          "UPDATE job j SET phase = coalesce($2::job_phase, j.phase),"
-                          " scan_complete = $3::boolean, waiting_for = $4,"
-                          " last_progress_at = CASE WHEN $4::text IS NULL THEN now()"
-                          "  ELSE j.last_progress_at END"
-                          " FROM job before WHERE j.id = $1 AND before.id = j.id"
-                          " RETURNING before.phase <> j.phase",
-                          (struct parameter[]){parameter_s64((s64)request->job),
-                                               parameter_text(request->phase
-                                                                  ? phase_name(request->phase) : NULL),
-                                               parameter_text(request->scan_complete ? "true" : "false"),
-                                               parameter_text(waiting_for)}, 4, &result, err) < 0)
+    if (ledger_lock_job(ledger, request, err) < 0 ||
+        postgres_query(
+            ledger->postgres,
+            "UPDATE job j SET phase = coalesce($2::job_phase, j.phase),"
+            " scan_complete = $3::boolean, waiting_for = $4,"
+            " last_progress_at = CASE WHEN $4::text IS NULL THEN now()"
+            "  ELSE j.last_progress_at END"
+            " FROM job before WHERE j.id = $1 AND before.id = j.id"
+            " RETURNING before.phase <> j.phase",
+            (struct parameter[]){parameter_s64((s64)request->job),
+                                 parameter_text(request->phase ? phase_name(request->phase) : NULL),
+                                 parameter_text(request->scan_complete ? "true" : "false"),
+                                 parameter_text(waiting_for)},
+            4, &result, err) < 0)
         goto done;
     moved = result_text(result, 0, 0)[0] == 't';
     PQclear(result);
@@ -159,8 +163,8 @@ done:
 
 /* ---- the end ---- */
 
-/* An earlier try may have gone through: then the job has no owner any more, and ended in our epoch, in
- * which nobody else could have ended it. */
+/* An earlier try may have gone through: then the job has no owner any more, and ended in our epoch,
+ * in which nobody else could have ended it. */
 static int has_ended_so(struct ledger *ledger, const struct truth_request *request, struct err *err)
 {
     struct err ignored;
@@ -173,21 +177,22 @@ static int has_ended_so(struct ledger *ledger, const struct truth_request *reque
                        " AND phase = $3::job_phase",
                        (struct parameter[]){parameter_s64((s64)request->job),
                                             parameter_s64(request->epoch),
-                                            parameter_text(phase_name(request->phase))}, 3, &result,
-                       err) < 0)
+                                            parameter_text(phase_name(request->phase))},
+                       3, &result, err) < 0)
         return -1;
     ended = PQntuples(result);
     PQclear(result);
     return ended;
 }
 
-/* The counts get their final form here: below zero `unchanged` would be what was scanned before and is
- * gone from the source since. */
+/* The counts get their final form here: below zero `unchanged` would be what was scanned before and
+ * is gone from the source since. */
 static const char end_sql[] =
     "UPDATE job SET phase = $2::job_phase, reason = $3, message = $4,"
     " scan_complete = scan_complete OR $5::boolean, finished_at = now(), last_progress_at = now(),"
     " waiting_for = NULL, owner = NULL, lease_until = NULL,"
-    " scanned = scanned + greatest(-unchanged, 0), unchanged = greatest(unchanged, 0) WHERE id = $1";
+    " scanned = scanned + greatest(-unchanged, 0), unchanged = greatest(unchanged, 0) WHERE id = "
+    "$1";
 
 static const char *const clear_sql[] = {"DELETE FROM shard WHERE job = $1",
                                         "DELETE FROM directory WHERE job = $1",
@@ -202,16 +207,17 @@ static int blame_asset(struct ledger *ledger, const struct truth_request *reques
 
     if (request->phase != PHASE_Failed || (!source && strncmp(reason, "Destination", 11) != 0))
         return 0;
-    return postgres_query(ledger->postgres,
-                          "UPDATE asset a SET state = 'Failed', reason = $2, message = $3,"
-                          " probed_at = now() FROM job j JOIN synchronization s"
-                          " ON s.id = j.synchronization WHERE j.id = $1 AND a.id ="
-                          " CASE WHEN $4::boolean THEN s.source ELSE j.destination_asset END"
-                          " AND a.address ="
-                          " CASE WHEN $4::boolean THEN j.source_address ELSE j.destination_address END",
-                          (struct parameter[]){parameter_s64((s64)request->job), parameter_text(reason),
-                                               parameter_text(message),
-                                               parameter_text(source ? "true" : "false")}, 4, NULL, err);
+    return postgres_query(
+        ledger->postgres,
+        "UPDATE asset a SET state = 'Failed', reason = $2, message = $3,"
+        " probed_at = now() FROM job j JOIN synchronization s"
+        " ON s.id = j.synchronization WHERE j.id = $1 AND a.id ="
+        " CASE WHEN $4::boolean THEN s.source ELSE j.destination_asset END"
+        " AND a.address ="
+        " CASE WHEN $4::boolean THEN j.source_address ELSE j.destination_address END",
+        (struct parameter[]){parameter_s64((s64)request->job), parameter_text(reason),
+                             parameter_text(message), parameter_text(source ? "true" : "false")},
+        4, NULL, err);
 }
 
 static int end_job(struct ledger *ledger, const struct truth_request *request, const char *message,
@@ -221,12 +227,13 @@ static int end_job(struct ledger *ledger, const struct truth_request *request, c
     struct buf told = {0};
     int rc;
 
-    if (postgres_query(ledger->postgres, end_sql,
-                       (struct parameter[]){job, parameter_text(phase_name(request->phase)),
-                                            parameter_text(request->reason), parameter_text(message),
-                                            parameter_text(request->scan_complete ? "true" : "false")},
-                       5, NULL, err) < 0
-        || blame_asset(ledger, request, message, err) < 0)
+    if (postgres_query(
+            ledger->postgres, end_sql,
+            (struct parameter[]){job, parameter_text(phase_name(request->phase)),
+                                 parameter_text(request->reason), parameter_text(message),
+                                 parameter_text(request->scan_complete ? "true" : "false")},
+            5, NULL, err) < 0 ||
+        blame_asset(ledger, request, message, err) < 0)
         return -1;
     for (size_t i = 0; i < COUNT_OF(clear_sql); i++)
         if (postgres_query(ledger->postgres, clear_sql[i], &job, 1, NULL, err) < 0)
@@ -245,7 +252,8 @@ int ledger_end(struct ledger *ledger, struct truth_request *request, struct err 
     int rc;
 
     if (!phase_has_ended(request->phase))
-        return err_set(err, ERR_Internal, "a job cannot end in phase %s", phase_name(request->phase));
+        return err_set(err, ERR_Internal, "a job cannot end in phase %s",
+                       phase_name(request->phase));
     if (ledger_lock_job(ledger, request, err) < 0) {
         if (err->code != ERR_OwnershipLost)
             return -1;

@@ -1,7 +1,7 @@
 /* truth_ledger.c: the session of the truth thread and what its transactions share (truth_ledger.h).
  *
- * The counters of a job are the columns of states.def. SQL about them is made from that list when this
- * file is compiled; the values travel as one JSON object. */
+ * The counters of a job are the columns of states.def. SQL about them is made from that list when
+ * this file is compiled; the values travel as one JSON object. */
 #include "planner/truth_ledger.h"
 
 #include "base/names.h"
@@ -24,7 +24,8 @@ static int is_registered(struct ledger *ledger, const char *host, struct err *er
                        "SELECT FROM planner WHERE id = $1 AND name = $2 AND host = $3 AND pid = $4",
                        (struct parameter[]){parameter_s64((s64)ledger->planner),
                                             parameter_text(ledger->name), parameter_text(host),
-                                            parameter_s64(getpid())}, 4, &result, err) < 0)
+                                            parameter_s64(getpid())},
+                       4, &result, err) < 0)
         return -1;
     found = PQntuples(result);
     PQclear(result);
@@ -47,7 +48,8 @@ static int register_planner(struct ledger *ledger, const char *host, struct err 
     if (postgres_query(ledger->postgres,
                        "INSERT INTO planner (name, host, pid) VALUES ($1, $2, $3) RETURNING id",
                        (struct parameter[]){parameter_text(ledger->name), parameter_text(host),
-                                            parameter_s64(getpid())}, 3, &result, err) < 0)
+                                            parameter_s64(getpid())},
+                       3, &result, err) < 0)
         return -1;
     ledger->planner = (u64)result_s64(result, 0, 0);
     PQclear(result);
@@ -57,7 +59,8 @@ static int register_planner(struct ledger *ledger, const char *host, struct err 
 /* The rows of a segment on their way into the ledger. */
 static const char incoming[] =
     "CREATE TEMPORARY TABLE IF NOT EXISTS incoming (what \"char\" NOT NULL, key uuid NOT NULL,"
-    " path bytea NOT NULL, kind object_kind NOT NULL, operation text NOT NULL, outcome item_outcome,"
+    " path bytea NOT NULL, kind object_kind NOT NULL, operation text NOT NULL, outcome "
+    "item_outcome,"
     " size bigint NOT NULL, mtime_ns bigint NOT NULL, checksum bytea NOT NULL,"
     " not_kept integer NOT NULL, code text, message text, depth integer NOT NULL)"
     " ON COMMIT DELETE ROWS";
@@ -73,22 +76,24 @@ int ledger_open(struct ledger *ledger, struct err *err)
     if (registered < 0 || (registered == 0 && register_planner(ledger, host, err) < 0))
         return -1;
     id[0] = parameter_s64((s64)ledger->planner);
-    if (postgres_query(ledger->postgres,
-                       "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'"
-                       " AND classid = " ADVISORY_CLASS " AND objid = $1::bigint::oid AND objsubid = 2"
-                       " AND pid <> pg_backend_pid()"
-                       " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
-                       id, 1, NULL, err) < 0
-        || postgres_query(ledger->postgres,
-                          "SELECT pg_advisory_lock(" ADVISORY_CLASS ", $1::bigint::integer)", id, 1,
-                          NULL, err) < 0)
+    if (postgres_query(
+            ledger->postgres,
+            "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'"
+            " AND classid = " ADVISORY_CLASS " AND objid = $1::bigint::oid AND objsubid = 2"
+            " AND pid <> pg_backend_pid()"
+            " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
+            id, 1, NULL, err) < 0 ||
+        postgres_query(ledger->postgres,
+                       "SELECT pg_advisory_lock(" ADVISORY_CLASS ", $1::bigint::integer)", id, 1,
+                       NULL, err) < 0)
         return -1;
-    /* what is reported done is durable: not less than the local disk, whatever the server's default */
+    /* what is reported done is durable, whatever the default of the server */
     if (postgres_run(ledger->postgres,
                      "SELECT set_config('synchronous_commit', 'on', false)"
                      " WHERE current_setting('synchronous_commit') = 'off';"
-                     "LISTEN syncline_jobs", err) < 0
-        || postgres_run(ledger->postgres, incoming, err) < 0)
+                     "LISTEN syncline_jobs",
+                     err) < 0 ||
+        postgres_run(ledger->postgres, incoming, err) < 0)
         return -1;
     /* leases that ran out while the connection was lost, and that nobody has taken */
     return ledger_renew(ledger, NULL, err);
@@ -111,17 +116,19 @@ int ledger_lock_job(struct ledger *ledger, const struct truth_request *request, 
     PGresult *result;
     int found;
 
-    if (postgres_run(ledger->postgres, "BEGIN", err) < 0
-        || postgres_query(ledger->postgres,
-                          "SELECT FROM job WHERE id = $1 AND owner = $2 AND epoch = $3 FOR UPDATE",
-                          (struct parameter[]){parameter_s64((s64)request->job),
-                                               parameter_s64((s64)ledger->planner),
-                                               parameter_s64(request->epoch)}, 3, &result, err) < 0)
+    if (postgres_run(ledger->postgres, "BEGIN", err) < 0 ||
+        postgres_query(ledger->postgres,
+                       "SELECT FROM job WHERE id = $1 AND owner = $2 AND epoch = $3 FOR UPDATE",
+                       (struct parameter[]){parameter_s64((s64)request->job),
+                                            parameter_s64((s64)ledger->planner),
+                                            parameter_s64(request->epoch)},
+                       3, &result, err) < 0)
         return -1;
     found = PQntuples(result);
     PQclear(result);
     if (found == 0)
-        return err_set(err, ERR_OwnershipLost, "job %llu is not of this planner in epoch %u any more",
+        return err_set(err, ERR_OwnershipLost,
+                       "job %llu is not of this planner in epoch %u any more",
                        (unsigned long long)request->job, request->epoch);
     return 0;
 }
@@ -137,25 +144,24 @@ int ledger_commit(struct ledger *ledger, struct err *err)
 #define TEXT_OF_ARGUMENT(value) #value
 
 /* The lease is renewed along with it: the transaction may have taken as long as a lease. */
-static const char add_sql[] =
-    "UPDATE job SET"
+static const char add_sql[] = "UPDATE job SET"
 #define COUNTER(name, json, text) " " #name " = job." #name " + coalesce(d." #name ", 0),"
 #include "schema/states.def"
-    " last_progress_at = now(),"
-    " lease_until = clock_timestamp() + " TEXT_OF(PLANNER_LEASE_MS) " * interval '1 ms'"
-    " FROM jsonb_to_record($2::jsonb) AS d("
+                              " last_progress_at = now(),"
+                              " lease_until = clock_timestamp() + " TEXT_OF(
+                                  PLANNER_LEASE_MS) " * interval '1 ms'"
+                                                    " FROM jsonb_to_record($2::jsonb) AS d("
 #define COUNTER(name, json, text) #name " bigint, "
 #include "schema/states.def"
-    "recount bigint) WHERE job.id = $1 RETURNING "
+                                                    "recount bigint) WHERE job.id = $1 RETURNING "
 #define COUNTER(name, json, text) "job." #name ", "
 #include "schema/states.def"
-    "job.id";
+                                                    "job.id";
 
-static const char read_sql[] =
-    "SELECT "
+static const char read_sql[] = "SELECT "
 #define COUNTER(name, json, text) #name ", "
 #include "schema/states.def"
-    "id FROM job WHERE id = $1";
+                               "id FROM job WHERE id = $1";
 
 static const char shard_sql[] =
     "SELECT "
@@ -223,19 +229,20 @@ int ledger_count(struct ledger *ledger, u64 job, const struct counters *delta, s
     return 0;
 }
 
-int ledger_shard(struct ledger *ledger, const struct truth_request *request, struct shard_state *out,
-                 struct err *err)
+int ledger_shard(struct ledger *ledger, const struct truth_request *request,
+                 struct shard_state *out, struct err *err)
 {
     PGresult *result;
 
-    if (postgres_query(ledger->postgres, shard_sql,
-                       (struct parameter[]){parameter_s64((s64)request->job),
-                                            parameter_s64(request->shard)}, 2, &result, err) < 0)
+    if (postgres_query(
+            ledger->postgres, shard_sql,
+            (struct parameter[]){parameter_s64((s64)request->job), parameter_s64(request->shard)},
+            2, &result, err) < 0)
         return -1;
     if (PQntuples(result) != 1) {
         PQclear(result);
-        return err_set(err, ERR_Internal, "job %llu has no shard %u", (unsigned long long)request->job,
-                       request->shard);
+        return err_set(err, ERR_Internal, "job %llu has no shard %u",
+                       (unsigned long long)request->job, request->shard);
     }
     read_counters(result, &out->counters);
     out->recount = result_s64(result, 0, COUNTER_COUNT) != 0;
@@ -249,11 +256,13 @@ int ledger_shard(struct ledger *ledger, const struct truth_request *request, str
 int ledger_announce(struct ledger *ledger, u64 job, const char *kind, const char *message,
                     struct err *err)
 {
-    return postgres_query(ledger->postgres,
-                          "WITH told AS (INSERT INTO event (job, kind, message) VALUES ($1, $2, $3))"
-                          " SELECT pg_notify('syncline_job', name) FROM job WHERE id = $1",
-                          (struct parameter[]){parameter_s64((s64)job), parameter_text(kind),
-                                               parameter_text(message)}, 3, NULL, err);
+    return postgres_query(
+        ledger->postgres,
+        "WITH told AS (INSERT INTO event (job, kind, message) VALUES ($1, $2, $3))"
+        " SELECT pg_notify('syncline_job', name) FROM job WHERE id = $1",
+        (struct parameter[]){parameter_s64((s64)job), parameter_text(kind),
+                             parameter_text(message)},
+        3, NULL, err);
 }
 
 char *ledger_text(struct bytes text)

@@ -1,7 +1,7 @@
 /* truth_rows.c: rows as workers send them, checked and sorted out before a transaction begins
- * (truth_ledger.h). A listing may give a name twice while its directory changes, and each batch names
- * the directories that it published into: of several rows of one path the last counts, and the ledger
- * gets each key once. */
+ * (truth_ledger.h). A listing may give a name twice while its directory changes, and each batch
+ * names the directories that it published into: of several rows of one path the last counts, and
+ * the ledger gets each key once. */
 #include "planner/truth_ledger.h"
 
 #include "base/names.h"
@@ -34,7 +34,8 @@ static enum row_class class_of(const struct rec_row *row, bool closing)
     if (directory && (row->outcome == OUTCOME_moved || row->outcome == OUTCOME_pending)) {
         if (row->path.size == 0) /* the root's attributes are set at the end of the job anyway */
             return ROW_NONE;
-        return row->index == UINT32_MAX && row->outcome == OUTCOME_pending ? ROW_PASSED : ROW_DIRECTORY;
+        return row->index == UINT32_MAX && row->outcome == OUTCOME_pending ? ROW_PASSED
+                                                                           : ROW_DIRECTORY;
     }
     return row->outcome == OUTCOME_moved ? ROW_OBJECT : ROW_ITEM;
 }
@@ -47,7 +48,8 @@ static int decode_frame(struct bytes frame, bool closing, struct ledger_rows *ou
 
     if (frame_open(&reader, frame, err) < 0)
         return -1;
-    out->rows = memory_resize_or_die(out->rows, (out->count + (size_t)reader.left) * sizeof *out->rows);
+    out->rows =
+        memory_resize_or_die(out->rows, (out->count + (size_t)reader.left) * sizeof *out->rows);
     while ((more = frame_next_row(&reader, &row, err)) > 0) {
         struct ledger_row *at = &out->rows[out->count];
 
@@ -73,8 +75,9 @@ static int by_key(const void *a, const void *b)
     return order ? order : *left < *right ? -1 : *left > *right;
 }
 
-/* Of the rows of one key, in their order: the last that is counted stays, and one that was only passed
- * stays beside an object or an item (the path changed its type), never beside a directory. */
+/* Of the rows of one key, in their order: the last that is counted stays, and one that was only
+ * passed stays beside an object or an item (the path changed its type), never beside a directory.
+ */
 static void supersede(struct ledger_row **rows, u32 count, bool *duplicates)
 {
     enum row_class last = ROW_NONE;
@@ -218,10 +221,11 @@ int ledger_rows_load(struct ledger *ledger, const struct ledger_rows *rows, bool
         if (rows->rows[i].class != ROW_NONE && (objects || rows->rows[i].class != ROW_OBJECT))
             add_incoming(&rows->rows[i], &tuples);
     if (tuples.size > 0)
-        rc = postgres_copy(ledger->postgres,
-                           "COPY incoming (what, key, path, kind, operation, outcome, size, mtime_ns,"
-                           " checksum, not_kept, code, message, depth) FROM STDIN (FORMAT binary)",
-                           buf_bytes(&tuples), err);
+        rc = postgres_copy(
+            ledger->postgres,
+            "COPY incoming (what, key, path, kind, operation, outcome, size, mtime_ns,"
+            " checksum, not_kept, code, message, depth) FROM STDIN (FORMAT binary)",
+            buf_bytes(&tuples), err);
     buf_release(&tuples);
     return rc;
 }

@@ -1,13 +1,15 @@
-/* truth_segment.c: a segment of settled items becomes durable in the ledger, exactly once, and a shard
- * that is scanned again takes back what its failed items counted (truth_ledger.h).
+/* truth_segment.c: a segment of settled items becomes durable in the ledger, exactly once, and a
+ * shard that is scanned again takes back what its failed items counted (truth_ledger.h).
  *
- * How each item is counted once, whatever is redone: within a job a path is of at most one class: that
- * of its item row; else `directory` if its directory row has an outcome; else `moved` if the object row
- * is of this job. A segment adds, per class, the paths that are of it afterwards less those that were
- * before. `found` is their sum. After a redo a path may have moved to another shard (a subtree was
- * split off), so that only the sums over all shards are exact, and one shard's may be below zero.
+ * How each item is counted once, whatever is redone: within a job a path is of at most one class:
+ * that of its item row; else `directory` if its directory row has an outcome; else `moved` if the
+ * object row is of this job. A segment adds, per class, the paths that are of it afterwards less
+ * those that were before. `found` is their sum. After a redo a path may have moved to another shard
+ * (a subtree was split off), so that only the sums over all shards are exact, and one shard's may
+ * be below zero.
  *
- * A first synchronization needs none of that: its rows are new, and go by COPY straight into `object`. */
+ * A first synchronization needs none of that: its rows are new, and go by COPY straight into
+ * `object`. */
 #include "planner/truth_ledger.h"
 
 #include <stdlib.h>
@@ -33,7 +35,8 @@ static int add_classes(struct ledger *ledger, const char *sql, const struct trut
 
     if (postgres_query(ledger->postgres, sql,
                        (struct parameter[]){parameter_s64((s64)request->job),
-                                            parameter_s64((s64)request->asset)}, 2, &result, err) < 0)
+                                            parameter_s64((s64)request->asset)},
+                       2, &result, err) < 0)
         return -1;
     for (int i = 0; i < PQntuples(result); i++) {
         int class = class_by_name(result_text(result, i, 0));
@@ -47,7 +50,8 @@ static int add_classes(struct ledger *ledger, const char *sql, const struct trut
 
 /* What the paths in `incoming` were before. */
 static const char before_sql[] =
-    "SELECT CASE WHEN i.key IS NOT NULL THEN i.outcome::text WHEN d.outcome IS NOT NULL THEN 'directory'"
+    "SELECT CASE WHEN i.key IS NOT NULL THEN i.outcome::text WHEN d.outcome IS NOT NULL THEN "
+    "'directory'"
     " WHEN o.key IS NOT NULL THEN 'moved' END, count(*) FROM incoming n"
     " LEFT JOIN item i ON i.job = $1 AND i.key = n.key"
     " LEFT JOIN directory d ON d.job = $1 AND d.key = n.key"
@@ -75,14 +79,17 @@ static void add_rows(const struct ledger_rows *rows, struct tally *tally)
 /* ---- rows into tables ---- */
 
 static const char objects_sql[] =
-    "INSERT INTO object AS o (asset, key, path, kind, size, mtime_ns, hash, checksum, not_kept, job, shard)"
+    "INSERT INTO object AS o (asset, key, path, kind, size, mtime_ns, hash, checksum, not_kept, "
+    "job, shard)"
     " SELECT $2, key, path, kind, size, mtime_ns, $4, checksum, not_kept, $1, $3 FROM incoming"
     " WHERE what = 'o' ON CONFLICT (asset, key) DO UPDATE SET path = excluded.path,"
-    " kind = excluded.kind, size = excluded.size, mtime_ns = excluded.mtime_ns, hash = excluded.hash,"
+    " kind = excluded.kind, size = excluded.size, mtime_ns = excluded.mtime_ns, hash = "
+    "excluded.hash,"
     " checksum = excluded.checksum, not_kept = excluded.not_kept, proven_at = excluded.proven_at,"
     " job = excluded.job, shard = excluded.shard";
 
-static int store_objects(struct ledger *ledger, const struct truth_request *request, struct err *err)
+static int store_objects(struct ledger *ledger, const struct truth_request *request,
+                         struct err *err)
 {
     return postgres_query(ledger->postgres, objects_sql,
                           (struct parameter[]){parameter_s64((s64)request->job),
@@ -104,7 +111,8 @@ static const char *const others_sql[] = {
     " SELECT $1, key, $2, path, depth, outcome FROM incoming WHERE what IN ('d', 'p')"
     " ON CONFLICT (job, key) DO UPDATE SET outcome = excluded.outcome"
     " WHERE excluded.outcome IS NOT NULL AND (d.outcome IS NULL OR excluded.outcome = 'moved')",
-    "DELETE FROM item i USING incoming n WHERE i.job = $1 AND i.key = n.key AND n.what IN ('o', 'd')"
+    "DELETE FROM item i USING incoming n WHERE i.job = $1 AND i.key = n.key AND n.what IN ('o', "
+    "'d')"
     " AND $2::integer IS NOT NULL",
     "UPDATE directory d SET outcome = NULL FROM incoming n WHERE d.job = $1 AND d.key = n.key"
     " AND d.outcome IS NOT NULL AND n.what IN ('o', 'i') AND $2::integer IS NOT NULL",
@@ -112,7 +120,8 @@ static const char *const others_sql[] = {
 
 static int store_others(struct ledger *ledger, const struct truth_request *request, struct err *err)
 {
-    struct parameter parameters[] = {parameter_s64((s64)request->job), parameter_s64(request->shard)};
+    struct parameter parameters[] = {parameter_s64((s64)request->job),
+                                     parameter_s64(request->shard)};
 
     for (size_t i = 0; i < COUNT_OF(others_sql); i++)
         if (postgres_query(ledger->postgres, others_sql[i], parameters, 2, NULL, err) < 0)
@@ -142,7 +151,8 @@ static int copy_objects(struct ledger *ledger, const struct truth_request *reque
 
 /* Stores the rows; *exact says that rows may have been there before. */
 static int store_rows(struct ledger *ledger, const struct truth_request *request,
-                      const struct ledger_rows *rows, struct tally *tally, bool *exact, struct err *err)
+                      const struct ledger_rows *rows, struct tally *tally, bool *exact,
+                      struct err *err)
 {
     *exact = request->upsert || request->redo || rows->duplicates;
     if (rows->count == 0)
@@ -157,8 +167,8 @@ static int store_rows(struct ledger *ledger, const struct truth_request *request
     add_rows(rows, tally);
     if (!*exact && rows->of_class[ROW_OBJECT] == rows->count)
         return 0;
-    if (ledger_rows_load(ledger, rows, *exact, err) < 0
-        || add_classes(ledger, before_sql, request, -1, tally, err) < 0)
+    if (ledger_rows_load(ledger, rows, *exact, err) < 0 ||
+        add_classes(ledger, before_sql, request, -1, tally, err) < 0)
         return -1;
     if (*exact && store_objects(ledger, request, err) < 0)
         return -1;
@@ -187,9 +197,8 @@ static void count_segment(const struct truth_request *request, const struct tall
         static const enum counter scan[] = {COUNTER_scanned, COUNTER_unchanged, COUNTER_extra};
 
         for (size_t i = 0; i < COUNT_OF(scan); i++)
-            added->value[scan[i]] = request->shard_done
-                                        ? request->counters.value[scan[i]] - whole->value[scan[i]]
-                                        : 0;
+            added->value[scan[i]] =
+                request->shard_done ? request->counters.value[scan[i]] - whole->value[scan[i]] : 0;
     }
     for (u32 i = 0; i < COUNTER_COUNT; i++)
         whole->value[i] += added->value[i];
@@ -208,17 +217,16 @@ static int store_shard(struct ledger *ledger, const struct truth_request *reques
     int rc;
 
     counters_json(&shard->counters, shard->recount, &json);
-    rc = postgres_query(ledger->postgres,
-                        "UPDATE shard SET segments = $3, done = $4::boolean, counters = $5::jsonb,"
-                        " unsettled_since_ns = CASE WHEN $4::boolean THEN NULL"
-                        " ELSE nullif($6::bigint, 0) END WHERE job = $1 AND number = $2",
-                        (struct parameter[]){parameter_s64((s64)request->job),
-                                             parameter_s64(request->shard),
-                                             parameter_s64(request->segment),
-                                             parameter_text(request->shard_done ? "true" : "false"),
-                                             parameter_text(buf_text(&json)),
-                                             parameter_s64(request->unsettled_since_ns)},
-                        6, NULL, err);
+    rc = postgres_query(
+        ledger->postgres,
+        "UPDATE shard SET segments = $3, done = $4::boolean, counters = $5::jsonb,"
+        " unsettled_since_ns = CASE WHEN $4::boolean THEN NULL"
+        " ELSE nullif($6::bigint, 0) END WHERE job = $1 AND number = $2",
+        (struct parameter[]){
+            parameter_s64((s64)request->job), parameter_s64(request->shard),
+            parameter_s64(request->segment), parameter_text(request->shard_done ? "true" : "false"),
+            parameter_text(buf_text(&json)), parameter_s64(request->unsettled_since_ns)},
+        6, NULL, err);
     buf_release(&json);
     return rc;
 }
@@ -239,14 +247,14 @@ static int commit_segment(struct ledger *ledger, struct truth_request *request,
         return ledger_commit(ledger, err);
     }
     if (shard.segments + 1 != request->segment)
-        return err_set(err, ERR_Internal, "segment %u of shard %u after segment %u", request->segment,
-                       request->shard, shard.segments);
+        return err_set(err, ERR_Internal, "segment %u of shard %u after segment %u",
+                       request->segment, request->shard, shard.segments);
     if (store_rows(ledger, request, rows, &tally, &exact, err) < 0)
         return -1;
     shard.recount = shard.recount || exact;
     count_segment(request, &tally, &shard, &added);
-    if (store_shard(ledger, request, &shard, err) < 0
-        || ledger_count(ledger, request->job, &added, now, err) < 0)
+    if (store_shard(ledger, request, &shard, err) < 0 ||
+        ledger_count(ledger, request->job, &added, now, err) < 0)
         return -1;
     return ledger_commit(ledger, err);
 }
@@ -262,14 +270,15 @@ int ledger_segment(struct ledger *ledger, struct truth_request *request, struct 
     rc = commit_segment(ledger, request, &rows, &now, err);
     ledger_rows_release(&rows);
     if (rc == 0)
-        request->counters = now; /* not before: a request that is executed again needs what it adds */
+        request->counters =
+            now; /* not before: a request that is executed again needs what it adds */
     return rc;
 }
 
 /* ---- redo ---- */
 
-/* What is not there any more is counted as what its path was before: moved, if this job put it in an
- * earlier segment. */
+/* What is not there any more is counted as what its path was before: moved, if this job put it in
+ * an earlier segment. */
 static const char redo_sql[] =
     "WITH gone AS (DELETE FROM item WHERE job = $1 AND shard = $2"
     "  AND outcome IN ('failed', 'changed', 'vanished') RETURNING key, outcome)"
@@ -282,9 +291,10 @@ static int take_back(struct ledger *ledger, const struct truth_request *request,
 {
     PGresult *result;
 
-    if (postgres_query(ledger->postgres, redo_sql,
-                       (struct parameter[]){parameter_s64((s64)request->job),
-                                            parameter_s64(request->shard)}, 2, &result, err) < 0)
+    if (postgres_query(
+            ledger->postgres, redo_sql,
+            (struct parameter[]){parameter_s64((s64)request->job), parameter_s64(request->shard)},
+            2, &result, err) < 0)
         return -1;
     for (int i = 0; i < PQntuples(result); i++) {
         int counter = class_by_name(result_text(result, i, 0));
@@ -307,20 +317,21 @@ int ledger_redo(struct ledger *ledger, struct truth_request *request, struct err
     struct shard_state shard;
     int rc;
 
-    if (ledger_lock_job(ledger, request, err) < 0 || ledger_shard(ledger, request, &shard, err) < 0
-        || take_back(ledger, request, &delta, err) < 0)
+    if (ledger_lock_job(ledger, request, err) < 0 ||
+        ledger_shard(ledger, request, &shard, err) < 0 ||
+        take_back(ledger, request, &delta, err) < 0)
         return -1;
     for (u32 i = 0; i < COUNTER_COUNT; i++)
         shard.counters.value[i] += delta.value[i];
     counters_json(&shard.counters, true, &json);
-    rc = postgres_query(ledger->postgres,
-                        "UPDATE shard SET counters = $3::jsonb WHERE job = $1 AND number = $2",
-                        (struct parameter[]){parameter_s64((s64)request->job),
-                                             parameter_s64(request->shard),
-                                             parameter_text(buf_text(&json))}, 3, NULL, err);
+    rc = postgres_query(
+        ledger->postgres, "UPDATE shard SET counters = $3::jsonb WHERE job = $1 AND number = $2",
+        (struct parameter[]){parameter_s64((s64)request->job), parameter_s64(request->shard),
+                             parameter_text(buf_text(&json))},
+        3, NULL, err);
     buf_release(&json);
-    if (rc < 0 || ledger_count(ledger, request->job, &delta, &now, err) < 0
-        || ledger_commit(ledger, err) < 0)
+    if (rc < 0 || ledger_count(ledger, request->job, &delta, &now, err) < 0 ||
+        ledger_commit(ledger, err) < 0)
         return -1;
     request->counters = now;
     return 0;

@@ -1,8 +1,9 @@
 /* view.c: the thread of view.h: what is to be written, when, and what if Redis does not take it.
  *
- * How: the loop leaves its latest snapshot and a few events under a mutex; the thread takes them and
- * writes, at most ten times a second and less often when there is much. A failure is logged once, and
- * tried again after a pause; what was not written by then is in the next snapshot or in Postgres. */
+ * How: the loop leaves its latest snapshot and a few events under a mutex; the thread takes them
+ * and writes, at most ten times a second and less often when there is much. A failure is logged
+ * once, and tried again after a pause; what was not written by then is in the next snapshot or in
+ * Postgres. */
 #include "planner/view.h"
 
 #include "base/clock.h"
@@ -16,12 +17,12 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define CHECK_MS 1000      /* is the view still there? */
+#define CHECK_MS 1000 /* is the view still there? */
 #define PRUNE_MS 10000
 #define PAUSE_LEAST_MS 250 /* after a failure */
 #define PAUSE_MOST_MS 2000
-#define ENTRIES_MOST 1000  /* kept while Redis is away; older ones are in Postgres */
-#define MS_PER_KEY 1       /* a snapshot of n keys is written at most once in n ms */
+#define ENTRIES_MOST 1000 /* kept while Redis is away; older ones are in Postgres */
+#define MS_PER_KEY 1      /* a snapshot of n keys is written at most once in n ms */
 
 struct view {
     char *redis_url; /* NULL = no view, no thread */
@@ -31,7 +32,7 @@ struct view {
     atomic_bool up;
 
     pthread_mutex_t mutex;
-    pthread_cond_t changed; /* CLOCK_MONOTONIC */
+    pthread_cond_t changed;       /* CLOCK_MONOTONIC */
     struct view_snapshot *latest; /* not taken yet */
     struct view_entry *entries;   /* ring of ENTRIES_MOST */
     u32 entry_first, entry_count;
@@ -181,7 +182,8 @@ static u32 take_entries(struct view *view, struct view_entry *out)
     return count;
 }
 
-/* With the mutex held: puts entries that could not be written back in front, as far as there is room. */
+/* With the mutex held: puts entries that could not be written back in front, as far as there is
+ * room. */
 static void return_entries(struct view *view, struct view_entry *entries, u32 count)
 {
     while (count > 0 && view->entry_count < ENTRIES_MOST) {
@@ -332,7 +334,8 @@ void view_event(struct view *view, const char *job, const char *event, const cha
         view->entry_count--;
     }
     entry = &view->entries[(view->entry_first + view->entry_count++) % ENTRIES_MOST];
-    *entry = (struct view_entry){.job = text_copy(job), .event = text_copy(event),
+    *entry = (struct view_entry){.job = text_copy(job),
+                                 .event = text_copy(event),
                                  .message = text_copy(message),
                                  .at_ms = clock_wall_ns() / NS_PER_MS};
     pthread_cond_signal(&view->changed);

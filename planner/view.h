@@ -1,6 +1,7 @@
-/* view.h: Redis, in a thread of its own: what people and tools look at often. Everything in it can be
- * rebuilt; no decision is taken from it. Keys: schema/redis.md. With Redis away snapshots are dropped
- * and the line goes on; when Redis comes back as another run, or empty, the view is written anew. */
+/* view.h: Redis, in a thread of its own: what people and tools look at often. Everything in it can
+ * be rebuilt; no decision is taken from it. Keys: schema/redis.md. With Redis away snapshots are
+ * dropped and the line goes on; when Redis comes back as another run, or empty, the view is written
+ * anew. */
 #ifndef SYNCLINE_PLANNER_VIEW_H
 #define SYNCLINE_PLANNER_VIEW_H
 
@@ -13,14 +14,14 @@ struct view_job {
     u32 epoch;
     bool scan_complete;
     struct counters counters;
-    s64 rate_bytes;  /* per second, moving average */
+    s64 rate_bytes; /* per second, moving average */
     s64 rate_items;
     s64 eta_seconds; /* -1 = not known */
     char waiting_for[128];
 };
 
 struct view_worker {
-    char id[64];    /* name and the first hex digits of its incarnation */
+    char id[64]; /* name and the first hex digits of its incarnation */
     char name[64];
     u32 role;
     u32 pid;
@@ -33,8 +34,8 @@ struct view_worker {
 
 struct view_batch {
     char job[128];
-    u32 number;        /* sequence of the token */
-    char step[16];     /* scan, stage, prove, publish, close */
+    u32 number;    /* sequence of the token */
+    char step[16]; /* scan, stage, prove, publish, close */
     char worker[64];
     u32 attempt;
     u32 items;
@@ -60,8 +61,8 @@ void view_destroy(struct view **view);
 /* Takes the snapshot; only the latest one that was not written yet is kept. */
 void view_post(struct view *view, struct view_snapshot **snapshot);
 void view_snapshot_destroy(struct view_snapshot **snapshot);
-/* A job ended or changed its phase (`event` is the name of the phase): an entry in the stream of events,
- * the sorted sets of phases, and at the end the job's last counters from Postgres. */
+/* A job ended or changed its phase (`event` is the name of the phase): an entry in the stream of
+ * events, the sorted sets of phases, and at the end the job's last counters from Postgres. */
 void view_event(struct view *view, const char *job, const char *event, const char *message);
 bool view_is_up(const struct view *view);
 

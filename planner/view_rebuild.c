@@ -1,6 +1,6 @@
 /* view_rebuild.c: the view is written anew from Postgres, and how it is known that it must be
- * (view_writer.h). The sentinel names the run of Redis for which the view was written: another run may
- * have lost the last second of its append-only file, and a wiped one has no sentinel. */
+ * (view_writer.h). The sentinel names the run of Redis for which the view was written: another run
+ * may have lost the last second of its append-only file, and a wiped one has no sentinel. */
 #include "planner/view_writer.h"
 
 #include "base/clock.h"
@@ -75,16 +75,17 @@ int writer_is_current(struct view_writer *writer, struct err *err)
 
 /* ---- jobs ---- */
 
-#define JOB_COLUMNS                                                                                   \
-    "SELECT name, phase, epoch, coalesce(planner, ''), scan_complete::integer,"                       \
-    " coalesce(waiting_for, ''),"                                                                     \
-    " (1000 * extract(epoch FROM coalesce(finished_at, started_at, created_at)))::bigint,"            \
+#define JOB_COLUMNS                                                                                \
+    "SELECT name, phase, epoch, coalesce(planner, ''), scan_complete::integer,"                    \
+    " coalesce(waiting_for, ''),"                                                                  \
+    " (1000 * extract(epoch FROM coalesce(finished_at, started_at, created_at)))::bigint,"         \
     " (1000 * extract(epoch FROM coalesce(last_progress_at, created_at)))::bigint"
 
 static const char all_jobs_sql[] = JOB_COLUMNS
 #define COUNTER(name, json, text) ", " #name
 #include "schema/states.def"
-    " FROM v_jobs ORDER BY phase IN ('Queued', 'Probing', 'Running', 'Closing') DESC, id DESC LIMIT $1";
+    " FROM v_jobs ORDER BY phase IN ('Queued', 'Probing', 'Running', 'Closing') DESC, id DESC "
+    "LIMIT $1";
 
 static const char one_job_sql[] = JOB_COLUMNS
 #define COUNTER(name, json, text) ", " #name
@@ -133,9 +134,9 @@ void writer_job_row(struct view_writer *writer, const char *job)
     PGresult *result;
     struct err err;
 
-    if (ensure_postgres(writer, &err) < 0
-        || postgres_query(writer->postgres, one_job_sql, (struct parameter[]){parameter_text(job)}, 1,
-                          &result, &err) < 0)
+    if (ensure_postgres(writer, &err) < 0 ||
+        postgres_query(writer->postgres, one_job_sql, (struct parameter[]){parameter_text(job)}, 1,
+                       &result, &err) < 0)
         return;
     if (PQntuples(result) == 1)
         write_row(writer, result, 0);
@@ -166,11 +167,12 @@ static int refill_events(struct view_writer *writer, struct err *err)
     freeReplyObject(length);
     if (!empty)
         return 0;
-    if (postgres_query(writer->postgres,
-                       "SELECT * FROM (SELECT coalesce(j.name, ''), e.kind, e.message,"
-                       " (1000 * extract(epoch FROM e.at))::bigint, e.id FROM event e"
-                       " LEFT JOIN job j ON j.id = e.job ORDER BY e.id DESC LIMIT $1) latest ORDER BY id",
-                       (struct parameter[]){parameter_s64(JOBS_MOST)}, 1, &result, err) < 0)
+    if (postgres_query(
+            writer->postgres,
+            "SELECT * FROM (SELECT coalesce(j.name, ''), e.kind, e.message,"
+            " (1000 * extract(epoch FROM e.at))::bigint, e.id FROM event e"
+            " LEFT JOIN job j ON j.id = e.job ORDER BY e.id DESC LIMIT $1) latest ORDER BY id",
+            (struct parameter[]){parameter_s64(JOBS_MOST)}, 1, &result, err) < 0)
         return -1;
     for (int i = 0; i < PQntuples(result); i++)
         writer_event(writer, &(struct view_entry){.job = PQgetvalue(result, i, 0),
@@ -190,9 +192,9 @@ int writer_rebuild(struct view_writer *writer, u32 *jobs, struct err *err)
     /* a Redis that takes nothing says so before Postgres is asked */
     redis_add(writer->redis, "HDEL", KEY_VIEW, "run", NULL);
     redis_add(writer->redis, "HSET", KEY_VIEW, "planner", writer->planner, NULL);
-    if (redis_flush(writer->redis, err) < 0 || ensure_postgres(writer, err) < 0
-        || postgres_query(writer->postgres, all_jobs_sql,
-                          (struct parameter[]){parameter_s64(JOBS_MOST)}, 1, &result, err) < 0)
+    if (redis_flush(writer->redis, err) < 0 || ensure_postgres(writer, err) < 0 ||
+        postgres_query(writer->postgres, all_jobs_sql,
+                       (struct parameter[]){parameter_s64(JOBS_MOST)}, 1, &result, err) < 0)
         return -1;
     *jobs = (u32)PQntuples(result);
     redis_add(writer->redis, "MULTI", NULL); /* readers see the old sets or the new ones */

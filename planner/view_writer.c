@@ -1,6 +1,6 @@
-/* view_writer.c: snapshots and events as Redis commands (view_writer.h; keys: schema/redis.md). All of a
- * snapshot is written each time, with its expiry, in one pipeline: what was wiped in between is there
- * again at once, and what a planner that died wrote goes by itself. */
+/* view_writer.c: snapshots and events as Redis commands (view_writer.h; keys: schema/redis.md). All
+ * of a snapshot is written each time, with its expiry, in one pipeline: what was wiped in between
+ * is there again at once, and what a planner that died wrote goes by itself. */
 #include "planner/view_writer.h"
 
 #include "base/clock.h"
@@ -176,7 +176,8 @@ static void end_missing(struct view_writer *writer, const struct view_snapshot *
     char name[BATCH_NAME_SIZE];
 
     for (u32 i = 0; i < before->batch_count; i++) {
-        if (find(&before->batches[i], now->batches, now->batch_count, sizeof *now->batches, by_batch))
+        if (find(&before->batches[i], now->batches, now->batch_count, sizeof *now->batches,
+                 by_batch))
             continue;
         batch_name(&before->batches[i], name);
         redis_add(writer->redis, "ZREM", KEY_LEASES, name, NULL);
@@ -184,7 +185,8 @@ static void end_missing(struct view_writer *writer, const struct view_snapshot *
     for (u32 i = 0; i < before->worker_count; i++) {
         const char *id = before->workers[i].id;
 
-        if (find(&before->workers[i], now->workers, now->worker_count, sizeof *now->workers, by_worker))
+        if (find(&before->workers[i], now->workers, now->worker_count, sizeof *now->workers,
+                 by_worker))
             continue;
         redis_add(writer->redis, "SREM", KEY_WORKERS, id, NULL);
         begin_key(writer, "DEL", KEY_WORKER, id);

@@ -1,5 +1,5 @@
-/* view_writer.h: what the view thread is made of; for view*.c only. Each function adds commands to the
- * connection's pipeline; those that also flush say so. */
+/* view_writer.h: what the view thread is made of; for view*.c only. Each function adds commands to
+ * the connection's pipeline; those that also flush say so. */
 #ifndef SYNCLINE_PLANNER_VIEW_WRITER_H
 #define SYNCLINE_PLANNER_VIEW_WRITER_H
 
@@ -28,7 +28,8 @@ struct view_entry {
 int writer_connect(struct view_writer *writer, const char *redis_url, struct err *err);
 void writer_disconnect(struct view_writer *writer);
 
-/* Sorts the snapshot, and writes all of it. What `before` (may be NULL) has and it has not is ended. */
+/* Sorts the snapshot, and writes all of it. What `before` (may be NULL) has and it has not is
+ * ended. */
 void writer_snapshot(struct view_writer *writer, struct view_snapshot *snapshot,
                      const struct view_snapshot *before);
 void writer_event(struct view_writer *writer, const struct view_entry *entry);

@@ -1,7 +1,8 @@
-/* postgres.c: see postgres.h. How: one PGconn per object, PQexecParams for everything that carries a
- * value, PQexec for fixed statements. An error is sorted here, once: what may pass by itself (the server
- * went away, is overloaded, cancelled us, or chose us as a deadlock's victim) is PostgresUnavailable,
- * all else is PostgresRefused. Texts are the server's primary message only: its detail quotes values. */
+/* postgres.c: see postgres.h. How: one PGconn per object, PQexecParams for everything that carries
+ * a value, PQexec for fixed statements. An error is sorted here, once: what may pass by itself (the
+ * server went away, is overloaded, cancelled us, or chose us as a deadlock's victim) is
+ * PostgresUnavailable, all else is PostgresRefused. Texts are the server's primary message only:
+ * its detail quotes values. */
 #include "io/postgres.h"
 
 #include "base/clock.h"
@@ -76,8 +77,8 @@ static int result_error(struct postgres *postgres, PGresult *result, struct err 
     return -1;
 }
 
-/* Like PQconnectdb, but with a place for notices from the start, and a limit for all hosts together.
- * (Looking a host name up is not limited by it.) */
+/* Like PQconnectdb, but with a place for notices from the start, and a limit for all hosts
+ * together. (Looking a host name up is not limited by it.) */
 static bool finish_connecting(PGconn *connection)
 {
     s64 end = clock_monotonic_ms() + CONNECT_MS;
@@ -99,11 +100,17 @@ static bool finish_connecting(PGconn *connection)
     return false;
 }
 
-int postgres_connect(const char *url, const char *application, struct postgres **out, struct err *err)
+int postgres_connect(const char *url, const char *application, struct postgres **out,
+                     struct err *err)
 {
     /* what stands before the URL is a default, what stands after it is fixed */
-    const char *const keywords[] = {"keepalives_idle", "keepalives_interval", "keepalives_count",
-                                    "tcp_user_timeout", "dbname", "application_name", NULL};
+    const char *const keywords[] = {"keepalives_idle",
+                                    "keepalives_interval",
+                                    "keepalives_count",
+                                    "tcp_user_timeout",
+                                    "dbname",
+                                    "application_name",
+                                    NULL};
     const char *const values[] = {"5", "3", "3", "15000", url, application, NULL};
     PQconninfoOption *parsed = PQconninfoParse(url, NULL);
     struct postgres *postgres;
@@ -111,7 +118,8 @@ int postgres_connect(const char *url, const char *application, struct postgres *
     *out = NULL;
     /* libpq's own message would quote the URL, and with it the password */
     if (!parsed)
-        return err_set(err, ERR_Configuration, "the database URL cannot be read; it should look like "
+        return err_set(err, ERR_Configuration,
+                       "the database URL cannot be read; it should look like "
                        "postgresql://USER:PASSWORD@HOST:5432/DATABASE");
     PQconninfoFree(parsed);
     postgres = memory_or_die(sizeof *postgres);
@@ -185,7 +193,8 @@ struct parameter parameter_null(void)
     return (struct parameter){0};
 }
 
-static int check_result(struct postgres *postgres, PGresult *result, PGresult **out, struct err *err)
+static int check_result(struct postgres *postgres, PGresult *result, PGresult **out,
+                        struct err *err)
 {
     ExecStatusType status = PQresultStatus(result);
 
@@ -213,12 +222,14 @@ int postgres_query(struct postgres *postgres, const char *sql, const struct para
         const struct parameter *p = &parameters[i];
 
         values[i] = p->binary.data ? (const char *)p->binary.data
-                    : p->number[0] ? p->number : p->text;
+                    : p->number[0] ? p->number
+                                   : p->text;
         lengths[i] = (int)p->binary.size;
         formats[i] = p->binary.data != NULL;
     }
-    return check_result(postgres, PQexecParams(postgres->connection, sql, count, NULL, values, lengths,
-                                               formats, 0), result, err);
+    return check_result(
+        postgres, PQexecParams(postgres->connection, sql, count, NULL, values, lengths, formats, 0),
+        result, err);
 }
 
 int postgres_run(struct postgres *postgres, const char *sql, struct err *err)
@@ -256,8 +267,8 @@ int postgres_copy(struct postgres *postgres, const char *sql, struct bytes rows,
         return result_error(postgres, result, err);
     PQclear(result);
     /* a failure on the way is told, with its reason, by the result at the end */
-    if (put_copy(postgres, copy_head, sizeof copy_head) == 0
-        && put_copy(postgres, rows.data, rows.size) == 0)
+    if (put_copy(postgres, copy_head, sizeof copy_head) == 0 &&
+        put_copy(postgres, rows.data, rows.size) == 0)
         put_copy(postgres, copy_tail, sizeof copy_tail);
     PQputCopyEnd(postgres->connection, NULL);
     result = PQgetResult(postgres->connection);

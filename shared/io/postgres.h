@@ -11,12 +11,14 @@
 
 struct postgres;
 
-/* Advisory locks of Syncline are (this class, key): key = id of a planner, held by its session while it
- * lives; 0 while destinations are claimed; -1 while migrations are applied. */
+/* Advisory locks of Syncline are (this class, key): key = id of a planner, held by its session
+ * while it lives; 0 while destinations are claimed; -1 while migrations are applied. */
 #define ADVISORY_CLASS "1398362188"
 
-/* PostgresUnavailable if it cannot be reached, Configuration if the URL is none. `application` names the session in pg_stat_activity. */
-int postgres_connect(const char *url, const char *application, struct postgres **out, struct err *err);
+/* PostgresUnavailable if it cannot be reached, Configuration if the URL is none. `application`
+ * names the session in pg_stat_activity. */
+int postgres_connect(const char *url, const char *application, struct postgres **out,
+                     struct err *err);
 void postgres_destroy(struct postgres **postgres);
 PGconn *postgres_raw(struct postgres *postgres);
 /* False after an error that ended the connection: destroy it and connect again. */
@@ -25,7 +27,7 @@ int postgres_fd(const struct postgres *postgres);
 
 /* One parameter, in text or (binary) in network byte order. */
 struct parameter {
-    const char *text;   /* NUL-terminated; NULL and no binary = SQL NULL */
+    const char *text;    /* NUL-terminated; NULL and no binary = SQL NULL */
     struct bytes binary; /* used if data is not NULL: a bytea */
     char number[24];
 };
@@ -35,15 +37,16 @@ struct parameter parameter_bytes(struct bytes bytes);
 struct parameter parameter_null(void);
 
 /* Runs one statement. *result is given (PQclear) on success if not NULL, and checked to be what was
- * expected. Failure: PostgresUnavailable (the connection is gone, or the server could not do it now:
- * roll back and try again), or PostgresRefused with the SQLSTATE in postgres_sqlstate(). */
+ * expected. Failure: PostgresUnavailable (the connection is gone, or the server could not do it
+ * now: roll back and try again), or PostgresRefused with the SQLSTATE in postgres_sqlstate(). */
 int postgres_query(struct postgres *postgres, const char *sql, const struct parameter *parameters,
                    int count, PGresult **result, struct err *err);
 /* No parameters, may hold several statements; for BEGIN, COMMIT, migrations. */
 int postgres_run(struct postgres *postgres, const char *sql, struct err *err);
 const char *postgres_sqlstate(const struct postgres *postgres);
 
-/* COPY … FROM STDIN (FORMAT binary): `rows` are tuples without header and trailer, made by copy_*. */
+/* COPY … FROM STDIN (FORMAT binary): `rows` are tuples without header and trailer, made by copy_*.
+ */
 int postgres_copy(struct postgres *postgres, const char *sql, struct bytes rows, struct err *err);
 void copy_row(struct buf *rows, u16 columns);
 void copy_null(struct buf *rows);
@@ -57,7 +60,7 @@ int postgres_wait_notify(struct postgres *postgres, s64 timeout_ms, char **chann
                          struct err *err);
 
 /* Reading results. */
-s64 result_s64(const PGresult *result, int row, int column); /* 0 for NULL */
+s64 result_s64(const PGresult *result, int row, int column);          /* 0 for NULL */
 const char *result_text(const PGresult *result, int row, int column); /* "" for NULL; borrowed */
 /* A bytea in text format, decoded and appended to `out`. */
 void result_bytes(const PGresult *result, int row, int column, struct buf *out);

@@ -1,5 +1,5 @@
-/* redis.c: see redis.h. An error reply does not end the connection, and the replies behind it are still
- * read, so that the next command gets its own. */
+/* redis.c: see redis.h. An error reply does not end the connection, and the replies behind it are
+ * still read, so that the next command gets its own. */
 #include "io/redis.h"
 
 #include "base/buf.h"
@@ -15,8 +15,8 @@
 
 struct redis {
     redisContext *context;
-    u32 pending;       /* commands whose reply was not read */
-    struct buf words;  /* of the command that is being made, each with a NUL */
+    u32 pending;      /* commands whose reply was not read */
+    struct buf words; /* of the command that is being made, each with a NUL */
     u32 word_count;
 };
 
@@ -144,7 +144,8 @@ static int address_parse(const char *url, struct address *out, struct err *err)
         out->copy = NULL;
     }
     /* without the URL: it may hold a password */
-    return err_set(err, ERR_Configuration, "the Redis URL cannot be read; it should look like "
+    return err_set(err, ERR_Configuration,
+                   "the Redis URL cannot be read; it should look like "
                    "redis://:PASSWORD@HOST:6379/0 or unix:///PATH");
 }
 
@@ -191,11 +192,12 @@ int redis_connect(const char *url, struct redis **out, struct err *err)
     sigaddset(&pipe_signal, SIGPIPE);
     pthread_sigmask(SIG_BLOCK, &pipe_signal, NULL);
     redis = memory_or_die(sizeof *redis);
-    redis->context = address.socket
-                         ? redisConnectUnixWithTimeout(address.host, timeval_ms(CONNECT_MS))
-                         : redisConnectWithTimeout(address.host, address.port, timeval_ms(CONNECT_MS));
-    if (!redis->context || redis->context->err
-        || redisSetTimeout(redis->context, timeval_ms(COMMAND_MS)) != REDIS_OK) {
+    redis->context =
+        address.socket
+            ? redisConnectUnixWithTimeout(address.host, timeval_ms(CONNECT_MS))
+            : redisConnectWithTimeout(address.host, address.port, timeval_ms(CONNECT_MS));
+    if (!redis->context || redis->context->err ||
+        redisSetTimeout(redis->context, timeval_ms(COMMAND_MS)) != REDIS_OK) {
         context_error(redis, err);
         redis_destroy(&redis);
     } else if (log_in(redis, &address, err) < 0) {

@@ -1,6 +1,6 @@
-/* redis.h: a small, blocking layer over hiredis, for actors and the command. Commands are collected and
- * sent together (a pipeline); their replies are read by redis_flush or redis_ask. Time-outs are set on
- * every connection.
+/* redis.h: a small, blocking layer over hiredis, for actors and the command. Commands are collected
+ * and sent together (a pipeline); their replies are read by redis_flush or redis_ask. Time-outs are
+ * set on every connection.
  *
  * hiredis writes without MSG_NOSIGNAL: redis_connect blocks SIGPIPE in the calling thread, and the
  * connection is to be used in that thread. */
@@ -14,8 +14,8 @@
 
 struct redis;
 
-/* redis://[[user]:password@]host[:port][/database] or unix://[[user]:password@]/path[?db=n]; parts are
- * percent-decoded. RedisUnavailable, Configuration. */
+/* redis://[[user]:password@]host[:port][/database] or unix://[[user]:password@]/path[?db=n]; parts
+ * are percent-decoded. RedisUnavailable, Configuration. */
 int redis_connect(const char *url, struct redis **out, struct err *err);
 void redis_destroy(struct redis **redis);
 /* False after an error that ended the connection: destroy it and connect again. */

@@ -1,7 +1,7 @@
-/* migrations.c: see migrations.h. How: the files are part of the program (.incbin), so that a program
- * and its schema cannot be mixed up. All that is missing is applied in one transaction under an
- * advisory lock: of several programs that start at once one migrates, the others find it done, and a
- * program that dies on the way leaves nothing half done. */
+/* migrations.c: see migrations.h. How: the files are part of the program (.incbin), so that a
+ * program and its schema cannot be mixed up. All that is missing is applied in one transaction
+ * under an advisory lock: of several programs that start at once one migrates, the others find it
+ * done, and a program that dies on the way leaves nothing half done. */
 #include "store/migrations.h"
 
 #include "base/hash.h"
@@ -11,14 +11,14 @@
 /* number, file in schema/sql without .sql */
 #define MIGRATIONS(M) M(1, 0001_init)
 
-#define EMBED(version, name)                                                                          \
-    __asm__(".pushsection .rodata\n"                                                                  \
-            "syncline_migration_" #version ":\n"                                                      \
-            ".incbin \"schema/sql/" #name ".sql\"\n"                                                  \
-            "syncline_migration_" #version "_end:\n"                                                  \
-            ".byte 0\n"                                                                               \
-            ".popsection\n");                                                                         \
-    extern const char syncline_migration_##version[] __attribute__((visibility("hidden")));           \
+#define EMBED(version, name)                                                                       \
+    __asm__(".pushsection .rodata\n"                                                               \
+            "syncline_migration_" #version ":\n"                                                   \
+            ".incbin \"schema/sql/" #name ".sql\"\n"                                               \
+            "syncline_migration_" #version "_end:\n"                                               \
+            ".byte 0\n"                                                                            \
+            ".popsection\n");                                                                      \
+    extern const char syncline_migration_##version[] __attribute__((visibility("hidden")));        \
     extern const char syncline_migration_##version##_end[] __attribute__((visibility("hidden")));
 MIGRATIONS(EMBED)
 
@@ -28,16 +28,16 @@ static const struct migration {
     const char *sql; /* ends with a NUL */
     const char *end;
 } migrations[] = {
-#define ENTRY(version, name) \
+#define ENTRY(version, name)                                                                       \
     {version, #name, syncline_migration_##version, syncline_migration_##version##_end},
-    MIGRATIONS(ENTRY)
-};
+    MIGRATIONS(ENTRY)};
 
 static void checksum_of(const struct migration *migration, char out[2 * HASH_BYTES_MAX + 1])
 {
     struct digest digest;
 
-    hash_bytes(HASH_SHA256, bytes_of(migration->sql, (size_t)(migration->end - migration->sql)), &digest);
+    hash_bytes(HASH_SHA256, bytes_of(migration->sql, (size_t)(migration->end - migration->sql)),
+               &digest);
     digest_hex(&digest, out);
 }
 
@@ -48,7 +48,8 @@ static int compare(struct postgres *postgres, u32 *applied, struct err *err)
     int rc = 0, rows;
 
     *applied = 0;
-    if (postgres_query(postgres, "SELECT version, name, checksum FROM schema_migration ORDER BY version",
+    if (postgres_query(postgres,
+                       "SELECT version, name, checksum FROM schema_migration ORDER BY version",
                        NULL, 0, &result, err) < 0)
         return -1;
     rows = PQntuples(result);
@@ -57,7 +58,8 @@ static int compare(struct postgres *postgres, u32 *applied, struct err *err)
         char checksum[2 * HASH_BYTES_MAX + 1];
 
         if (i >= (int)COUNT_OF(migrations)) {
-            rc = err_set(err, ERR_SchemaVersion, "the database has schema version %lld, this program "
+            rc = err_set(err, ERR_SchemaVersion,
+                         "the database has schema version %lld, this program "
                          "knows %u: use the program of that version",
                          (long long)result_s64(result, rows - 1, 0),
                          migrations[COUNT_OF(migrations) - 1].version);
@@ -65,8 +67,10 @@ static int compare(struct postgres *postgres, u32 *applied, struct err *err)
         }
         checksum_of(&migrations[i], checksum);
         if (version != migrations[i].version || strcmp(result_text(result, i, 2), checksum) != 0)
-            rc = err_set(err, ERR_SchemaVersion, "migration %s was applied to the database with other "
-                         "contents than this program has", result_text(result, i, 1));
+            rc = err_set(err, ERR_SchemaVersion,
+                         "migration %s was applied to the database with other "
+                         "contents than this program has",
+                         result_text(result, i, 1));
     }
     *applied = (u32)rows;
     PQclear(result);
@@ -80,20 +84,23 @@ static int apply_one(struct postgres *postgres, const struct migration *migratio
     checksum_of(migration, checksum);
     if (postgres_run(postgres, migration->sql, err) < 0)
         return err_context(err, "migration %s", migration->name);
-    return postgres_query(postgres, "INSERT INTO schema_migration (version, name, checksum) "
+    return postgres_query(postgres,
+                          "INSERT INTO schema_migration (version, name, checksum) "
                           "VALUES ($1, $2, $3)",
                           (struct parameter[]){parameter_s64(migration->version),
                                                parameter_text(migration->name),
-                                               parameter_text(checksum)}, 3, NULL, err);
+                                               parameter_text(checksum)},
+                          3, NULL, err);
 }
 
 /* The time-out does not hold here: a migration of a large database takes as long as it takes. */
-static const char begin[] = "BEGIN;"
-                            "SET LOCAL statement_timeout = 0;"
-                            "SELECT pg_advisory_xact_lock(" ADVISORY_CLASS ", -1);"
-                            "CREATE TABLE IF NOT EXISTS schema_migration ("
-                            "  version integer PRIMARY KEY, name text NOT NULL, checksum text NOT NULL,"
-                            "  applied_at timestamptz NOT NULL DEFAULT now())";
+static const char begin[] =
+    "BEGIN;"
+    "SET LOCAL statement_timeout = 0;"
+    "SELECT pg_advisory_xact_lock(" ADVISORY_CLASS ", -1);"
+    "CREATE TABLE IF NOT EXISTS schema_migration ("
+    "  version integer PRIMARY KEY, name text NOT NULL, checksum text NOT NULL,"
+    "  applied_at timestamptz NOT NULL DEFAULT now())";
 
 int migrations_apply(struct postgres *postgres, u32 *applied, struct err *err)
 {
@@ -127,7 +134,9 @@ int migrations_check(struct postgres *postgres, struct err *err)
             return -1;
     }
     if (there < COUNT_OF(migrations))
-        return err_set(err, ERR_SchemaVersion, "the database has schema version %u, this program needs "
-                       "%u: run `syncline admin migrate`", there, (u32)COUNT_OF(migrations));
+        return err_set(err, ERR_SchemaVersion,
+                       "the database has schema version %u, this program needs "
+                       "%u: run `syncline admin migrate`",
+                       there, (u32)COUNT_OF(migrations));
     return 0;
 }

@@ -1,6 +1,7 @@
-/* services.c: see services.h. Servers are started by posix_spawn through setpriv, which changes the user
- * and arranges that they end with this process even if it is killed. Debian's redis-tools has the server
- * under another name: it looks at what it is called, so a link of the right name is enough. */
+/* services.c: see services.h. Servers are started by posix_spawn through setpriv, which changes the
+ * user and arranges that they end with this process even if it is killed. Debian's redis-tools has
+ * the server under another name: it looks at what it is called, so a link of the right name is
+ * enough. */
 #include "harness/services.h"
 
 #include "base/buf.h"
@@ -196,12 +197,16 @@ void postgres_service_start(void)
     snprintf(home, sizeof home, "%s/pg", services.directory);
     /* trust is safe here: nobody else can enter the directory of the socket */
     if (!services.cluster)
-        run_to_end(start("initdb.log", "%sinitdb\n--no-sync\n-D\n%s\n-U\nsyncline\n-E\nUTF8\n"
-                         "--locale=C.UTF-8\n-A\ntrust", programs, home), "initdb");
+        run_to_end(start("initdb.log",
+                         "%sinitdb\n--no-sync\n-D\n%s\n-U\nsyncline\n-E\nUTF8\n"
+                         "--locale=C.UTF-8\n-A\ntrust",
+                         programs, home),
+                   "initdb");
     services.cluster = true;
-    services.postgres = start("postgres.log", "%spostgres\n-D\n%s\n-k\n%s\n-c\nlisten_addresses=\n"
-                              "-c\nfsync=off\n-c\nshared_buffers=64MB", programs, home,
-                              services.directory);
+    services.postgres = start("postgres.log",
+                              "%spostgres\n-D\n%s\n-k\n%s\n-c\nlisten_addresses=\n"
+                              "-c\nfsync=off\n-c\nshared_buffers=64MB",
+                              programs, home, services.directory);
     if (!service_wait(postgres_answers, NULL, 30000))
         die("Postgres does not answer, see %s/postgres.log", services.directory);
 }
@@ -256,7 +261,8 @@ static void run_sql(const char *database, const char *sql)
     struct err err;
 
     database_url(database, url, sizeof url);
-    if (postgres_connect(url, "tests", &postgres, &err) < 0 || postgres_run(postgres, sql, &err) < 0)
+    if (postgres_connect(url, "tests", &postgres, &err) < 0 ||
+        postgres_run(postgres, sql, &err) < 0)
         die("%s: %s", sql, err.text);
     postgres_destroy(&postgres);
 }
@@ -269,8 +275,8 @@ static void make_template(void)
 
     run_sql("postgres", "CREATE DATABASE migrated");
     database_url("migrated", url, sizeof url);
-    if (postgres_connect(url, "tests", &postgres, &err) < 0
-        || migrations_apply(postgres, NULL, &err) < 0)
+    if (postgres_connect(url, "tests", &postgres, &err) < 0 ||
+        migrations_apply(postgres, NULL, &err) < 0)
         die("migrations: %s", err.text);
     postgres_destroy(&postgres);
     services.template = true;
@@ -303,9 +309,9 @@ static bool redis_answers(void *context)
     if (waitpid(services.redis, NULL, WNOHANG) != 0)
         die("Redis ended at once, see %s/redis.log", services.directory);
     snprintf(address.sun_path, sizeof address.sun_path, "%s/redis.sock", services.directory);
-    ok = connect(fd, (struct sockaddr *)&address, sizeof address) == 0
-         && send(fd, "PING\r\n", 6, MSG_NOSIGNAL) == 6 && read(fd, answer, 5) == 5
-         && strncmp(answer, "+PONG", 5) == 0;
+    ok = connect(fd, (struct sockaddr *)&address, sizeof address) == 0 &&
+         send(fd, "PING\r\n", 6, MSG_NOSIGNAL) == 6 && read(fd, answer, 5) == 5 &&
+         strncmp(answer, "+PONG", 5) == 0;
     close(fd);
     return ok;
 }
@@ -324,9 +330,10 @@ void redis_service_start(const char *options)
     for (char *at = words; *at; at++)
         if (*at == ' ')
             *at = '\n';
-    services.redis = start("redis.log", "%s\n--port\n0\n--unixsocket\n%s/redis.sock\n--dir\n%s\n"
-                           "--appendonly\nyes\n--maxmemory-policy\nnoeviction\n%s", program,
-                           services.directory, services.directory, words);
+    services.redis = start("redis.log",
+                           "%s\n--port\n0\n--unixsocket\n%s/redis.sock\n--dir\n%s\n"
+                           "--appendonly\nyes\n--maxmemory-policy\nnoeviction\n%s",
+                           program, services.directory, services.directory, words);
     if (!service_wait(redis_answers, NULL, 10000))
         die("Redis does not answer, see %s/redis.log", services.directory);
 }
@@ -338,6 +345,7 @@ void redis_service_end(enum service_end how)
 
 const char *redis_service_url(void)
 {
-    snprintf(services.redis_url, sizeof services.redis_url, "unix://%s/redis.sock", services.directory);
+    snprintf(services.redis_url, sizeof services.redis_url, "unix://%s/redis.sock",
+             services.directory);
     return services.redis_url;
 }

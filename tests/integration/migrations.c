@@ -1,5 +1,6 @@
-/* migrations.c: the schema is brought up once and only forward, its words are those of the programs, and
- * the Postgres layer says what went wrong without saying too much. Against a real Postgres. */
+/* migrations.c: the schema is brought up once and only forward, its words are those of the
+ * programs, and the Postgres layer says what went wrong without saying too much. Against a real
+ * Postgres. */
 #include "truth_fixture.h"
 
 #include "store/migrations.h"
@@ -48,8 +49,8 @@ static void others_are_refused(void **state)
     assert_int_equal(migrations_apply(world->sql, NULL, &err), 0);
     run_sql(world, "INSERT INTO schema_migration VALUES (9999, '9999_future', 'x')");
     for (int i = 0; i < 2; i++) {
-        assert_int_equal(i ? migrations_check(world->sql, &err)
-                           : migrations_apply(world->sql, NULL, &err), -1);
+        assert_int_equal(
+            i ? migrations_check(world->sql, &err) : migrations_apply(world->sql, NULL, &err), -1);
         assert_int_equal(err.code, ERR_SchemaVersion);
         assert_non_null(strstr(err.text, "9999"));
     }
@@ -99,15 +100,19 @@ static void applied_by_many(void **state)
     assert_int_equal(applied, sql_number(world, "SELECT count(*) FROM schema_migration"));
 }
 
-/* Goal: a user that may not make roles can migrate all the same. Method: such a user, its own database. */
+/* Goal: a user that may not make roles can migrate all the same. Method: such a user, its own
+ * database. */
 static void without_privilege(void **state)
 {
     struct world *world = *state;
     struct postgres *postgres;
     struct err err;
 
-    run_sql(world, "DO $$ BEGIN CREATE ROLE plain LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$");
-    run_sql(world, "DO $$ BEGIN DROP ROLE IF EXISTS syncline_ro; EXCEPTION WHEN others THEN NULL; END $$");
+    run_sql(
+        world,
+        "DO $$ BEGIN CREATE ROLE plain LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$");
+    run_sql(world,
+            "DO $$ BEGIN DROP ROLE IF EXISTS syncline_ro; EXCEPTION WHEN others THEN NULL; END $$");
     run_sql(world, "GRANT ALL ON SCHEMA public TO plain");
     run_sql(world, "SET ROLE plain");
     assert_int_equal(migrations_apply(world->sql, NULL, &err), 0);
@@ -141,19 +146,27 @@ static void words_agree(void **state)
     struct err err;
 
     assert_int_equal(migrations_apply(world->sql, NULL, &err), 0);
-    assert_sql(world, "SELECT string_agg(v::text, ',' ORDER BY v) FROM"
-               " unnest(enum_range(NULL::job_phase)) v", phases + 1);
-    assert_sql(world, "SELECT string_agg(v::text, ',' ORDER BY v) FROM"
-               " unnest(enum_range(NULL::object_kind)) v", kinds + 1);
-    assert_sql(world, "SELECT string_agg(v::text, ',' ORDER BY v) FROM"
-               " unnest(enum_range(NULL::item_outcome)) v", outcomes + 1);
-    assert_sql(world, "SELECT string_agg(attname::text, ',' ORDER BY attnum) FROM pg_attribute WHERE"
+    assert_sql(world,
+               "SELECT string_agg(v::text, ',' ORDER BY v) FROM"
+               " unnest(enum_range(NULL::job_phase)) v",
+               phases + 1);
+    assert_sql(world,
+               "SELECT string_agg(v::text, ',' ORDER BY v) FROM"
+               " unnest(enum_range(NULL::object_kind)) v",
+               kinds + 1);
+    assert_sql(world,
+               "SELECT string_agg(v::text, ',' ORDER BY v) FROM"
+               " unnest(enum_range(NULL::item_outcome)) v",
+               outcomes + 1);
+    assert_sql(world,
+               "SELECT string_agg(attname::text, ',' ORDER BY attnum) FROM pg_attribute WHERE"
                " attrelid = 'job'::regclass AND attnum >= (SELECT attnum FROM pg_attribute WHERE"
-               " attrelid = 'job'::regclass AND attname = 'scanned')", counters + 1);
+               " attrelid = 'job'::regclass AND attname = 'scanned')",
+               counters + 1);
     /* the phases of the index that allows one active job are those that have not ended */
-#define PHASE(name, number, ended, exit_code)                                                         \
-    assert_int_equal(phase_has_ended(PHASE_##name), (ended));                                         \
-    if (!(ended))                                                                                     \
+#define PHASE(name, number, ended, exit_code)                                                      \
+    assert_int_equal(phase_has_ended(PHASE_##name), (ended));                                      \
+    if (!(ended))                                                                                  \
         strcat(strcat(active, active[0] ? "," : ""), #name);
 #include "schema/states.def"
     assert_string_equal(active, "Queued,Probing,Running,Closing");
@@ -172,7 +185,8 @@ static void paths_are_readable(void **state)
     assert_sql(world, "SELECT path_text('')", "");
 }
 
-/* Goal: errors are sorted, and never quote secrets or values. Method: bad URLs, a value that violates. */
+/* Goal: errors are sorted, and never quote secrets or values. Method: bad URLs, a value that
+ * violates. */
 static void errors_are_sorted(void **state)
 {
     struct world *world = *state;
@@ -182,14 +196,15 @@ static void errors_are_sorted(void **state)
     assert_int_equal(postgres_connect("not a url with secret", "test", &postgres, &err), -1);
     assert_int_equal(err.code, ERR_Configuration);
     assert_null(strstr(err.text, "secret"));
-    assert_int_equal(postgres_connect("postgresql://u:secret@/d?host=/nowhere", "test", &postgres, &err),
-                     -1);
+    assert_int_equal(
+        postgres_connect("postgresql://u:secret@/d?host=/nowhere", "test", &postgres, &err), -1);
     assert_int_equal(err.code, ERR_PostgresUnavailable);
     assert_null(strstr(err.text, "secret"));
     run_sql(world, "CREATE TABLE t (v text PRIMARY KEY)");
     run_sql(world, "INSERT INTO t VALUES ('secret')");
     assert_int_equal(postgres_query(world->sql, "INSERT INTO t VALUES ($1)",
-                                    (struct parameter[]){parameter_text("secret")}, 1, NULL, &err), -1);
+                                    (struct parameter[]){parameter_text("secret")}, 1, NULL, &err),
+                     -1);
     assert_int_equal(err.code, ERR_PostgresRefused);
     assert_string_equal(postgres_sqlstate(world->sql), "23505");
     assert_null(strstr(err.text, "secret"));
@@ -198,7 +213,8 @@ static void errors_are_sorted(void **state)
     assert_int_equal(err.code, ERR_PostgresUnavailable); /* may pass */
     assert_true(postgres_is_alive(world->sql));
     run_sql(world, "RESET statement_timeout");
-    assert_int_equal(postgres_run(world->sql, "SELECT pg_terminate_backend(pg_backend_pid())", &err), -1);
+    assert_int_equal(
+        postgres_run(world->sql, "SELECT pg_terminate_backend(pg_backend_pid())", &err), -1);
     assert_int_equal(err.code, ERR_PostgresUnavailable);
     assert_false(postgres_is_alive(world->sql));
 }
@@ -225,9 +241,10 @@ int main(void)
 {
 #define EMPTY_TEST(name) cmocka_unit_test_setup_teardown(name, empty_setup, world_teardown)
     const struct CMUnitTest tests[] = {
-        EMPTY_TEST(applied_once),       EMPTY_TEST(others_are_refused), EMPTY_TEST(applied_by_many),
-        EMPTY_TEST(without_privilege),  EMPTY_TEST(words_agree),        EMPTY_TEST(paths_are_readable),
-        EMPTY_TEST(errors_are_sorted),  EMPTY_TEST(sessions_have_limits),
+        EMPTY_TEST(applied_once),      EMPTY_TEST(others_are_refused),
+        EMPTY_TEST(applied_by_many),   EMPTY_TEST(without_privilege),
+        EMPTY_TEST(words_agree),       EMPTY_TEST(paths_are_readable),
+        EMPTY_TEST(errors_are_sorted), EMPTY_TEST(sessions_have_limits),
     };
 
     return cmocka_run_group_tests(tests, services_up, NULL);

@@ -1,13 +1,13 @@
-/* truth.c: who owns which job, what may begin, and how it ends. Against a real Postgres; counting is in
- * truth_counts.c, a Postgres that goes away in truth_faults.c. */
+/* truth.c: who owns which job, what may begin, and how it ends. Against a real Postgres; counting
+ * is in truth_counts.c, a Postgres that goes away in truth_faults.c. */
 #include "truth_fixture.h"
 
 #define WORLD struct world *world = *state
 
 /* ---- ownership ---- */
 
-/* Goal: each job is claimed by one planner. Method: two planners claim two at a time from forty jobs
- * until nothing is left; both ask at once. */
+/* Goal: each job is claimed by one planner. Method: two planners claim two at a time from forty
+ * jobs until nothing is left; both ask at once. */
 static void claimed_once(void **state)
 {
     struct planner_end planners[2];
@@ -46,8 +46,10 @@ static void claimed_once(void **state)
     assert_int_equal(claimed, 40);
     for (int i = 1; i <= 40; i++)
         assert_int_equal(owners[i], 1);
-    assert_sql(world, "SELECT count(*) FROM job WHERE started_at IS NULL OR owner IS NULL OR epoch <"
-               " extract(epoch FROM now()) - 60", "0");
+    assert_sql(world,
+               "SELECT count(*) FROM job WHERE started_at IS NULL OR owner IS NULL OR epoch <"
+               " extract(epoch FROM now()) - 60",
+               "0");
     planner_down(&planners[0]);
     planner_down(&planners[1]);
 }
@@ -62,7 +64,7 @@ static void claim_is_complete(void **state)
 
     add_job(world, "p");
     run_sql(world, "UPDATE job SET spec = '{\"verify\": 1}', phase = 'Closing', opened = true,"
-            " cancel_requested = true, found = 7");
+                   " cancel_requested = true, found = 7");
     run_sql(world, "UPDATE synchronization SET source_identity = '\\x00ff'");
     planner = planner_up(world, "one");
     answer = claim_up_to(&planner, 1);
@@ -102,7 +104,8 @@ static void taken_over(void **state)
 
     job = add_job(world, "p");
     run_sql(world, "INSERT INTO planner (name, host, pid) VALUES ('one', 'gone', 1)");
-    run_sql(world, "UPDATE job SET owner = 1, epoch = 4000000000, lease_until = now() + interval '4.5s'");
+    run_sql(world,
+            "UPDATE job SET owner = 1, epoch = 4000000000, lease_until = now() + interval '4.5s'");
     two = planner_up(world, "two");
     assert_int_equal(claims_of(&two), 0); /* its owner may come back */
     run_sql(world, "UPDATE job SET lease_until = now() + interval '2.9s'");
@@ -124,8 +127,9 @@ static void taken_over(void **state)
 /* Goal: every request about a lost job says so and changes nothing. Method: the epoch is raised. */
 static void lost_jobs_are_left_alone(void **state)
 {
-    static const enum truth_kind kinds[] = {TRUTH_BEGIN, TRUTH_OPENED, TRUTH_SPLIT, TRUTH_SEGMENT,
-                                            TRUTH_REDO, TRUTH_CLOSE_NEXT, TRUTH_CLOSE_DONE, TRUTH_PHASE};
+    static const enum truth_kind kinds[] = {TRUTH_BEGIN,      TRUTH_OPENED, TRUTH_SPLIT,
+                                            TRUTH_SEGMENT,    TRUTH_REDO,   TRUTH_CLOSE_NEXT,
+                                            TRUTH_CLOSE_DONE, TRUTH_PHASE};
     struct planner_end planner;
     struct truth_request *request;
     u32 epoch;
@@ -218,7 +222,8 @@ static void begins(void **state)
         truth_request_destroy(&answer);
     }
     assert_sql(world, "SELECT string_agg(kind, ',') FROM event", "Running");
-    assert_sql(world, "SELECT count(*) FROM asset WHERE state = 'Ready' AND identity IS NOT NULL", "2");
+    assert_sql(world, "SELECT count(*) FROM asset WHERE state = 'Ready' AND identity IS NOT NULL",
+               "2");
     request = make_request(TRUTH_SPLIT, job, epoch);
     request->shard = 1;
     request->unsettled_since_ns = 5;
@@ -250,7 +255,8 @@ static void identities(void **state)
     job = add_job(world, "p");
     run_sql(world, "UPDATE synchronization SET source_identity = 'other'");
     run_sql(world, "UPDATE asset SET identity = 'other' WHERE name = 'p-dst'");
-    run_sql(world, "INSERT INTO object (asset, key, path, kind, size, mtime_ns, hash, checksum, job,"
+    run_sql(world,
+            "INSERT INTO object (asset, key, path, kind, size, mtime_ns, hash, checksum, job,"
             " shard) SELECT id, gen_random_uuid(), 'x', 'file', 1, 1, 'x', '', 0, 0 FROM asset");
     planner = planner_up(world, "one");
     epoch = claim_one(&planner, job);
@@ -276,8 +282,9 @@ static void conflicts(void **state)
     static const struct {
         const char *source, *destination;
         enum err_code code;
-    } tries[] = {{"x", "top/b", ERR_Overlap}, {"x", "top/b/in", ERR_Overlap}, {"x", "top", ERR_Overlap},
-                 {"top/b", "a/in", ERR_Cycle}, {"c", "a", ERR_Cycle},         {"x", "top/bb", ERR_Ok}};
+    } tries[] = {{"x", "top/b", ERR_Overlap}, {"x", "top/b/in", ERR_Overlap},
+                 {"x", "top", ERR_Overlap},   {"top/b", "a/in", ERR_Cycle},
+                 {"c", "a", ERR_Cycle},       {"x", "top/bb", ERR_Ok}};
     struct planner_end planner;
     u32 epochs[3];
     u64 jobs[3];
@@ -293,11 +300,12 @@ static void conflicts(void **state)
     jobs[2] = add_job(world, "q");
     epochs[2] = claim_one(&planner, jobs[2]);
     for (size_t i = 0; i < COUNT_OF(tries); i++) {
-        struct truth_request *answer = ask(&planner, begin_request(jobs[2], epochs[2], tries[i].source,
-                                                                   tries[i].destination));
+        struct truth_request *answer =
+            ask(&planner, begin_request(jobs[2], epochs[2], tries[i].source, tries[i].destination));
 
         if (answer->err.code != tries[i].code)
-            fail_msg("%s to %s: %s", tries[i].source, tries[i].destination, err_name(answer->err.code));
+            fail_msg("%s to %s: %s", tries[i].source, tries[i].destination,
+                     err_name(answer->err.code));
         if (tries[i].code == ERR_Overlap)
             assert_non_null(strstr(answer->err.text, "job p-1 "));
         truth_request_destroy(&answer);
@@ -340,8 +348,10 @@ static void ends(void **state)
         request->message = text_copy("/src is gone");
         ask_for(&planner, request, ERR_Ok);
     }
-    assert_sql(world, "SELECT phase || reason || message || (finished_at IS NOT NULL) || (owner IS NULL)"
-               " || (waiting_for IS NULL) FROM job", "FailedSourceMissing/src is gonetruetruetrue");
+    assert_sql(world,
+               "SELECT phase || reason || message || (finished_at IS NOT NULL) || (owner IS NULL)"
+               " || (waiting_for IS NULL) FROM job",
+               "FailedSourceMissing/src is gonetruetruetrue");
     assert_sql(world, "SELECT (SELECT count(*) FROM shard) + (SELECT count(*) FROM claim)", "0");
     assert_sql(world, "SELECT string_agg(kind || ' ' || message, ',' ORDER BY id) FROM event",
                "Running ,Closing ,Failed SourceMissing: /src is gone");
@@ -369,16 +379,11 @@ int main(void)
 {
 #define WORLD_TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
     const struct CMUnitTest tests[] = {
-        WORLD_TEST(claimed_once),
-        WORLD_TEST(claim_is_complete),
-        WORLD_TEST(taken_over),
-        WORLD_TEST(lost_jobs_are_left_alone),
-        WORLD_TEST(leases),
-        WORLD_TEST(notified),
-        WORLD_TEST(begins),
-        WORLD_TEST(identities),
-        WORLD_TEST(conflicts),
-        WORLD_TEST(ends),
+        WORLD_TEST(claimed_once), WORLD_TEST(claim_is_complete),
+        WORLD_TEST(taken_over),   WORLD_TEST(lost_jobs_are_left_alone),
+        WORLD_TEST(leases),       WORLD_TEST(notified),
+        WORLD_TEST(begins),       WORLD_TEST(identities),
+        WORLD_TEST(conflicts),    WORLD_TEST(ends),
     };
 
     return cmocka_run_group_tests(tests, services_up, NULL);

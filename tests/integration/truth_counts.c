@@ -1,5 +1,5 @@
-/* truth_counts.c: what segments, redone shards and closed directories leave in the ledger, and that each
- * item is counted once whatever is done again. Against a real Postgres. */
+/* truth_counts.c: what segments, redone shards and closed directories leave in the ledger, and that
+ * each item is counted once whatever is done again. Against a real Postgres. */
 #include "truth_fixture.h"
 
 struct running {
@@ -59,15 +59,21 @@ static void rows_reach_their_tables(void **state)
     request->counters.value[COUNTER_unchanged] = 11;
     request->counters.value[COUNTER_bytes_moved] = 30;
     request->shard_done = true;
-    ask_counters(&r.planner, request, "scanned=20 unchanged=11 found=9 moved=3 attributes=1 changed=1 "
+    ask_counters(&r.planner, request,
+                 "scanned=20 unchanged=11 found=9 moved=3 attributes=1 changed=1 "
                  "vanished=1 failed=1 bytes_moved=30");
-    assert_sql(r.world, "SELECT count(*) FROM object WHERE kind = 'file' AND hash = 'xxh3-128' AND "
-               "checksum = '0123456789abcdef' AND size = 10 AND mtime_ns = 1234567890123456789", "3");
-    assert_sql(r.world, "SELECT string_agg(path_text(path) || ' ' || outcome, ', ' ORDER BY path)"
-               " FROM item", "a attributes, b changed, c vanished, d\\377 failed");
+    assert_sql(r.world,
+               "SELECT count(*) FROM object WHERE kind = 'file' AND hash = 'xxh3-128' AND "
+               "checksum = '0123456789abcdef' AND size = 10 AND mtime_ns = 1234567890123456789",
+               "3");
+    assert_sql(r.world,
+               "SELECT string_agg(path_text(path) || ' ' || outcome, ', ' ORDER BY path)"
+               " FROM item",
+               "a attributes, b changed, c vanished, d\\377 failed");
     assert_sql(r.world, "SELECT code || ': ' || message FROM item WHERE outcome = 'failed'",
                "AccessDenied: may not");
-    assert_sql(r.world, "SELECT string_agg(path_text(path) || ' ' || coalesce(outcome::text, 'NULL') ||"
+    assert_sql(r.world,
+               "SELECT string_agg(path_text(path) || ' ' || coalesce(outcome::text, 'NULL') ||"
                " ' ' || depth, ', ' ORDER BY path) FROM directory",
                "dir moved 1, old pending 1, other NULL 1");
     assert_sql(r.world, "SELECT done::text || segments FROM shard", "true1");
@@ -75,7 +81,8 @@ static void rows_reach_their_tables(void **state)
 }
 
 /* Goal: a segment that was committed is not committed again.
- * Method: the same request twice, as after a commit whose outcome is unknown; then one out of order. */
+ * Method: the same request twice, as after a commit whose outcome is unknown; then one out of
+ * order. */
 static void segment_once(void **state)
 {
     struct running r = start_job(state);
@@ -93,8 +100,9 @@ static void segment_once(void **state)
     planner_down(&r.planner);
 }
 
-/* Goal: objects that are there already are replaced, and a plain segment that meets some falls back.
- * Method: the same paths by an earlier job, then upsert, then plain; a name that came twice. */
+/* Goal: objects that are there already are replaced, and a plain segment that meets some falls
+ * back. Method: the same paths by an earlier job, then upsert, then plain; a name that came twice.
+ */
 static void objects_are_replaced(void **state)
 {
     struct running r = start_job(state);
@@ -111,13 +119,14 @@ static void objects_are_replaced(void **state)
     add_files(request, 2, 6);
     add_files(request, 5, 6);
     ask_counters(&r.planner, request, "found=10 moved=10");
-    assert_sql(r.world, "SELECT count(*) || ' ' || sum(size) || ' ' || min(job) FROM object", "6 60 1");
+    assert_sql(r.world, "SELECT count(*) || ' ' || sum(size) || ' ' || min(job) FROM object",
+               "6 60 1");
     planner_down(&r.planner);
 }
 
 /* Goal: a shard that is scanned again counts each item once.
- * Method: a segment is committed; the rest is lost. The redo gets its failed items back, commits what it
- * puts again, and ends with the numbers of its scan. */
+ * Method: a segment is committed; the rest is lost. The redo gets its failed items back, commits
+ * what it puts again, and ends with the numbers of its scan. */
 static void redo_counts_once(void **state)
 {
     struct running r = start_job(state);
@@ -130,7 +139,8 @@ static void redo_counts_once(void **state)
     request->counters.value[COUNTER_scanned] = 20;
     request->counters.value[COUNTER_unchanged] = 2;
     request->counters.value[COUNTER_extra] = 4;
-    ask_counters(&r.planner, request, "scanned=20 unchanged=2 found=13 moved=10 extra=4 vanished=1 "
+    ask_counters(&r.planner, request,
+                 "scanned=20 unchanged=2 found=13 moved=10 extra=4 vanished=1 "
                  "failed=1");
     request = make_request(TRUTH_REDO, r.job, r.epoch);
     ask_counters(&r.planner, request, "scanned=18 unchanged=2 found=11 moved=10 extra=4");
@@ -212,7 +222,8 @@ static struct truth_request *closed_request(const struct running *r)
 }
 
 /* Goal: directories come deepest first and are counted once, by what becomes of them.
- * Method: made, found, passed ones are closed with success and failure; every answer is given twice. */
+ * Method: made, found, passed ones are closed with success and failure; every answer is given
+ * twice. */
 static void directories_are_closed(void **state)
 {
     static const char counted[] = "scanned=10 unchanged=4 found=6 moved=1 attributes=1 vanished=1 "
@@ -248,7 +259,8 @@ static void directories_are_closed(void **state)
         add_row(request, OPERATION_directory, OUTCOME_failed, 1, "made/bad");
         add_row(request, OPERATION_directory, OUTCOME_failed, 2, "passed/bad");
         add_row(request, OPERATION_directory, OUTCOME_vanished, 3, "passed/gone");
-        ask_counters(&r.planner, request, "scanned=10 unchanged=4 found=6 attributes=1 vanished=1 "
+        ask_counters(&r.planner, request,
+                     "scanned=10 unchanged=4 found=6 attributes=1 vanished=1 "
                      "failed=3");
     }
     answer = close_next(&r, 1);
@@ -265,7 +277,8 @@ static void directories_are_closed(void **state)
     planner_down(&r.planner);
 }
 
-/* Goal: a peer that lies harms nothing. Method: invalid paths, kinds and bytes; the ledger stays empty. */
+/* Goal: a peer that lies harms nothing. Method: invalid paths, kinds and bytes; the ledger stays
+ * empty. */
 static void bad_rows_are_refused(void **state)
 {
     struct running r = start_job(state);

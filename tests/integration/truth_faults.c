@@ -1,5 +1,5 @@
-/* truth_faults.c: no request is lost or done twice when Postgres goes away. Against a real Postgres that
- * is killed, frozen, and cut off in its commits. */
+/* truth_faults.c: no request is lost or done twice when Postgres goes away. Against a real Postgres
+ * that is killed, frozen, and cut off in its commits. */
 #include "truth_fixture.h"
 
 #define WORLD struct world *world = *state
@@ -24,11 +24,13 @@ static void reconnects(void **state)
     epoch = begin_one(&planner, job);
     run_sql(world, "UPDATE job SET lease_until = now() - interval '1s'");
     run_sql(world, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE application_name = 'syncline-planner one'");
+                   " WHERE application_name = 'syncline-planner one'");
     ask_for(&planner, make_request(TRUTH_PHASE, job, epoch), ERR_Ok);
     assert_sql(world, "SELECT count(*) FROM planner", "1");
-    assert_sql(world, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 1", "1");
-    assert_sql(world, "SELECT lease_until > now() + interval '3s' FROM job", "t"); /* renewed at once */
+    assert_sql(world, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 1",
+               "1");
+    assert_sql(world, "SELECT lease_until > now() + interval '3s' FROM job",
+               "t"); /* renewed at once */
     answer = wait_for(&planner, TRUTH_WAKE, 5000);
     assert_non_null(answer);
     truth_request_destroy(&answer);
@@ -39,7 +41,8 @@ static void reconnects(void **state)
 
 static bool waits_in_commit(void *context)
 {
-    return sql_number(context, "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'") > 0;
+    return sql_number(context,
+                      "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'") > 0;
 }
 
 static void set_standby(struct world *world, const char *name)
@@ -48,8 +51,9 @@ static void set_standby(struct world *world, const char *name)
     run_sql(world, "SELECT pg_reload_conf()");
 }
 
-/* Asks in such a way that the commit is done, but the connection ends before Postgres says so: a commit
- * that waits for a standby that there is not is durable already, and its backend is terminated then. */
+/* Asks in such a way that the commit is done, but the connection ends before Postgres says so: a
+ * commit that waits for a standby that there is not is durable already, and its backend is
+ * terminated then. */
 static struct truth_request *ask_unknown(struct world *world, struct planner_end *planner,
                                          struct truth_request *request)
 {
@@ -60,7 +64,8 @@ static struct truth_request *ask_unknown(struct world *world, struct planner_end
     usleep(50000); /* until backends have read it */
     truth_post(planner->truth, &request);
     assert_true(service_wait(waits_in_commit, world, 5000));
-    run_sql(world, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'");
+    run_sql(world,
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'");
     set_standby(world, "");
     answer = wait_for(planner, kind, 10000);
     assert_non_null(answer);
@@ -76,8 +81,9 @@ static void answered(struct truth_request *answer, const char *counters)
     truth_request_destroy(&answer);
 }
 
-/* Goal: a commit whose outcome is unknown is read back: each request has its effect once, and its answer
- * is that of the effect. Method: a whole job, each of whose commits is cut off after it was done. */
+/* Goal: a commit whose outcome is unknown is read back: each request has its effect once, and its
+ * answer is that of the effect. Method: a whole job, each of whose commits is cut off after it was
+ * done. */
 static void unknown_commits(void **state)
 {
     struct planner_end planner;
@@ -114,7 +120,8 @@ static void unknown_commits(void **state)
     add_row(request, OPERATION_directory, OUTCOME_moved, 6, "dir");
     request->counters.value[COUNTER_scanned] = 7;
     request->counters.value[COUNTER_bytes_moved] = 50;
-    answered(ask_unknown(world, &planner, request), "scanned=7 found=7 moved=5 failed=1 bytes_moved=50");
+    answered(ask_unknown(world, &planner, request),
+             "scanned=7 found=7 moved=5 failed=1 bytes_moved=50");
     request = make_request(TRUTH_REDO, job, epoch);
     answered(ask_unknown(world, &planner, request), "scanned=6 found=6 moved=5 bytes_moved=50");
     request = segment_request(job, epoch, 0, 0);
@@ -128,7 +135,8 @@ static void unknown_commits(void **state)
     request = make_request(TRUTH_END, job, epoch);
     request->phase = PHASE_Succeeded;
     answered(ask_unknown(world, &planner, request), "scanned=6 found=6 moved=6 bytes_moved=50");
-    assert_sql(world, "SELECT string_agg(kind, ',' ORDER BY id) FROM event", "Running,Closing,Succeeded");
+    assert_sql(world, "SELECT string_agg(kind, ',' ORDER BY id) FROM event",
+               "Running,Closing,Succeeded");
     assert_sql(world, "SELECT count(*) FROM planner", "1");
     planner_down(&planner);
 }
@@ -138,8 +146,9 @@ static bool is_down(void *context)
     return !is_up(context);
 }
 
-/* Goal: what was committed is there once, whenever Postgres dies. Method: many segments are posted, and
- * Postgres is stopped at once six times while they are executed; then a job is claimed and ends. */
+/* Goal: what was committed is there once, whenever Postgres dies. Method: many segments are posted,
+ * and Postgres is stopped at once six times while they are executed; then a job is claimed and
+ * ends. */
 static void dies_between_commits(void **state)
 {
     enum { SEGMENTS = 60, ITEMS = 2000 };
@@ -175,7 +184,8 @@ static void dies_between_commits(void **state)
         assert_int_equal(request->err.code, ERR_Ok);
         assert_int_equal(request->segment, i + 1);
         if (i + 1 == SEGMENTS)
-            assert_counters(&request->counters, "scanned=120060 found=120060 moved=120000 failed=60");
+            assert_counters(&request->counters,
+                            "scanned=120060 found=120060 moved=120000 failed=60");
         truth_request_destroy(&request);
     }
     world_reconnect(world);
@@ -184,8 +194,8 @@ static void dies_between_commits(void **state)
     planner_down(&planner);
 }
 
-/* Goal: a claim whose commit is unknown is told. Method: Postgres dies again and again while planners
- * claim one job at a time; at the end every job was handed out. */
+/* Goal: a claim whose commit is unknown is told. Method: Postgres dies again and again while
+ * planners claim one job at a time; at the end every job was handed out. */
 static void dies_while_claiming(void **state)
 {
     enum { JOBS = 60 };
@@ -227,8 +237,9 @@ static void dies_while_claiming(void **state)
     planner_down(&planner);
 }
 
-/* Goal: a planner ends promptly whatever Postgres does. Method: Postgres is frozen while a request is
- * under way, then stopped; both times the end is timed, and the request comes back as Stopped. */
+/* Goal: a planner ends promptly whatever Postgres does. Method: Postgres is frozen while a request
+ * is under way, then stopped; both times the end is timed, and the request comes back as Stopped.
+ */
 static void ends_promptly(void **state)
 {
     WORLD;
@@ -274,8 +285,9 @@ int main(void)
 {
 #define WORLD_TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
     const struct CMUnitTest tests[] = {
-        WORLD_TEST(reconnects),          WORLD_TEST(unknown_commits), WORLD_TEST(dies_between_commits),
-        WORLD_TEST(dies_while_claiming), WORLD_TEST(ends_promptly),
+        WORLD_TEST(reconnects),           WORLD_TEST(unknown_commits),
+        WORLD_TEST(dies_between_commits), WORLD_TEST(dies_while_claiming),
+        WORLD_TEST(ends_promptly),
     };
 
     return cmocka_run_group_tests(tests, services_up, NULL);

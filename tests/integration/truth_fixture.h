@@ -101,15 +101,20 @@ static inline void assert_sql(struct world *world, const char *statement, const 
 /* A synchronization `name` with assets of its own, and a queued job `<name>-1`; its id. */
 static inline u64 add_job(struct world *world, const char *name)
 {
-    run_sql(world, "INSERT INTO asset (name, spec, address) VALUES ('%s-src', '{}', 'dir:/src/%s'),"
-            " ('%s-dst', '{}', 'dir:/dst/%s')", name, name, name, name);
-    run_sql(world, "INSERT INTO synchronization (name, kind, source, destination) SELECT '%s',"
+    run_sql(world,
+            "INSERT INTO asset (name, spec, address) VALUES ('%s-src', '{}', 'dir:/src/%s'),"
+            " ('%s-dst', '{}', 'dir:/dst/%s')",
+            name, name, name, name);
+    run_sql(world,
+            "INSERT INTO synchronization (name, kind, source, destination) SELECT '%s',"
             " 'Synchronization', s.id, d.id FROM asset s, asset d WHERE s.name = '%s-src'"
-            " AND d.name = '%s-dst'", name, name, name);
-    run_sql(world, "INSERT INTO job (name, synchronization, number, source_address,"
+            " AND d.name = '%s-dst'",
+            name, name, name);
+    run_sql(world,
+            "INSERT INTO job (name, synchronization, number, source_address,"
             " destination_address, destination_asset) SELECT '%s-1', id, 1, 'dir:/src/%s',"
-            " 'dir:/dst/%s', destination FROM synchronization WHERE name = '%s'", name, name, name,
-            name);
+            " 'dir:/dst/%s', destination FROM synchronization WHERE name = '%s'",
+            name, name, name, name);
     return (u64)sql_number(world, "SELECT max(id) FROM job");
 }
 
@@ -266,17 +271,18 @@ static inline void add_row(struct truth_request *request, enum operation operati
     va_end(arguments);
     for (int i = 1; i <= 4; i++)
         writer.count = writer.count << 8 | frame->data[i];
-    frame_add_row(&writer, &(struct rec_row){
-        .index = index,
-        .path = bytes_text(path),
-        .kind = operation == OPERATION_directory ? KIND_directory : KIND_file,
-        .operation = operation,
-        .outcome = outcome,
-        .size = 10,
-        .mtime_ns = 1234567890123456789,
-        .digest = bytes_of("0123456789abcdef", 16),
-        .code = outcome == OUTCOME_failed ? ERR_AccessDenied : 0,
-        .message = bytes_text(outcome == OUTCOME_failed ? "may not" : "")});
+    frame_add_row(
+        &writer,
+        &(struct rec_row){.index = index,
+                          .path = bytes_text(path),
+                          .kind = operation == OPERATION_directory ? KIND_directory : KIND_file,
+                          .operation = operation,
+                          .outcome = outcome,
+                          .size = 10,
+                          .mtime_ns = 1234567890123456789,
+                          .digest = bytes_of("0123456789abcdef", 16),
+                          .code = outcome == OUTCOME_failed ? ERR_AccessDenied : 0,
+                          .message = bytes_text(outcome == OUTCOME_failed ? "may not" : "")});
     frame_end(&writer);
 }
 

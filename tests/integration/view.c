@@ -1,5 +1,5 @@
-/* view.c: what Redis shows, and that it is written anew whatever happens to it. Against a real Redis and
- * a real Postgres; the key layout is read as an operator's tools read it. */
+/* view.c: what Redis shows, and that it is written anew whatever happens to it. Against a real
+ * Redis and a real Postgres; the key layout is read as an operator's tools read it. */
 #include "truth_fixture.h"
 
 #include "io/redis.h"
@@ -54,10 +54,11 @@ static char *answer_of(struct scene *scene, const char *command)
     if (redis_ask(scene->redis, &reply, &err) < 0)
         return text_copy(err.text);
     snprintf(number, sizeof number, "%lld", reply->integer);
-    text = text_copy(reply->type == REDIS_REPLY_INTEGER  ? number
+    text = text_copy(reply->type == REDIS_REPLY_INTEGER ? number
                      : reply->type == REDIS_REPLY_ARRAY && reply->elements > 0
                          ? reply->element[reply->elements - 1]->str
-                     : reply->str ? reply->str : "");
+                     : reply->str ? reply->str
+                                  : "");
     freeReplyObject(reply);
     return text;
 }
@@ -101,14 +102,20 @@ static void post(struct scene *scene, const char *job, enum phase phase, s64 mov
     snapshot->jobs->eta_seconds = -1;
     snapshot->workers = memory_or_die(sizeof *snapshot->workers);
     snapshot->worker_count = 1;
-    *snapshot->workers = (struct view_worker){.id = "mover-1-ab", .name = "mover-1", .lanes = 4,
-                                              .role = ROLE_mover, .host = "here", .pid = 12};
+    *snapshot->workers = (struct view_worker){.id = "mover-1-ab",
+                                              .name = "mover-1",
+                                              .lanes = 4,
+                                              .role = ROLE_mover,
+                                              .host = "here",
+                                              .pid = 12};
     snapshot->batches = memory_or_die((batches + 1) * sizeof *snapshot->batches);
     snapshot->batch_count = batches;
     for (u32 i = 0; i < batches; i++) {
         struct view_batch *batch = &snapshot->batches[i];
 
-        *batch = (struct view_batch){.number = batches - i, .step = "stage", .worker = "mover-1",
+        *batch = (struct view_batch){.number = batches - i,
+                                     .step = "stage",
+                                     .worker = "mover-1",
                                      .lease_until_ms = clock_wall_ns() / NS_PER_MS + 2000};
         snprintf(batch->job, sizeof batch->job, "%s", job);
     }
@@ -116,7 +123,8 @@ static void post(struct scene *scene, const char *job, enum phase phase, s64 mov
     assert_null(snapshot);
 }
 
-/* Goal: the keys hold what redis.md says. Method: a snapshot, then one in which a batch has ended. */
+/* Goal: the keys hold what redis.md says. Method: a snapshot, then one in which a batch has ended.
+ */
 static void keys(void **state)
 {
     struct scene *scene = *state;
@@ -138,7 +146,8 @@ static void keys(void **state)
     assert_true(view_is_up(scene->view));
 }
 
-/* Goal: the end of a job is shown with its last counters. Method: an event; the row is in Postgres. */
+/* Goal: the end of a job is shown with its last counters. Method: an event; the row is in Postgres.
+ */
 static void ends(void **state)
 {
     struct scene *scene = *state;
@@ -163,7 +172,8 @@ static void fill_postgres(struct scene *scene)
         snprintf(name, sizeof name, "j%02d", i);
         add_job(scene->world, name);
     }
-    run_sql(scene->world, "UPDATE job SET phase = CASE WHEN id = 13 THEN 'Running' ELSE 'Succeeded' END"
+    run_sql(scene->world,
+            "UPDATE job SET phase = CASE WHEN id = 13 THEN 'Running' ELSE 'Succeeded' END"
             "::job_phase, finished_at = CASE WHEN id < 13 THEN now() END, moved = id");
     run_sql(scene->world, "INSERT INTO event (job, kind, message) SELECT id, phase, '' FROM job");
 }
@@ -177,7 +187,8 @@ static void assert_rebuilt(struct scene *scene)
     shows(scene, "HGET syncline:view planner", "one");
 }
 
-/* Goal: a wiped view is written anew from Postgres. Method: FLUSHALL, twice, with nothing posted. */
+/* Goal: a wiped view is written anew from Postgres. Method: FLUSHALL, twice, with nothing posted.
+ */
 static void wiped(void **state)
 {
     struct scene *scene = *state;
@@ -247,7 +258,8 @@ static void full(void **state)
     shows(scene, "HGET syncline:job:p-1 moved", "77");
 }
 
-/* Goal: without Postgres what goes on is still shown. Method: Postgres is stopped, Redis is wiped. */
+/* Goal: without Postgres what goes on is still shown. Method: Postgres is stopped, Redis is wiped.
+ */
 static void without_postgres(void **state)
 {
     struct scene *scene = *state;
@@ -269,8 +281,12 @@ static void without_postgres(void **state)
  * Method: good and bad URLs; a password that Redis asks for. */
 static void addresses(void **state)
 {
-    static const char *const bad[] = {"", "http://x", "redis://:secret@h:99999", "redis://:secret@h:1/x",
-                                      "unix://relative", "unix:///x?secret=1"};
+    static const char *const bad[] = {"",
+                                      "http://x",
+                                      "redis://:secret@h:99999",
+                                      "redis://:secret@h:1/x",
+                                      "unix://relative",
+                                      "unix:///x?secret=1"};
     struct scene *scene = *state;
     struct redis *redis;
     char url[256];
@@ -285,7 +301,8 @@ static void addresses(void **state)
     assert_int_equal(err.code, ERR_RedisUnavailable);
     free(answer_of(scene, "CONFIG SET requirepass s@c/ret"));
     assert_int_equal(redis_connect(redis_service_url(), &redis, &err), -1);
-    snprintf(url, sizeof url, "unix://:s%%40c%%2fret@%s?db=3", redis_service_url() + strlen("unix://"));
+    snprintf(url, sizeof url, "unix://:s%%40c%%2fret@%s?db=3",
+             redis_service_url() + strlen("unix://"));
     assert_int_equal(redis_connect(url, &redis, &err), 0);
     redis_destroy(&redis);
 }
@@ -319,8 +336,9 @@ int main(void)
 {
 #define SCENE_TEST(name) cmocka_unit_test_setup_teardown(name, scene_setup, scene_teardown)
     const struct CMUnitTest tests[] = {
-        SCENE_TEST(keys), SCENE_TEST(ends),             SCENE_TEST(wiped),     SCENE_TEST(restarted),
-        SCENE_TEST(full), SCENE_TEST(without_postgres), SCENE_TEST(addresses), SCENE_TEST(no_redis),
+        SCENE_TEST(keys),      SCENE_TEST(ends),     SCENE_TEST(wiped),
+        SCENE_TEST(restarted), SCENE_TEST(full),     SCENE_TEST(without_postgres),
+        SCENE_TEST(addresses), SCENE_TEST(no_redis),
     };
 
     return cmocka_run_group_tests(tests, services_up, NULL);
