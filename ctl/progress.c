@@ -70,11 +70,20 @@ void progress_rate_update(struct progress_rate *rate, const struct progress_stat
     rate->items = items;
 }
 
+/* How many items there are, as far as is known: some counters are told later than others. */
+static s64 items_known(const struct counters *counters)
+{
+    s64 scanned = value(counters, COUNTER_scanned), ended = progress_items_ended(counters);
+    s64 sorted = value(counters, COUNTER_unchanged) + value(counters, COUNTER_found);
+
+    scanned = sorted > scanned ? sorted : scanned;
+    return ended > scanned ? ended : scanned;
+}
+
 /* 0 to 1, or -1 where the whole is not known. */
 static double fraction(const struct progress_state *state)
 {
-    s64 found = value(&state->counters, COUNTER_bytes_found),
-        all = value(&state->counters, COUNTER_scanned);
+    s64 found = value(&state->counters, COUNTER_bytes_found), all = items_known(&state->counters);
     double part = -1;
 
     if (!state->scan_complete)
@@ -94,7 +103,7 @@ static void append_rest(const struct progress_state *state, const struct progres
 
     show_count(out, progress_items_ended(&state->counters));
     buf_append_text(out, state->scan_complete ? " of " : " of at least ");
-    show_count(out, value(&state->counters, COUNTER_scanned));
+    show_count(out, items_known(&state->counters));
     buf_append_text(out, " items");
     if (found > 0) {
         buf_append_text(out, "  ");
@@ -153,8 +162,10 @@ void progress_summary(const struct job *job, struct buf *out)
     const struct counters *counters = &job->counters;
     s64 bytes = value(counters, COUNTER_bytes_moved);
 
-    buf_printf(out, "%s: %s%s%s\n  ", job->name, phase_name(job->phase), job->reason ? ": " : "",
-               job->reason ? job->reason : "");
+    buf_printf(out, "%s: %s", job->name, phase_name(job->phase));
+    if (job->reason && strcmp(job->reason, phase_name(job->phase)) != 0)
+        buf_printf(out, ": %s", job->reason);
+    buf_append_text(out, "\n  ");
     show_count(out, value(counters, COUNTER_scanned));
     buf_append_text(out, " scanned");
     append_count(out, value(counters, COUNTER_unchanged), "unchanged", true);

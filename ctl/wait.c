@@ -174,10 +174,11 @@ int wait_for_job(struct session *session, const char *name, const struct wait_op
 
 static void print_hints(const struct job *job)
 {
+    const char *message = job->message && job->message[0] ? job->message : job->reason;
+
     if (job->phase == PHASE_Failed || job->phase == PHASE_Cancelled)
-        fprintf(stderr, "syncline: %s %s%s%s%s%s\n", job->name, phase_name(job->phase),
-                job->reason ? ": " : "", job->reason ? job->reason : "",
-                job->message && job->message[0] ? ": " : "", job->message ? job->message : "");
+        fprintf(stderr, "syncline: %s %s%s%s\n", job->name, phase_name(job->phase),
+                message ? ": " : "", message ? message : "");
     if (job->phase == PHASE_CompletedWithErrors)
         fprintf(stderr,
                 "syncline: some items were not carried\n  next: syncline report %s --only=failed\n",

@@ -43,13 +43,9 @@ int control_open(struct control *control, const struct layout *layout, struct er
     return 0;
 }
 
-void control_close(struct control *control, const struct layout *layout)
+void control_unlink(const struct layout *layout)
 {
     unlink(layout->control);
-    close(control->listen_fd);
-    for (u32 i = 0; i < control->client_count; i++)
-        close(control->clients[i].fd);
-    control->client_count = 0;
 }
 
 u32 control_poll(const struct control *control, struct pollfd *out)

@@ -34,7 +34,9 @@ struct control {
 };
 
 int control_open(struct control *control, const struct layout *layout, struct err *err);
-void control_close(struct control *control, const struct layout *layout);
+/* Takes its name away, so that the next supervisor can have it; what is connected stays connected.
+ */
+void control_unlink(const struct layout *layout);
 /* Fills at most CONTROL_CLIENTS_MAX + 1 entries, returns how many. */
 u32 control_poll(const struct control *control, struct pollfd *out);
 /* What poll said about them. */

@@ -111,6 +111,19 @@ char *layout_log(const struct layout *layout, const char *name)
     return path_below(layout->log, file);
 }
 
+/* Endpoints are a list with commas and patterns, and settings are lines. */
+static int check_characters(const struct layout *layout, struct err *err)
+{
+    static const char special[] = " \t\n\r,*?[]{}\\\"";
+
+    if (layout->root[strcspn(layout->root, special)] == '\0')
+        return 0;
+    return err_set(
+        err, ERR_StateDirectory,
+        "the state directory's path has a space or one of , * ? [ ] { } \\ \" in it, which "
+        "addresses of sockets cannot hold: " ADVICE);
+}
+
 static int check_sockets(const struct layout *layout, struct err *err)
 {
     static const char longest[] = "/planner-64.ipc";
@@ -195,7 +208,8 @@ int layout_check(const struct layout *layout, struct err *err)
 {
     struct stat status;
 
-    if (check_sockets(layout, err) < 0 || check_ancestors(layout, err) < 0)
+    if (check_characters(layout, err) < 0 || check_sockets(layout, err) < 0 ||
+        check_ancestors(layout, err) < 0)
         return -1;
     if (stat(layout->root, &status) == 0) {
         if (!S_ISDIR(status.st_mode))

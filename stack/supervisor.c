@@ -373,10 +373,10 @@ int supervisor_run(const struct layout *layout, const struct supervisor_options 
     programs_release(&supervisor.programs);
     free(supervisor.urls[0]);
     free(supervisor.urls[1]);
-    /* the connections close last of all, when the lock is free: who waits for that may start anew
-     */
+    control_unlink(layout);
     close(supervisor.lock_fd);
-    control_close(&supervisor.control, layout);
+    /* the connections stay open until the process is gone: whoever waits for that sees it by their
+     * end */
     close(supervisor.signal_fd);
     return result;
 }

@@ -183,6 +183,9 @@ teardown() { stack_teardown; }
   [ "$status" -eq 2 ]
   [[ $output == *"has other things in it"* ]]
   [ "$(ls "$BASE/other")" = thing ]
+  run syncline --state-dir "$BASE/a,b" up
+  [ "$status" -eq 2 ]
+  [ ! -e "$BASE/a,b" ]
   run syncline --state-dir /proc/syncline up
   [ "$status" -eq 2 ]
   if [ "$EUID" -eq 0 ]; then
