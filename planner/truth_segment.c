@@ -18,6 +18,8 @@ enum { CLASS_DIRECTORY = COUNTER_COUNT, CLASS_COUNT };
 
 struct tally {
     s64 value[CLASS_COUNT]; /* paths, by the counter of their class */
+    s64 bytes_moved;        /* content of those that are `moved` */
+    s64 bytes_found;        /* of those and of puts that came to nothing */
 };
 
 static int class_by_name(const char *name)
@@ -41,8 +43,12 @@ static int add_classes(struct ledger *ledger, const char *sql, const struct trut
     for (int i = 0; i < PQntuples(result); i++) {
         int class = class_by_name(result_text(result, i, 0));
 
-        if (class >= 0)
-            tally->value[class] += sign * result_s64(result, i, 1);
+        if (class < 0)
+            continue;
+        tally->value[class] += sign * result_s64(result, i, 1);
+        tally->bytes_found += sign * result_s64(result, i, 2);
+        if (class == COUNTER_moved)
+            tally->bytes_moved += sign * result_s64(result, i, 2);
     }
     PQclear(result);
     return 0;
@@ -52,7 +58,9 @@ static int add_classes(struct ledger *ledger, const char *sql, const struct trut
 static const char before_sql[] =
     "SELECT CASE WHEN i.key IS NOT NULL THEN i.outcome::text WHEN d.outcome IS NOT NULL THEN "
     "'directory'"
-    " WHEN o.key IS NOT NULL THEN 'moved' END, count(*) FROM incoming n"
+    " WHEN o.key IS NOT NULL THEN 'moved' END, count(*),"
+    " sum(CASE WHEN i.key IS NOT NULL THEN CASE i.operation WHEN 'put' THEN i.size END"
+    " WHEN d.outcome IS NULL THEN o.size END)::bigint FROM incoming n"
     " LEFT JOIN item i ON i.job = $1 AND i.key = n.key"
     " LEFT JOIN directory d ON d.job = $1 AND d.key = n.key"
     " LEFT JOIN object o ON o.asset = $2 AND o.key = n.key AND o.job = $1"
@@ -70,10 +78,15 @@ static void add_rows(const struct ledger_rows *rows, struct tally *tally)
 
     tally->value[COUNTER_moved] += rows->of_class[ROW_OBJECT];
     tally->value[CLASS_DIRECTORY] += rows->of_class[ROW_DIRECTORY];
-    for (u32 i = 0; i < rows->count; i++)
-        for (size_t k = 0; k < COUNT_OF(items) && rows->rows[i].class == ROW_ITEM; k++)
-            if (rows->rows[i].row.outcome == items[k].outcome)
+    for (u32 i = 0; i < rows->count; i++) {
+        const struct ledger_row *row = &rows->rows[i];
+
+        tally->bytes_moved += row->class == ROW_OBJECT ? (s64)row->row.size : 0;
+        tally->bytes_found += row->row.operation == OPERATION_put ? (s64)row->row.size : 0;
+        for (size_t k = 0; k < COUNT_OF(items) && row->class == ROW_ITEM; k++)
+            if (row->row.outcome == items[k].outcome)
                 tally->value[items[k].counter]++;
+    }
 }
 
 /* ---- rows into tables ---- */
@@ -187,6 +200,8 @@ static void count_segment(const struct truth_request *request, const struct tall
     struct counters *whole = &shard->counters;
 
     *added = request->counters;
+    added->value[COUNTER_bytes_moved] = tally->bytes_moved;
+    added->value[COUNTER_bytes_found] = tally->bytes_found;
     added->value[COUNTER_found] = tally->value[CLASS_DIRECTORY];
     for (size_t i = 0; i < COUNT_OF(classes); i++) {
         added->value[classes[i]] = tally->value[classes[i]];
@@ -281,9 +296,11 @@ int ledger_segment(struct ledger *ledger, struct truth_request *request, struct 
  * an earlier segment. */
 static const char redo_sql[] =
     "WITH gone AS (DELETE FROM item WHERE job = $1 AND shard = $2"
-    "  AND outcome IN ('failed', 'changed', 'vanished') RETURNING key, outcome)"
-    " SELECT outcome::text, -count(*) FROM gone GROUP BY 1 UNION ALL"
-    " SELECT 'moved', count(*) FROM gone g JOIN job j ON j.id = $1 JOIN object o"
+    "  AND outcome IN ('failed', 'changed', 'vanished') RETURNING key, outcome, operation, size)"
+    " SELECT outcome::text, -count(*), -sum(CASE operation WHEN 'put' THEN size END)::bigint"
+    "  FROM gone GROUP BY 1 UNION ALL"
+    " SELECT 'moved', count(*), sum(o.size)::bigint FROM gone g JOIN job j ON j.id = $1 JOIN "
+    "object o"
     "  ON o.asset = j.destination_asset AND o.key = g.key AND o.job = j.id";
 
 static int take_back(struct ledger *ledger, const struct truth_request *request,
@@ -305,6 +322,9 @@ static int take_back(struct ledger *ledger, const struct truth_request *request,
         delta->value[counter] += change;
         delta->value[COUNTER_found] += change;
         delta->value[COUNTER_scanned] += change;
+        delta->value[COUNTER_bytes_found] += result_s64(result, i, 2);
+        if (counter == COUNTER_moved)
+            delta->value[COUNTER_bytes_moved] += result_s64(result, i, 2);
     }
     PQclear(result);
     return 0;

@@ -60,8 +60,8 @@ static void rows_reach_their_tables(void **state)
     request->counters.value[COUNTER_bytes_moved] = 30;
     request->shard_done = true;
     ask_counters(&r.planner, request,
-                 "scanned=20 unchanged=11 found=9 moved=3 attributes=1 changed=1 "
-                 "vanished=1 failed=1 bytes_moved=30");
+                 "scanned=20 unchanged=11 found=9 moved=3 attributes=1 changed=1 vanished=1 "
+                 "failed=1 bytes_found=50 bytes_moved=30");
     assert_sql(r.world,
                "SELECT count(*) FROM object WHERE kind = 'file' AND hash = 'xxh3-128' AND "
                "checksum = '0123456789abcdef' AND size = 10 AND mtime_ns = 1234567890123456789",
@@ -93,7 +93,8 @@ static void segment_once(void **state)
         add_files(request, 0, 5);
         request->counters.value[COUNTER_scanned] = 5;
         request->unsettled_since_ns = 77;
-        ask_counters(&r.planner, request, "scanned=5 found=5 moved=5");
+        ask_counters(&r.planner, request,
+                     "scanned=5 found=5 moved=5 bytes_found=50 bytes_moved=50");
     }
     assert_sql(r.world, "SELECT segments || ' ' || unsettled_since_ns FROM shard", "1 77");
     ask_for(&r.planner, segment_of(&r, 0, 3), ERR_Internal);
@@ -114,11 +115,11 @@ static void objects_are_replaced(void **state)
     request = segment_of(&r, 0, 2);
     request->upsert = true;
     add_files(request, 0, 2);
-    ask_counters(&r.planner, request, "found=6 moved=6");
+    ask_counters(&r.planner, request, "found=6 moved=6 bytes_found=60 bytes_moved=60");
     request = segment_of(&r, 0, 3);
     add_files(request, 2, 6);
     add_files(request, 5, 6);
-    ask_counters(&r.planner, request, "found=10 moved=10");
+    ask_counters(&r.planner, request, "found=10 moved=10 bytes_found=110 bytes_moved=100");
     assert_sql(r.world, "SELECT count(*) || ' ' || sum(size) || ' ' || min(job) FROM object",
                "6 60 1");
     planner_down(&r.planner);
@@ -140,10 +141,12 @@ static void redo_counts_once(void **state)
     request->counters.value[COUNTER_unchanged] = 2;
     request->counters.value[COUNTER_extra] = 4;
     ask_counters(&r.planner, request,
-                 "scanned=20 unchanged=2 found=13 moved=10 extra=4 vanished=1 "
-                 "failed=1");
+                 "scanned=20 unchanged=2 found=13 moved=10 extra=4 vanished=1 failed=1 "
+                 "bytes_found=120 bytes_moved=100");
     request = make_request(TRUTH_REDO, r.job, r.epoch);
-    ask_counters(&r.planner, request, "scanned=18 unchanged=2 found=11 moved=10 extra=4");
+    ask_counters(
+        &r.planner, request,
+        "scanned=18 unchanged=2 found=11 moved=10 extra=4 bytes_found=100 bytes_moved=100");
     assert_sql(r.world, "SELECT count(*) FROM item", "0");
 
     /* of 30 entries: the first ten are compared equal but for three that are put again */
@@ -151,7 +154,9 @@ static void redo_counts_once(void **state)
     request->redo = true;
     add_files(request, 7, 20);
     request->counters.value[COUNTER_scanned] = 9; /* not final, not counted */
-    ask_counters(&r.planner, request, "scanned=18 unchanged=2 found=21 moved=20 extra=4");
+    ask_counters(
+        &r.planner, request,
+        "scanned=18 unchanged=2 found=21 moved=20 extra=4 bytes_found=200 bytes_moved=200");
     request = segment_of(&r, 0, 3);
     request->redo = true;
     request->shard_done = true;
@@ -162,12 +167,16 @@ static void redo_counts_once(void **state)
     request->counters.value[COUNTER_unchanged] = 14;
     request->counters.value[COUNTER_extra] = 5;
     /* found: 20 files, bad, dir; one of the files failed */
-    ask_counters(&r.planner, request, "scanned=30 unchanged=8 found=22 moved=20 extra=5 failed=1");
+    ask_counters(&r.planner, request,
+                 "scanned=30 unchanged=8 found=22 moved=20 extra=5 failed=1 bytes_found=210 "
+                 "bytes_moved=200");
     assert_sql(r.world, "SELECT outcome::text FROM directory", "moved");
 
     /* and if it failed only now, an earlier proof of this job counts again */
     request = make_request(TRUTH_REDO, r.job, r.epoch);
-    ask_counters(&r.planner, request, "scanned=30 unchanged=8 found=22 moved=21 extra=5");
+    ask_counters(
+        &r.planner, request,
+        "scanned=30 unchanged=8 found=22 moved=21 extra=5 bytes_found=210 bytes_moved=210");
     planner_down(&r.planner);
 }
 
@@ -190,7 +199,8 @@ static void redo_then_split(void **state)
     request->counters.value[COUNTER_unchanged] = 10;
     answer = ask(&r.planner, request);
     /* never shown below zero on the way */
-    assert_counters(&answer->counters, "scanned=35 found=35 moved=35");
+    assert_counters(&answer->counters,
+                    "scanned=35 found=35 moved=35 bytes_found=350 bytes_moved=350");
     truth_request_destroy(&answer);
     assert_sql(r.world, "SELECT unchanged || ' ' || scanned FROM v_jobs", "0 35");
     request = segment_of(&r, 1, 1);
@@ -198,7 +208,8 @@ static void redo_then_split(void **state)
     add_files(request, 20, 35); /* ten of them again */
     request->counters.value[COUNTER_scanned] = 25;
     request->counters.value[COUNTER_unchanged] = 10;
-    ask_counters(&r.planner, request, "scanned=40 found=40 moved=40");
+    ask_counters(&r.planner, request,
+                 "scanned=40 found=40 moved=40 bytes_found=400 bytes_moved=400");
     assert_sql(r.world, "SELECT scanned || ' ' || unchanged FROM job", "40 0");
     planner_down(&r.planner);
 }
@@ -226,8 +237,8 @@ static struct truth_request *closed_request(const struct running *r)
  * twice. */
 static void directories_are_closed(void **state)
 {
-    static const char counted[] = "scanned=10 unchanged=4 found=6 moved=1 attributes=1 vanished=1 "
-                                  "failed=3";
+    static const char counted[] =
+        "scanned=10 unchanged=4 found=6 moved=1 attributes=1 vanished=1 failed=3 bytes_found=10";
     struct running r = start_job(state);
     struct truth_request *request = segment_of(&r, 0, 1), *answer;
     struct rec_dir *dirs;
@@ -245,7 +256,7 @@ static void directories_are_closed(void **state)
     request->counters.value[COUNTER_scanned] = 10;
     request->counters.value[COUNTER_unchanged] = 6;
     request->shard_done = true;
-    ask_counters(&r.planner, request, "scanned=10 unchanged=6 found=4 failed=1");
+    ask_counters(&r.planner, request, "scanned=10 unchanged=6 found=4 failed=1 bytes_found=10");
     answer = close_next(&r, 100);
     assert_int_equal(answer->path_count, 4);
     assert_int_equal(paths_decode(buf_bytes(&answer->paths), &dirs, &count, &err), 0);
@@ -259,9 +270,9 @@ static void directories_are_closed(void **state)
         add_row(request, OPERATION_directory, OUTCOME_failed, 1, "made/bad");
         add_row(request, OPERATION_directory, OUTCOME_failed, 2, "passed/bad");
         add_row(request, OPERATION_directory, OUTCOME_vanished, 3, "passed/gone");
-        ask_counters(&r.planner, request,
-                     "scanned=10 unchanged=4 found=6 attributes=1 vanished=1 "
-                     "failed=3");
+        ask_counters(
+            &r.planner, request,
+            "scanned=10 unchanged=4 found=6 attributes=1 vanished=1 failed=3 bytes_found=10");
     }
     answer = close_next(&r, 1);
     assert_int_equal(answer->path_count, 1);

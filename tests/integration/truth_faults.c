@@ -121,20 +121,23 @@ static void unknown_commits(void **state)
     request->counters.value[COUNTER_scanned] = 7;
     request->counters.value[COUNTER_bytes_moved] = 50;
     answered(ask_unknown(world, &planner, request),
-             "scanned=7 found=7 moved=5 failed=1 bytes_moved=50");
+             "scanned=7 found=7 moved=5 failed=1 bytes_found=60 bytes_moved=50");
     request = make_request(TRUTH_REDO, job, epoch);
-    answered(ask_unknown(world, &planner, request), "scanned=6 found=6 moved=5 bytes_moved=50");
+    answered(ask_unknown(world, &planner, request),
+             "scanned=6 found=6 moved=5 bytes_found=50 bytes_moved=50");
     request = segment_request(job, epoch, 0, 0);
     request->kind = TRUTH_CLOSE_DONE;
     add_row(request, OPERATION_directory, OUTCOME_attributes, 0, "dir");
-    answered(ask_unknown(world, &planner, request), "scanned=6 found=6 moved=6 bytes_moved=50");
+    answered(ask_unknown(world, &planner, request),
+             "scanned=6 found=6 moved=6 bytes_found=50 bytes_moved=50");
 
     request = make_request(TRUTH_PHASE, job, epoch);
     request->phase = PHASE_Closing;
     answered(ask_unknown(world, &planner, request), NULL);
     request = make_request(TRUTH_END, job, epoch);
     request->phase = PHASE_Succeeded;
-    answered(ask_unknown(world, &planner, request), "scanned=6 found=6 moved=6 bytes_moved=50");
+    answered(ask_unknown(world, &planner, request),
+             "scanned=6 found=6 moved=6 bytes_found=50 bytes_moved=50");
     assert_sql(world, "SELECT string_agg(kind, ',' ORDER BY id) FROM event",
                "Running,Closing,Succeeded");
     assert_sql(world, "SELECT count(*) FROM planner", "1");
@@ -185,7 +188,8 @@ static void dies_between_commits(void **state)
         assert_int_equal(request->segment, i + 1);
         if (i + 1 == SEGMENTS)
             assert_counters(&request->counters,
-                            "scanned=120060 found=120060 moved=120000 failed=60");
+                            "scanned=120060 found=120060 moved=120000 failed=60 "
+                            "bytes_found=1200600 bytes_moved=1200000");
         truth_request_destroy(&request);
     }
     world_reconnect(world);
