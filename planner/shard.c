@@ -327,6 +327,19 @@ void shard_split_committed(struct job *job, struct truth_request *answer)
     shard_through(job, parent, true);
 }
 
+/* The watcher of a scan that ended badly waits for its last message to be acknowledged, which nobody
+ * will do: it is told to stop, or its lane is lost to everybody. */
+static void release_watcher(struct job *job, struct shard *shard, struct assignment *assignment)
+{
+    struct envelope envelope = {.message = {.kind = MSG_stop}};
+    struct worker *worker = assignment->worker;
+
+    envelope.message.stop = (struct msg_stop){.job = job->id, .epoch = job->epoch,
+                                              .sequence = shard->scan};
+    assignment_end(job, assignment);
+    (void)worker_send(job->planner, worker, &envelope); /* a lost worker has been seen to */
+}
+
 /* The root of a shard cannot be listed (any more): one item fails, or vanished; the rest goes on. */
 static void end_unreadable(struct job *job, struct shard *shard, const struct msg_scanned *scanned)
 {
@@ -358,7 +371,7 @@ void shard_scanned(struct job *job, struct shard *shard, const struct msg_scanne
         return;
     if (scanned->code != ERR_Ok) {
         buf_append(&text, scanned->message.data, scanned->message.size);
-        assignment_end(job, assignment);
+        release_watcher(job, shard, assignment);
         if (err_disposition_of(scanned->code) == DISPOSITION_GIVE_BACK ||
             (err_disposition_of(scanned->code) == DISPOSITION_RETRY &&
              shard->redone < ITEM_ATTEMPTS))
@@ -404,17 +417,9 @@ void shard_break(struct job *job, struct shard *shard, bool unsettled, const cha
         return;
     log_write(LOG_WARN, job->name, EVENT_shard_redone, "shard=%u why=%s", shard->number,
               log_text(why));
-    if (assignment) {
-        struct envelope envelope = {.message = {.kind = MSG_stop}};
-        struct worker *worker = assignment->worker;
-
-        envelope.message.stop = (struct msg_stop){.job = job->id, .epoch = job->epoch,
-                                                  .sequence = shard->scan};
-        assignment_end(job, assignment);
-        shard->state = SHARD_BROKEN;
-        (void)worker_send(job->planner, worker, &envelope); /* a lost worker has been seen to */
-    }
     shard->state = SHARD_BROKEN;
+    if (assignment)
+        release_watcher(job, shard, assignment);
     shard->scanned_whole = false;
     if (unsettled && shard->put_again_ns == 0)
         shard->put_again_ns = shard->unsettled_since_ns;
