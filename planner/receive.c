@@ -268,6 +268,8 @@ void receive_answers(void *context)
     while ((answer = queue_take(planner->answers))) {
         struct job *job;
 
+        if (planner->stopping) /* there is no truth to go on with; the next owner finds it all */
+            answer->kind = TRUTH_WAKE;
         switch (answer->kind) {
         case TRUTH_WAKE:
             planner->claim_again = true;

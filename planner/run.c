@@ -53,6 +53,8 @@ void planner_pump(struct planner *planner)
 {
     struct job *job, *next;
 
+    if (planner->stopping) /* what would be posted now has no thread to go to */
+        return;
     claim(planner);
     renew(planner, clock_monotonic_ms());
     for (job = TAILQ_FIRST(&planner->jobs); job; job = next) {
