@@ -337,6 +337,7 @@ void tokens_revoked(struct job *job, struct assignment *assignment, const struct
 
 struct shard *shard_add(struct job *job, u32 number, struct bytes path);
 struct shard *shard_by_number(struct job *job, u32 number);
+/* The one whose scan has, or had last, this token. */
 struct shard *shard_by_scan(struct job *job, u32 sequence);
 void shard_pump(struct job *job);
 void shard_found(struct job *job, struct shard *shard, const struct envelope *envelope);

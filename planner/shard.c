@@ -52,7 +52,7 @@ struct shard *shard_by_scan(struct job *job, u32 sequence)
     struct shard *shard;
 
     TAILQ_FOREACH(shard, &job->shards, link)
-        if (shard->scan == sequence && shard->state == SHARD_SCANNING)
+        if (shard->scan == sequence)
             return shard;
     return NULL;
 }
@@ -133,10 +133,12 @@ void shard_redo_ready(struct job *job, struct truth_request *answer)
         shard->state = SHARD_PENDING;
 }
 
-/* A broken shard of which nothing is on its way any more goes back to the beginning. */
+/* A broken shard of which nothing is on its way any more goes back to the beginning. A split that is
+ * on its way to Postgres counts: the new scan must not enter that subtree too. */
 static void mend(struct job *job, struct shard *shard)
 {
-    if (shard->batches > 0 || shard->closing_active || shard->open.row_count > 0)
+    if (shard->batches > 0 || shard->closing_active || shard->open.row_count > 0 ||
+        shard->split_count > 0)
         return;
     if (++shard->redone > SHARD_REDONE_MAX) {
         job_fail(job, ERR_SettleFailed, "a shard was scanned again and again without being settled");
