@@ -60,6 +60,14 @@ void batch_end(struct job *job, struct job_batch *batch)
     batch_free(job, batch);
 }
 
+/* It ends without an answer to its publish; what a lost one may have published is in no segment. */
+static void forget(struct job *job, struct job_batch *batch)
+{
+    if (batch->shard)
+        shard_put_again(batch->shard, batch->floor_ns);
+    batch_end(job, batch);
+}
+
 void batch_drop_waiting(struct job *job, struct shard *shard)
 {
     struct job_batch *batch = TAILQ_FIRST(&job->batches);
@@ -71,7 +79,7 @@ void batch_drop_waiting(struct job *job, struct shard *shard)
             (!shard || batch->shard == shard)) {
             if (batch->sequence)
                 tokens_revoke(job, batch->sequence, NULL);
-            batch_end(job, batch);
+            forget(job, batch);
         }
         batch = next;
     }
@@ -142,7 +150,8 @@ static void try_assign(struct job *job, struct job_batch *batch)
         fill_prove(job, batch, &envelope);
     else
         fill_publish(job, batch, &envelope, &both);
-    batch->floor_ns = job->clock_ns;
+    if (batch->step == STEP_PUBLISH && batch->floor_ns == 0)
+        batch->floor_ns = job->clock_ns;
     assignment = assign(job, worker, &envelope, batch->sequence);
     buf_release(&both);
     if (!assignment)
@@ -195,7 +204,7 @@ static bool is_unwanted(const struct job *job, const struct job_batch *batch)
 static void drop(struct job *job, struct job_batch *batch)
 {
     tokens_revoke(job, batch->sequence, NULL);
-    batch_end(job, batch);
+    forget(job, batch);
 }
 
 static bool frame_count_is(struct bytes frame, u32 items)
@@ -357,6 +366,7 @@ static void stage_again(struct job *job, const struct job_batch *batch, const bo
     count = batch_select(&decoded, again, &dirs, &records, &bytes);
     retry = batch_new(job, batch->shard, buf_bytes(&dirs), buf_bytes(&records), count, bytes);
     retry->attempt = batch->attempt + 1;
+    retry->floor_ns = batch->floor_ns;
     retry->not_before_ms = clock_monotonic_ms() + ((s64)RETRY_FIRST_MS << (batch->attempt - 1));
     batch_release(&decoded);
     buf_release(&dirs);
@@ -427,6 +437,7 @@ static void halve(struct job *job, struct job_batch *batch)
         count = batch_select(&decoded, keep, &dirs, &records, &bytes);
         made = batch_new(job, batch->shard, buf_bytes(&dirs), buf_bytes(&records), count, bytes);
         made->attempt = batch->attempt;
+        made->floor_ns = batch->floor_ns;
         buf_release(&dirs);
         buf_release(&records);
     }
@@ -471,14 +482,16 @@ void batch_restart(struct job *job, struct job_batch *batch)
     batch->step = batch->shard ? STEP_STAGE : STEP_CLOSE;
     if (!batch->shard)
         return;
-    if (!is_unwanted(job, batch)) {
-        if (batch->losses < BATCH_LOSSES)
-            return;
-        if (batch->items > 1)
-            halve(job, batch);
-        else
-            fail_single(job, batch);
+    if (is_unwanted(job, batch)) {
+        forget(job, batch);
+        return;
     }
+    if (batch->losses < BATCH_LOSSES)
+        return;
+    if (batch->items > 1)
+        halve(job, batch);
+    else
+        fail_single(job, batch);
     batch_end(job, batch);
 }
 

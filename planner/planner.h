@@ -81,7 +81,8 @@ struct job_batch {
     u32 losses;
     s64 not_before_ms; /* a retry waits until then */
     bool from_scan;    /* it takes a place in the window of its scan */
-    s64 floor_ns;      /* destination's clock, not after the start of its publish */
+    s64 floor_ns;      /* destination's clock, not after the start of its first publish, which may
+                        * have been lost half way; 0 = nothing of it can be published yet */
     char *host;        /* of the mover that staged */
     s64 began_ns;      /* that host's boot clock before the first write */
     struct worker *mover; /* that staged it: preferred for publish; may be NULL */
@@ -349,6 +350,8 @@ void shard_redo_ready(struct job *job, struct truth_request *answer);
 void shard_break(struct job *job, struct shard *shard, bool unsettled, const char *why);
 /* Says how far the scan's messages were taken; `force` also if little has changed. */
 void shard_through(struct job *job, struct shard *shard, bool force);
+/* What was published since then (0 = nothing) may be in no segment: the next scan puts it again. */
+void shard_put_again(struct shard *shard, s64 since_ns);
 void shard_destroy(struct shard *shard);
 
 /* ---- batch.c ---- */

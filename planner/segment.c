@@ -245,19 +245,17 @@ void segment_settled(struct job *job, struct assignment *assignment, const struc
 
 /* ---- committing ---- */
 
-/* Not after the start of the oldest work of the shard that this commit does not contain. */
+/* Not after the start of the oldest work of the shard that this commit does not contain: also of a
+ * publish that was lost, whatever step its batch is in now. */
 static s64 unsettled_since(const struct job *job, const struct shard *shard)
 {
     const struct job_batch *batch;
-    s64 since = job->clock_ns;
+    s64 since = shard->put_again_ns ? shard->put_again_ns : job->clock_ns;
 
-    if (shard->put_again_ns)
-        return shard->put_again_ns;
     if (shard->open.floor_ns && shard->open.floor_ns < since)
         since = shard->open.floor_ns;
     TAILQ_FOREACH(batch, &job->batches, link)
-        if (batch->shard == shard && batch->step == STEP_PUBLISH && !batch->waiting &&
-            batch->floor_ns < since)
+        if (batch->shard == shard && batch->floor_ns && batch->floor_ns < since)
             since = batch->floor_ns;
     return since;
 }

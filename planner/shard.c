@@ -30,6 +30,12 @@ struct shard *shard_add(struct job *job, u32 number, struct bytes path)
     return shard;
 }
 
+void shard_put_again(struct shard *shard, s64 since_ns)
+{
+    if (since_ns && (shard->put_again_ns == 0 || since_ns < shard->put_again_ns))
+        shard->put_again_ns = since_ns;
+}
+
 void shard_destroy(struct shard *shard)
 {
     buf_release(&shard->path);
@@ -423,7 +429,7 @@ void shard_break(struct job *job, struct shard *shard, bool unsettled, const cha
     if (assignment)
         release_watcher(job, shard, assignment);
     shard->scanned_whole = false;
-    if (unsettled && shard->put_again_ns == 0)
-        shard->put_again_ns = shard->unsettled_since_ns;
+    if (unsettled)
+        shard_put_again(shard, shard->unsettled_since_ns);
     batch_drop_waiting(job, shard);
 }
