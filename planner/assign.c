@@ -58,6 +58,7 @@ static void give_back(struct job *job, struct assignment lapsed)
         break;
     case MSG_open:
         job->opening = OPENING_WANTED;
+        job->was_opened = true; /* it may have been carried out */
         break;
     case MSG_grant:
         job->granting -= lapsed.count;

@@ -254,11 +254,21 @@ static bool scans_are_over(const struct job *job)
     return job->committing == 0;
 }
 
+/* Whether there is a staging area, or one is needed: to take the old one away, or to set the root's
+ * attributes, which may be all that a job has to do. */
+static bool has_to_close(const struct job *job)
+{
+    if (job->open_failed)
+        return false;
+    return job->opening == OPENING_DONE || job->was_opened ||
+           (job->opening == OPENING_WANTED && job->state == JOB_RUNNING);
+}
+
 static void begin_closing(struct job *job)
 {
     if (job->opening == OPENING_SENT || job->opening == OPENING_COMMITTING)
         return;
-    if (job->opening != OPENING_DONE && (!job->was_opened || job->open_failed)) {
+    if (!has_to_close(job)) {
         job->state = JOB_ENDING;
         job_ended(job);
         return;

@@ -185,7 +185,7 @@ struct job {
     enum job_state state;
     enum phase phase; /* as people see it */
     bool taken_over;
-    bool was_opened; /* an earlier epoch may have left a staging area or directories to close */
+    bool was_opened; /* there may be a staging area, or directories to close, of an earlier epoch too */
     bool upsert;     /* object rows may exist */
     u32 next_sequence;
 

@@ -59,6 +59,7 @@ void tokens_opened(struct job *job, struct assignment *assignment, const struct 
         return;
     }
     job->opening = OPENING_COMMITTING;
+    job->was_opened = true; /* and is closed, should it have to be opened once more */
     job->opened_ns = opened->now_ns;
     if (opened->now_ns > job->clock_ns)
         job->clock_ns = opened->now_ns;
