@@ -132,6 +132,7 @@ struct shard {
     s64 put_again_ns;       /* 0, or: an earlier scan left what is not older than this unsettled. Its
                              * scan puts it again, and unsettled_since stays here until it is done */
     u32 redone;             /* how often */
+    u32 failures;           /* settles and listings that were reported as failed: losses are none */
 
     /* the scan */
     u32 scan;               /* sequence of its token */

@@ -238,8 +238,10 @@ void segment_settled(struct job *job, struct assignment *assignment, const struc
             written->settled = settled->code == ERR_Ok && settled->opened_ns <= written->began_ns;
             failed = failed || settled->code != ERR_Ok;
         }
-        if (failed)
+        if (failed) {
+            shard->failures++;
             fail_closing(job, shard, "settle failed");
+        }
     }
 }
 

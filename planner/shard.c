@@ -146,7 +146,8 @@ static void mend(struct job *job, struct shard *shard)
     if (shard->batches > 0 || shard->closing_active || shard->open.row_count > 0 ||
         shard->split_count > 0)
         return;
-    if (++shard->redone > SHARD_REDONE_MAX) {
+    shard->redone++;
+    if (shard->failures > SHARD_REDONE_MAX) { /* workers may be lost any number of times */
         job_fail(job, ERR_SettleFailed, "a shard was scanned again and again without being settled");
         return;
     }
@@ -382,7 +383,7 @@ void shard_scanned(struct job *job, struct shard *shard, const struct msg_scanne
         release_watcher(job, shard, assignment);
         if (err_disposition_of(scanned->code) == DISPOSITION_GIVE_BACK ||
             (err_disposition_of(scanned->code) == DISPOSITION_RETRY &&
-             shard->redone < ITEM_ATTEMPTS))
+             ++shard->failures < ITEM_ATTEMPTS))
             shard_break(job, shard, false, buf_text(&text));
         else if (shard->path.size == 0)
             job_fail(job, scanned->code == ERR_NotFound ? ERR_SourceMissing : scanned->code,
