@@ -266,7 +266,8 @@ void batch_proven(struct job *job, struct assignment *assignment, const struct e
     const struct msg_proven *proven = &envelope->message.proven;
     struct job_batch *batch = assignment->batch;
 
-    if (envelope->bodies != 1 || !frame_count_is(envelope->body[0], batch->items)) {
+    if (envelope->bodies != 1 || !frame_count_is(envelope->body[0], batch->items) ||
+        envelope->body[0].size + batch->staged.size > FRAME_MAX) { /* publish has both in one frame */
         refuse_answer(job, assignment, "proven does not fit its batch");
         return;
     }
@@ -306,6 +307,8 @@ static int read_row(const struct job *job, const struct job_batch *batch, const 
     if (row->index == UINT32_MAX)
         return row->operation == OPERATION_directory ? 0 : -1;
     if (row->index >= batch->items || out->seen[row->index])
+        return -1;
+    if (row->outcome == OUTCOME_again && batch->attempt >= ITEM_ATTEMPTS)
         return -1;
     out->seen[row->index] = true;
     out->answered++;

@@ -96,11 +96,13 @@ static void on_busy(struct job *job, struct assignment *assignment)
         assignment_end(job, assignment);
         batch->waiting = true;
         batch->not_before_ms = clock_monotonic_ms() + RETRY_FIRST_MS;
-    } else if (shard) {
+    } else if (shard && shard->received == 0) {
         assignment_end(job, assignment);
         shard->state = SHARD_PENDING;
-    } else {
+    } else { /* also a scan that said something before: what it found must end before the next one */
         assignment_lapse(job, assignment, "busy");
+        if (!shard) /* probe, open, grant: not again at once */
+            job->retry_ms = clock_monotonic_ms() + RETRY_FIRST_MS;
     }
 }
 

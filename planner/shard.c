@@ -216,9 +216,12 @@ void shard_through(struct job *job, struct shard *shard, bool force)
     (void)worker_send(job->planner, assignment->worker, &envelope); /* a lost worker has been seen to */
 }
 
-/* The next number is taken; an old one is acknowledged again, one out of order waits to be sent again. */
+/* The next number is taken; an old one is acknowledged again, one out of order waits to be sent again.
+ * One beyond the window is not taken: what is kept here is bounded whatever a watcher sends. */
 static bool take_number(struct job *job, struct shard *shard, u32 number)
 {
+    if (number > shard->window_sent)
+        return false;
     if (number == shard->received + 1) {
         shard->received = number;
         return true;

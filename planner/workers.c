@@ -61,7 +61,18 @@ static void send_incarnation(struct planner *planner, const struct peer *peer, u
         log_write(LOG_DEBUG, NULL, EVENT_disconnected, "message=%s", log_text(err.text));
 }
 
-static bool refuse(struct planner *planner, const struct peer *peer, const struct msg_hello *hello)
+static u32 count_workers(const struct planner *planner)
+{
+    const struct worker *worker;
+    u32 count = 0;
+
+    TAILQ_FOREACH(worker, &planner->workers, link)
+        count++;
+    return count;
+}
+
+static bool refuse(struct planner *planner, const struct peer *peer, const struct msg_hello *hello,
+                   bool known)
 {
     struct envelope envelope = {.message = {.kind = MSG_refused}};
     char reason[256];
@@ -72,10 +83,15 @@ static bool refuse(struct planner *planner, const struct peer *peer, const struc
         code = ERR_SchemaVersion;
         snprintf(reason, sizeof reason, "this planner speaks schema %u, the worker %u: install the same "
                  "version everywhere", SCHEMA_VERSION, hello->schema);
+    } else if (!known && count_workers(planner) >= WORKERS_MAX) {
+        code = ERR_Busy;
+        snprintf(reason, sizeof reason, "%u workers are here already", WORKERS_MAX);
     } else if (hello->role < ROLE_watcher || hello->role > ROLE_verifier || hello->lanes == 0 ||
-               hello->lanes > LANES_MAX || hello->incarnation.size != INCARNATION_BYTES) {
+               hello->lanes > LANES_MAX || hello->incarnation.size != INCARNATION_BYTES ||
+               hello->name.size > NAME_BYTES || hello->host.size > NAME_BYTES) {
         code = ERR_Protocol;
-        snprintf(reason, sizeof reason, "a hello with an unknown role, no lanes or no incarnation");
+        snprintf(reason, sizeof reason, "a hello with an unknown role, no lanes, no incarnation "
+                 "or a name that is too long");
     }
     if (code == ERR_Ok)
         return false;
@@ -91,7 +107,7 @@ void worker_hello(struct planner *planner, const struct peer *peer, const struct
 {
     struct worker *worker = by_incarnation(planner, hello->incarnation);
 
-    if (refuse(planner, peer, hello))
+    if (refuse(planner, peer, hello, worker != NULL))
         return;
     if (!worker) {
         worker = memory_or_die(sizeof *worker);
