@@ -60,11 +60,12 @@ void batch_end(struct job *job, struct job_batch *batch)
     batch_free(job, batch);
 }
 
-/* It ends without an answer to its publish; what a lost one may have published is in no segment. */
-static void forget(struct job *job, struct job_batch *batch)
+void batch_give_up(struct job *job, struct job_batch *batch)
 {
     if (batch->shard)
         shard_put_again(batch->shard, batch->floor_ns);
+    else
+        closing_give_up(job);
     batch_end(job, batch);
 }
 
@@ -79,7 +80,7 @@ void batch_drop_waiting(struct job *job, struct shard *shard)
             (!shard || batch->shard == shard)) {
             if (batch->sequence)
                 tokens_revoke(job, batch->sequence, NULL);
-            forget(job, batch);
+            batch_give_up(job, batch);
         }
         batch = next;
     }
@@ -180,7 +181,7 @@ void batch_pump(struct job *job)
 
     for (batch = TAILQ_FIRST(&job->batches); batch; batch = next) {
         next = TAILQ_NEXT(batch, link);
-        if (batch->waiting && batch->step == STEP_REVOKE)
+        if (batch->waiting && batch->step == STEP_REVOKE && batch->not_before_ms <= now_ms)
             tokens_revoke(job, batch->sequence, batch);
     }
     for (size_t i = 0; i < COUNT_OF(order); i++) {
@@ -204,7 +205,7 @@ static bool is_unwanted(const struct job *job, const struct job_batch *batch)
 static void drop(struct job *job, struct job_batch *batch)
 {
     tokens_revoke(job, batch->sequence, NULL);
-    forget(job, batch);
+    batch_give_up(job, batch);
 }
 
 static bool frame_count_is(struct bytes frame, u32 items)
@@ -486,7 +487,7 @@ void batch_restart(struct job *job, struct job_batch *batch)
     if (!batch->shard)
         return;
     if (is_unwanted(job, batch)) {
-        forget(job, batch);
+        batch_give_up(job, batch);
         return;
     }
     if (batch->losses < BATCH_LOSSES)

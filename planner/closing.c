@@ -3,6 +3,7 @@
  * chunk is committed before the next is asked for, so that memory does not grow with the tree. */
 #include "planner/planner.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 
 #include <stdlib.h>
@@ -11,6 +12,18 @@
 
 /* ---- directories ---- */
 
+void closing_give_up(struct job *job)
+{
+    struct job_batch *batch, *next;
+
+    job->close_given_up = job->close_drained = true;
+    for (batch = TAILQ_FIRST(&job->batches); batch; batch = next) {
+        next = TAILQ_NEXT(batch, link);
+        if (batch->waiting && batch->step == STEP_CLOSE)
+            batch_end(job, batch);
+    }
+}
+
 void closing_next(struct job *job, struct truth_request *answer)
 {
     struct rec_dir *dirs;
@@ -18,12 +31,12 @@ void closing_next(struct job *job, struct truth_request *answer)
     u32 count;
 
     job->close_posted = false;
-    job->close_drained = answer->path_count == 0;
+    job->close_drained = answer->path_count == 0 || job->close_given_up;
     if (job->close_drained)
         return;
     if (paths_decode(buf_bytes(&answer->paths), &dirs, &count, &err) < 0) {
         job_fail(job, err.code, err.text);
-        job->close_drained = true;
+        closing_give_up(job);
         return;
     }
     for (u32 start = 0; start < count; start += BATCH_ITEMS) {
@@ -45,6 +58,10 @@ void closing_next(struct job *job, struct truth_request *answer)
 void closing_done(struct job *job, struct truth_request *answer)
 {
     job->committing--;
+    if (answer->err.code != ERR_Ok) { /* the same directories would come again and again */
+        closing_give_up(job);
+        return;
+    }
     job->counters = answer->counters;
 }
 
@@ -136,7 +153,7 @@ void closing_closed(struct job *job, struct assignment *assignment, const struct
             job_fail(job, closed->code ? closed->code : ERR_Protocol, "directories cannot be closed");
             tokens_revoke(job, sequence, NULL);
             batch_end(job, batch);
-            job->close_drained = true;
+            closing_give_up(job);
         } else {
             tokens_revoke(job, sequence, batch);
         }
@@ -155,7 +172,8 @@ void closing_pump(struct job *job)
             return; /* tokens.c opens the staging area, or the job failed for it */
         for (batch = TAILQ_FIRST(&job->batches); batch; batch = next) {
             next = TAILQ_NEXT(batch, link);
-            if (batch->waiting && batch->step == STEP_REVOKE)
+            if (batch->waiting && batch->step == STEP_REVOKE &&
+                batch->not_before_ms <= clock_monotonic_ms())
                 tokens_revoke(job, batch->sequence, batch);
             else if (batch->waiting && batch->step == STEP_CLOSE)
                 assign_close(job, batch);

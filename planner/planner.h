@@ -225,6 +225,7 @@ struct job {
     bool close_posted;
     bool finish_sent;
     bool close_drained;
+    bool close_given_up; /* what directories are left stay as they are */
     u32 closing_batches;
 
     u32 fail_code; /* it ends early with this: 0 = no */
@@ -367,6 +368,9 @@ void batch_published(struct job *job, struct assignment *assignment, const struc
 void batch_lost(struct job *job, struct job_batch *batch, enum step step, u32 sequence);
 /* Its token is gone for certain: it waits to be staged again under a new one. */
 void batch_restart(struct job *job, struct job_batch *batch);
+/* It ends without an answer: what a lost publish of it may have published is in no segment, so that
+ * the next scan of its shard puts it again. */
+void batch_give_up(struct job *job, struct job_batch *batch);
 /* It has ended, well or not; frees it. */
 void batch_end(struct job *job, struct job_batch *batch);
 /* Forgets batches that no assignment has, of this shard or (NULL) of all: they will be found again. */
@@ -392,6 +396,8 @@ void segment_forget_worker(struct job *job, const struct worker *worker);
 void closing_pump(struct job *job);
 void closing_next(struct job *job, struct truth_request *answer);
 void closing_done(struct job *job, struct truth_request *answer);
+/* Directories cannot be closed any more: those that wait are left, the staging area goes. */
+void closing_give_up(struct job *job);
 void closing_closed(struct job *job, struct assignment *assignment, const struct envelope *envelope);
 
 /* ---- receive.c, snapshot.c ---- */

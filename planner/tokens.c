@@ -131,6 +131,29 @@ void tokens_pump(struct job *job)
         send_grant(job, wanted - job->token_count - job->granting);
 }
 
+/* What a failed grant means. A closing that cannot have tokens goes on to its finish, which needs none:
+ * the job ends with the reason, it does not wait for a place that may stay full or read-only. */
+static void grant_failed(struct job *job, const struct msg_granted *granted)
+{
+    enum err_disposition disposition = err_disposition_of(granted->code);
+    struct buf text = {0};
+
+    buf_append(&text, granted->message.data, granted->message.size);
+    if (disposition == DISPOSITION_JOB || disposition == DISPOSITION_ITEM) {
+        job_fail(job, granted->code, buf_text(&text));
+        if (job->state == JOB_CLOSING)
+            closing_give_up(job);
+    } else if (granted->code == ERR_Revoked) { /* somebody removed the staging area: open it again */
+        job->opening = OPENING_WANTED;
+        job->token_count = 0; /* they went with it */
+    } else {
+        log_write(LOG_WARN, job->name, EVENT_failure, "code=%s message=%s",
+                  err_name(granted->code), log_text(buf_text(&text)));
+    }
+    job->retry_ms = clock_monotonic_ms() + PROBE_RETRY_MS;
+    buf_release(&text);
+}
+
 void tokens_granted(struct job *job, struct assignment *assignment, const struct msg_granted *granted)
 {
     u32 first = assignment->first, count = assignment->count;
@@ -140,19 +163,7 @@ void tokens_granted(struct job *job, struct assignment *assignment, const struct
     if (granted->now_ns > job->clock_ns)
         job->clock_ns = granted->now_ns;
     if (granted->code != ERR_Ok) {
-        struct buf text = {0};
-
-        buf_append(&text, granted->message.data, granted->message.size);
-        if (err_disposition_of(granted->code) == DISPOSITION_JOB ||
-            err_disposition_of(granted->code) == DISPOSITION_ITEM)
-            job_fail(job, granted->code, buf_text(&text));
-        else if (granted->code == ERR_Revoked) /* somebody removed the staging area: open it again */
-            job->opening = OPENING_WANTED;
-        else
-            log_write(LOG_WARN, job->name, EVENT_failure, "code=%s message=%s",
-                      err_name(granted->code), log_text(buf_text(&text)));
-        job->retry_ms = clock_monotonic_ms() + PROBE_RETRY_MS;
-        buf_release(&text);
+        grant_failed(job, granted);
         return;
     }
     if (job->token_count + count > job->token_capacity) {
@@ -206,8 +217,13 @@ void tokens_revoked(struct job *job, struct assignment *assignment, const struct
             job->retry_ms = clock_monotonic_ms() + PROBE_RETRY_MS;
             if (err_disposition_of(revoked->code) == DISPOSITION_JOB)
                 job_fail(job, revoked->code, buf_text(&text));
-        } else if (batch) {
-            batch->waiting = true; /* in STEP_REVOKE: asked again with the next pump */
+        } else if (batch) { /* in STEP_REVOKE: asked again, but not at once */
+            batch->waiting = true;
+            batch->not_before_ms = clock_monotonic_ms() + PROBE_RETRY_MS;
+            if (err_disposition_of(revoked->code) == DISPOSITION_JOB) {
+                job_fail(job, revoked->code, buf_text(&text));
+                batch_give_up(job, batch);
+            }
         }
         buf_release(&text);
         return;
