@@ -61,6 +61,12 @@ void planner_pump(struct planner *planner)
         next = TAILQ_NEXT(job, link);
         job_pump(job);
     }
+    /* the credit that comes back is offered to another one first the next time, so that one job with
+     * much to do does not keep the others waiting to its end */
+    if ((job = TAILQ_FIRST(&planner->jobs))) {
+        TAILQ_REMOVE(&planner->jobs, job, link);
+        TAILQ_INSERT_TAIL(&planner->jobs, job, link);
+    }
 }
 
 static void on_tick(void *context)
