@@ -330,6 +330,10 @@ void job_pump(struct job *job)
         closing_pump(job);
         break;
     case JOB_ENDING:
+        if (job->end_again_ms && clock_monotonic_ms() >= job->end_again_ms) {
+            job->end_again_ms = 0;
+            job_ended(job);
+        }
         break;
     }
 }

@@ -228,6 +228,8 @@ struct job {
     bool close_given_up; /* what directories are left stay as they are */
     u32 closing_batches;
 
+    s64 end_again_ms; /* 0, or: TRUTH_END was refused, and is posted again then */
+
     u32 fail_code; /* it ends early with this: 0 = no */
     char *fail_message;
     bool cancelled;

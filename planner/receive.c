@@ -227,7 +227,8 @@ static void answer_about_job(struct job *job, struct truth_request *answer)
     if (answer->err.code != ERR_Ok && answer->kind != TRUTH_BEGIN) {
         if (answer->kind == TRUTH_END) {
             log_error(job->name, EVENT_failure, &answer->err);
-            job_abandon(job); /* the next claim of the row ends it */
+            /* the row is ours, and its lease is renewed: nobody else would end it */
+            job->end_again_ms = clock_monotonic_ms() + PLANNER_LEASE_MS;
             return;
         }
         job_fail(job, answer->err.code, answer->err.text);
