@@ -154,6 +154,7 @@ static void mend(struct job *job, struct shard *shard)
     log_write(LOG_INFO, job->name, EVENT_shard_redone, "shard=%u times=%u", shard->number,
               shard->redone);
     shard->redo = shard->segments > 0;
+    job->upsert = true; /* what this shard committed may be found again, also by one split off it */
     if (shard->redo) {
         prepare_redo(job, shard);
     } else {

@@ -16,6 +16,8 @@
 
 enum { CLASS_DIRECTORY = COUNTER_COUNT, CLASS_COUNT };
 
+#define LEARN_ROWS 256 /* fewer are joined in no time, however it is done */
+
 struct tally {
     s64 value[CLASS_COUNT]; /* paths, by the counter of their class */
     s64 bytes_moved;        /* content of those that are `moved` */
@@ -124,6 +126,10 @@ static const char *const others_sql[] = {
     " SELECT $1, key, $2, path, depth, outcome FROM incoming WHERE what IN ('d', 'p')"
     " ON CONFLICT (job, key) DO UPDATE SET outcome = excluded.outcome"
     " WHERE excluded.outcome IS NOT NULL AND (d.outcome IS NULL OR excluded.outcome = 'moved')",
+};
+
+/* The same where paths may have been of another class before: in a redo only. */
+static const char *const moved_sql[] = {
     "DELETE FROM item i USING incoming n WHERE i.job = $1 AND i.key = n.key AND n.what IN ('o', "
     "'d')"
     " AND $2::integer IS NOT NULL",
@@ -131,13 +137,17 @@ static const char *const others_sql[] = {
     " AND d.outcome IS NOT NULL AND n.what IN ('o', 'i') AND $2::integer IS NOT NULL",
 };
 
-static int store_others(struct ledger *ledger, const struct truth_request *request, struct err *err)
+static int store_others(struct ledger *ledger, const struct truth_request *request, bool exact,
+                        struct err *err)
 {
     struct parameter parameters[] = {parameter_s64((s64)request->job),
                                      parameter_s64(request->shard)};
 
     for (size_t i = 0; i < COUNT_OF(others_sql); i++)
         if (postgres_query(ledger->postgres, others_sql[i], parameters, 2, NULL, err) < 0)
+            return -1;
+    for (size_t i = 0; exact && i < COUNT_OF(moved_sql); i++)
+        if (postgres_query(ledger->postgres, moved_sql[i], parameters, 2, NULL, err) < 0)
             return -1;
     return 0;
 }
@@ -162,6 +172,13 @@ static int copy_objects(struct ledger *ledger, const struct truth_request *reque
     return postgres_run(ledger->postgres, "ROLLBACK TO SAVEPOINT plain", err);
 }
 
+/* Postgres knows nothing of a table that was just filled, and would join it row by row with itself.
+ */
+static int learn_incoming(struct ledger *ledger, const struct ledger_rows *rows, struct err *err)
+{
+    return rows->count < LEARN_ROWS ? 0 : postgres_run(ledger->postgres, "ANALYZE incoming", err);
+}
+
 /* Stores the rows; *exact says that rows may have been there before. */
 static int store_rows(struct ledger *ledger, const struct truth_request *request,
                       const struct ledger_rows *rows, struct tally *tally, bool *exact,
@@ -180,12 +197,13 @@ static int store_rows(struct ledger *ledger, const struct truth_request *request
     add_rows(rows, tally);
     if (!*exact && rows->of_class[ROW_OBJECT] == rows->count)
         return 0;
-    if (ledger_rows_load(ledger, rows, *exact, err) < 0 ||
-        add_classes(ledger, before_sql, request, -1, tally, err) < 0)
+    if (ledger_rows_load(ledger, rows, *exact, err) < 0)
         return -1;
-    if (*exact && store_objects(ledger, request, err) < 0)
+    if (*exact && (learn_incoming(ledger, rows, err) < 0 ||
+                   add_classes(ledger, before_sql, request, -1, tally, err) < 0 ||
+                   store_objects(ledger, request, err) < 0))
         return -1;
-    return store_others(ledger, request, err);
+    return store_others(ledger, request, *exact, err);
 }
 
 /* ---- counting ---- */
