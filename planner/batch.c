@@ -3,7 +3,7 @@
  * Body frames are kept as they came and forwarded as they are. A batch waits until there is a token, a
  * worker with room, and (for publish) the committed opening; then an assignment has it. If its mover is
  * lost its token is revoked before it is staged again under another; if its verifier is lost it is
- * proven again under the same. Lost five times, it is halved; a single item fails as WorkerLost. */
+ * proven again under the same (tokens.c). */
 #include "planner/planner.h"
 
 #include "base/clock.h"
@@ -195,9 +195,7 @@ void batch_pump(struct job *job)
 
 /* ---- answers ---- */
 
-/* A batch whose job winds down or whose shard is broken goes no further: what it would do is not
- * wanted, or will be found again. */
-static bool is_unwanted(const struct job *job, const struct job_batch *batch)
+bool batch_is_unwanted(const struct job *job, const struct job_batch *batch)
 {
     return job->state != JOB_RUNNING || batch->shard->state == SHARD_BROKEN;
 }
@@ -241,7 +239,7 @@ void batch_staged(struct job *job, struct assignment *assignment, const struct e
     batch->host = text_copy(assignment->worker->host);
     batch->began_ns = staged->began_ns;
     assignment_end(job, assignment);
-    if (is_unwanted(job, batch)) {
+    if (batch_is_unwanted(job, batch)) {
         drop(job, batch);
         return;
     }
@@ -279,7 +277,7 @@ void batch_proven(struct job *job, struct assignment *assignment, const struct e
     batch->shard->pending.value[COUNTER_proven] += proven->matched;
     batch->shard->pending.value[COUNTER_mismatched] += proven->mismatched;
     batch->shard->pending.value[COUNTER_bytes_proven] += (s64)proven->bytes;
-    if (is_unwanted(job, batch)) {
+    if (batch_is_unwanted(job, batch)) {
         drop(job, batch);
         return;
     }
@@ -353,6 +351,13 @@ static int read_rows(const struct job *job, const struct job_batch *batch, struc
     return more == 0 && out->answered == batch->items ? 0 : -1;
 }
 
+void batch_take_place(struct job_batch *made, const struct job_batch *batch)
+{
+    made->from_scan = batch->from_scan;
+    batch->shard->window_used += batch->from_scan;
+    made->floor_ns = batch->floor_ns;
+}
+
 /* The items that failed in a way that may pass, as a batch of their own. */
 static void stage_again(struct job *job, const struct job_batch *batch, const bool *again)
 {
@@ -369,8 +374,8 @@ static void stage_again(struct job *job, const struct job_batch *batch, const bo
     }
     count = batch_select(&decoded, again, &dirs, &records, &bytes);
     retry = batch_new(job, batch->shard, buf_bytes(&dirs), buf_bytes(&records), count, bytes);
+    batch_take_place(retry, batch);
     retry->attempt = batch->attempt + 1;
-    retry->floor_ns = batch->floor_ns;
     retry->not_before_ms = clock_monotonic_ms() + ((s64)RETRY_FIRST_MS << (batch->attempt - 1));
     batch_release(&decoded);
     buf_release(&dirs);
@@ -410,101 +415,9 @@ void batch_published(struct job *job, struct assignment *assignment, const struc
     free(host);
     if (published->now_ns > job->clock_ns)
         job->clock_ns = published->now_ns;
-    if (verdict.again_count > 0 && !is_unwanted(job, batch))
+    if (verdict.again_count > 0 && !batch_is_unwanted(job, batch))
         stage_again(job, batch, verdict.again);
     if (verdict.job_code)
         job_fail(job, verdict.job_code, verdict.job_message);
     batch_end(job, batch);
-}
-
-/* ---- losses ---- */
-
-/* Both halves go on as batches of their own, with their losses forgotten. */
-static void halve(struct job *job, struct job_batch *batch)
-{
-    bool keep[BATCH_ITEMS];
-    struct batch decoded;
-    struct err err;
-
-    if (batch_decode(buf_bytes(&batch->dirs), buf_bytes(&batch->records), &decoded, &err) < 0) {
-        job_fail(job, err.code, err.text);
-        return;
-    }
-    for (u32 half = 0; half < 2; half++) {
-        struct buf dirs = {0}, records = {0};
-        struct job_batch *made;
-        u64 bytes;
-        u32 count;
-
-        for (u32 i = 0; i < batch->items; i++)
-            keep[i] = (i < batch->items / 2) == (half == 0);
-        count = batch_select(&decoded, keep, &dirs, &records, &bytes);
-        made = batch_new(job, batch->shard, buf_bytes(&dirs), buf_bytes(&records), count, bytes);
-        made->attempt = batch->attempt;
-        made->floor_ns = batch->floor_ns;
-        buf_release(&dirs);
-        buf_release(&records);
-    }
-    batch_release(&decoded);
-}
-
-/* A single item that cost its worker each time. */
-static void fail_single(struct job *job, struct job_batch *batch)
-{
-    struct buf rows = {0}, path = {0};
-    struct frame_writer writer;
-    struct batch decoded;
-    struct rec_row row;
-    struct err err;
-
-    if (batch_decode(buf_bytes(&batch->dirs), buf_bytes(&batch->records), &decoded, &err) < 0) {
-        job_fail(job, err.code, err.text);
-        return;
-    }
-    path_join(&path, decoded.dirs[decoded.items[0].dir].path, decoded.items[0].name);
-    row = (struct rec_row){.path = buf_bytes(&path), .kind = decoded.items[0].kind,
-        .operation = decoded.items[0].operation, .outcome = OUTCOME_failed, .code = ERR_WorkerLost,
-        .message = bytes_text(err_describe(ERR_WorkerLost))};
-    frame_begin(&writer, &rows);
-    frame_add_row(&writer, &row);
-    frame_end(&writer);
-    batch->shard->pending.value[COUNTER_failed]++;
-    segment_add(job, batch->shard, batch, buf_bytes(&rows), 1, batch->floor_ns, NULL, 0);
-    log_write(LOG_WARN, job->name, EVENT_item_failed, "path=%s code=WorkerLost",
-              log_value(buf_bytes(&path)));
-    batch_release(&decoded);
-    buf_release(&rows);
-    buf_release(&path);
-}
-
-/* Only now that the old token can publish nothing may anything of the batch be staged again. */
-void batch_restart(struct job *job, struct job_batch *batch)
-{
-    batch->sequence = 0;
-    batch->waiting = true;
-    batch->mover = NULL;
-    batch->step = batch->shard ? STEP_STAGE : STEP_CLOSE;
-    if (!batch->shard)
-        return;
-    if (is_unwanted(job, batch)) {
-        batch_give_up(job, batch);
-        return;
-    }
-    if (batch->losses < BATCH_LOSSES)
-        return;
-    if (batch->items > 1)
-        halve(job, batch);
-    else
-        fail_single(job, batch);
-    batch_end(job, batch);
-}
-
-void batch_lost(struct job *job, struct job_batch *batch, enum step step, u32 sequence)
-{
-    batch->losses++;
-    /* a verifier writes nothing: the token stays good */
-    if (step == STEP_PROVE && batch->losses < BATCH_LOSSES && !is_unwanted(job, batch))
-        batch->waiting = true;
-    else
-        tokens_revoke(job, sequence, batch);
 }

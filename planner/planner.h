@@ -338,6 +338,11 @@ void tokens_open_committed(struct job *job);
 void tokens_granted(struct job *job, struct assignment *assignment, const struct msg_granted *granted);
 void tokens_revoked(struct job *job, struct assignment *assignment, const struct msg_revoked *revoked);
 
+/* Its worker was lost: counts, and does the step again or has its token revoked first. */
+void batch_lost(struct job *job, struct job_batch *batch, enum step step, u32 sequence);
+/* Its token is gone for certain: it waits to be staged again under a new one. */
+void batch_restart(struct job *job, struct job_batch *batch);
+
 /* ---- shard.c ---- */
 
 struct shard *shard_add(struct job *job, u32 number, struct bytes path);
@@ -366,10 +371,12 @@ void batch_pump(struct job *job);
 void batch_staged(struct job *job, struct assignment *assignment, const struct envelope *envelope);
 void batch_proven(struct job *job, struct assignment *assignment, const struct envelope *envelope);
 void batch_published(struct job *job, struct assignment *assignment, const struct envelope *envelope);
-/* Its worker was lost: counts, and does the step again or has its token revoked first. */
-void batch_lost(struct job *job, struct job_batch *batch, enum step step, u32 sequence);
-/* Its token is gone for certain: it waits to be staged again under a new one. */
-void batch_restart(struct job *job, struct job_batch *batch);
+/* A batch whose job winds down or whose shard is broken goes no further: what it would do is not
+ * wanted, or will be found again. */
+bool batch_is_unwanted(const struct job *job, const struct job_batch *batch);
+/* What is made of a batch takes a place in its scan's window too (or it would not be bounded), and may
+ * have been published in part. */
+void batch_take_place(struct job_batch *made, const struct job_batch *batch);
 /* It ends without an answer: what a lost publish of it may have published is in no segment, so that
  * the next scan of its shard puts it again. */
 void batch_give_up(struct job *job, struct job_batch *batch);

@@ -8,6 +8,8 @@
 
 #include <stdlib.h>
 
+#define RECEIVE_AT_ONCE 1024
+
 /* Every message about a job begins with the same three fields. */
 struct token_fields {
     u64 job;
@@ -166,7 +168,11 @@ void receive_messages(void *context)
     struct err err;
     int more;
 
-    while ((more = bus_receive(planner->bus, &delivery, &peer, &err)) != 0) {
+    /* bounded, so that what came is acted upon however fast more comes */
+    for (int i = 0; i < RECEIVE_AT_ONCE; i++) {
+        more = bus_receive(planner->bus, &delivery, &peer, &err);
+        if (more == 0)
+            break;
         if (more < 0) {
             log_error(NULL, EVENT_message_refused, &err);
             continue;

@@ -16,6 +16,7 @@
 
 #include <stdlib.h>
 
+#define HELD_BYTES_MAX (4 * SEGMENT_BYTES)
 #define SHARD_REDONE_MAX 20 /* settles that fail again and again are a broken disk, not bad luck */
 
 struct shard *shard_add(struct job *job, u32 number, struct bytes path)
@@ -199,7 +200,8 @@ void shard_through(struct job *job, struct shard *shard, bool force)
         return;
     window = shard->received + SCAN_WINDOW -
              (shard->window_used < SCAN_WINDOW ? shard->window_used : SCAN_WINDOW);
-    if (window < shard->window_sent)
+    /* rows that cannot be committed (Postgres is away) must not become ever more */
+    if (window < shard->window_sent || job->held_bytes >= HELD_BYTES_MAX)
         window = shard->window_sent; /* what was given is not taken back */
     lanes = worker_free_scan_lanes(job->planner);
     waiting = pending_shards(job) + shard->split_count;

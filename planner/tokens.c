@@ -1,10 +1,12 @@
 /* tokens.c: the right to write. The staging area is opened once something is found, tokens are granted
  * ahead of need, many at a time, and a token whose holder was lost is revoked before its batch goes on
- * under another. A grant that was not acknowledged is never assigned. */
+ * under another. A grant that was not acknowledged is never assigned. Lost five times, a batch is
+ * halved; a single item fails as WorkerLost. */
 #include "planner/planner.h"
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/names.h"
 
 #include <stdlib.h>
 
@@ -233,4 +235,96 @@ void tokens_revoked(struct job *job, struct assignment *assignment, const struct
         job->state = JOB_RUNNING;
     if (batch)
         batch_restart(job, batch);
+}
+
+/* ---- losses ---- */
+
+/* Both halves go on as batches of their own, with their losses forgotten. */
+static void halve(struct job *job, struct job_batch *batch)
+{
+    bool keep[BATCH_ITEMS];
+    struct batch decoded;
+    struct err err;
+
+    if (batch_decode(buf_bytes(&batch->dirs), buf_bytes(&batch->records), &decoded, &err) < 0) {
+        job_fail(job, err.code, err.text);
+        return;
+    }
+    for (u32 half = 0; half < 2; half++) {
+        struct buf dirs = {0}, records = {0};
+        struct job_batch *made;
+        u64 bytes;
+        u32 count;
+
+        for (u32 i = 0; i < batch->items; i++)
+            keep[i] = (i < batch->items / 2) == (half == 0);
+        count = batch_select(&decoded, keep, &dirs, &records, &bytes);
+        made = batch_new(job, batch->shard, buf_bytes(&dirs), buf_bytes(&records), count, bytes);
+        batch_take_place(made, batch);
+        made->attempt = batch->attempt;
+        buf_release(&dirs);
+        buf_release(&records);
+    }
+    batch_release(&decoded);
+}
+
+/* A single item that cost its worker each time. */
+static void fail_single(struct job *job, struct job_batch *batch)
+{
+    struct buf rows = {0}, path = {0};
+    struct frame_writer writer;
+    struct batch decoded;
+    struct rec_row row;
+    struct err err;
+
+    if (batch_decode(buf_bytes(&batch->dirs), buf_bytes(&batch->records), &decoded, &err) < 0) {
+        job_fail(job, err.code, err.text);
+        return;
+    }
+    path_join(&path, decoded.dirs[decoded.items[0].dir].path, decoded.items[0].name);
+    row = (struct rec_row){.path = buf_bytes(&path), .kind = decoded.items[0].kind,
+        .operation = decoded.items[0].operation, .outcome = OUTCOME_failed, .code = ERR_WorkerLost,
+        .message = bytes_text(err_describe(ERR_WorkerLost))};
+    frame_begin(&writer, &rows);
+    frame_add_row(&writer, &row);
+    frame_end(&writer);
+    batch->shard->pending.value[COUNTER_failed]++;
+    segment_add(job, batch->shard, batch, buf_bytes(&rows), 1, batch->floor_ns, NULL, 0);
+    log_write(LOG_WARN, job->name, EVENT_item_failed, "path=%s code=WorkerLost",
+              log_value(buf_bytes(&path)));
+    batch_release(&decoded);
+    buf_release(&rows);
+    buf_release(&path);
+}
+
+/* Only now that the old token can publish nothing may anything of the batch be staged again. */
+void batch_restart(struct job *job, struct job_batch *batch)
+{
+    batch->sequence = 0;
+    batch->waiting = true;
+    batch->mover = NULL;
+    batch->step = batch->shard ? STEP_STAGE : STEP_CLOSE;
+    if (!batch->shard)
+        return;
+    if (batch_is_unwanted(job, batch)) {
+        batch_give_up(job, batch);
+        return;
+    }
+    if (batch->losses < BATCH_LOSSES)
+        return;
+    if (batch->items > 1)
+        halve(job, batch);
+    else
+        fail_single(job, batch);
+    batch_end(job, batch);
+}
+
+void batch_lost(struct job *job, struct job_batch *batch, enum step step, u32 sequence)
+{
+    batch->losses++;
+    /* a verifier writes nothing: the token stays good */
+    if (step == STEP_PROVE && batch->losses < BATCH_LOSSES && !batch_is_unwanted(job, batch))
+        batch->waiting = true;
+    else
+        tokens_revoke(job, sequence, batch);
 }
