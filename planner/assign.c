@@ -50,8 +50,7 @@ static void give_back(struct job *job, struct assignment lapsed)
 {
     switch (lapsed.kind) {
     case MSG_probe:
-        job->probe_sent[0] = job->probed[0];
-        job->probe_sent[1] = job->probed[1];
+        job->probe_sent[lapsed.worker->role == ROLE_mover] = false;
         break;
     case MSG_scan:
         shard_break(job, lapsed.shard, false, "its watcher was lost");

@@ -136,6 +136,8 @@ void job_probed(struct job *job, struct assignment *assignment, const struct msg
     struct buf text = {0};
 
     assignment_end(job, assignment);
+    if (job->state != JOB_PROBING || job->begin_posted)
+        return; /* asked twice, as one of the answers was late */
     if (probed->code != ERR_Ok) {
         enum err_disposition disposition = err_disposition_of(probed->code);
 
@@ -351,6 +353,8 @@ void job_fail(struct job *job, u32 code, const char *message)
         log_write(code == ERR_Cancelled ? LOG_INFO : LOG_ERROR, job->name, EVENT_failure,
                   "code=%s message=%s", err_name(code), log_text(message));
     }
+    if (job->state == JOB_PROBING && code == ERR_Cancelled && job->was_opened)
+        return; /* what the last owner left there is taken away first (job_begun) */
     if (job->state == JOB_PROBING && !job->begin_posted) {
         job->state = JOB_ENDING;
         job_ended(job);
@@ -478,6 +482,8 @@ void job_tick(struct job *job, s64 now_ms)
     const char *waiting = waiting_for(job);
 
     assignment_tick(job, now_ms);
+    if (job->state == JOB_PROBING && job->begin_posted)
+        return; /* the phase is Postgres' to say: ours would come after its Running and undo it */
     if (strcmp(waiting, job->waiting_for) != 0 && job->state != JOB_ENDING) {
         snprintf(job->waiting_for, sizeof job->waiting_for, "%s", waiting);
         post_phase(job, job->phase);
