@@ -65,6 +65,15 @@ static char *next_field(char **line)
     return field;
 }
 
+/* In a chroot the mount that "/" is in may have its mount point outside: then the table that this
+ * process is shown does not have it. */
+static bool is_mount_of_root(u64 id)
+{
+    struct statx now;
+
+    return statx(AT_FDCWD, "/", 0, STATX_MNT_ID, &now) == 0 && now.stx_mnt_id == id;
+}
+
 /* Finds the mount in the table: its root within the filesystem and its mount point, both to be
  * freed. */
 static int find_mount(u64 id, char **root, char **point, struct err *err)
@@ -91,6 +100,10 @@ static int find_mount(u64 id, char **root, char **point, struct err *err)
     }
     free(line);
     fclose(table);
+    if (!found && is_mount_of_root(id)) {
+        *root = text_copy("/"); /* as far as can be told from in here */
+        *point = text_copy("/");
+    }
     if (*root && *point)
         return 0;
     return err_set(err, ERR_AssetUnreachable, "mount %llu of the root is not in the mount table",
