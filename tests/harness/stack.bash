@@ -42,7 +42,7 @@ stack_teardown() {
 stack_stop() {
   local dir=$1 pids
   [[ -e $dir/lock ]] || return 0
-  pids=$(jq -r '.supervisor.pid, .processes[].pid' "$dir/stack.json" 2>/dev/null)
+  pids=$(jq -r '.supervisor.pid, .processes[].pid | select(. > 1)' "$dir/stack.json" 2>/dev/null)
   "$SYNCLINE_BIN/syncline" --state-dir "$dir" -q down && return 0
   local pid
   for pid in $pids; do
@@ -56,18 +56,19 @@ syncline() {
   "$SYNCLINE_BIN/syncline" --state-dir "$STACK" "$@"
 }
 
-# stack_pid NAME: the number of a process (mover-1, postgres-1 …) or of `supervisor`
+# stack_pid NAME: the number of a process (mover-1, postgres-1 …) or of `supervisor`; nothing while it is
+# not running (its number is 0 then, and kill 0 would end the suite itself)
 stack_pid() {
   if [[ $1 == supervisor ]]; then
     jq -r .supervisor.pid "$STACK/stack.json"
   else
-    jq -r --arg name "$1" '.processes[] | select(.name == $name) | .pid' "$STACK/stack.json"
+    jq -r --arg name "$1" '.processes[] | select(.name == $name) | .pid | select(. > 1)' "$STACK/stack.json"
   fi
 }
 
 # stack_pids: the supervisor and all its processes
 stack_pids() {
-  jq -r '.supervisor.pid, .processes[].pid' "$STACK/stack.json"
+  jq -r '.supervisor.pid, .processes[].pid | select(. > 1)' "$STACK/stack.json"
 }
 
 stack_state_of() {
