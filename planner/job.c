@@ -82,8 +82,15 @@ static void read_spec(struct job *job, const char *text)
 
 void job_claimed(struct planner *planner, const struct claimed_job *claim)
 {
-    struct job *job = memory_or_die(sizeof *job);
+    struct job *job, *next;
 
+    /* a planner that was stopped for longer than its lease may claim what it has */
+    for (job = TAILQ_FIRST(&planner->jobs); job; job = next) {
+        next = TAILQ_NEXT(job, link);
+        if (job->id == claim->id)
+            job_abandon(job);
+    }
+    job = memory_or_die(sizeof *job);
     job->planner = planner;
     job->id = claim->id;
     job->epoch = claim->epoch;
