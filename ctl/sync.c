@@ -86,7 +86,11 @@ static int make_destination(struct sync *sync, struct err *err)
         !S_ISDIR(source.st_mode))
         return 0;
     above = path_parent(sync->destination);
-    if (stat(above, &parent) == 0 && S_ISDIR(parent.st_mode) && !is_inside(above, &source)) {
+    if (is_inside(above, &source)) {
+        /* the probe could only say that it is missing, and whoever made it would be refused then */
+        result = err_set(err, ERR_Nested, "the destination %.300s is inside the source %.300s",
+                         sync->destination, sync->source);
+    } else if (stat(above, &parent) == 0 && S_ISDIR(parent.st_mode)) {
         sync->made = mkdir(sync->destination, 0777) == 0;
         if (!sync->made && errno != EEXIST)
             result =
@@ -176,7 +180,9 @@ static int run(struct sync *sync)
     if (session_open(sync->ctl, SESSION_START, &sync->session, &err) < 0)
         return err.code == ERR_Cancelled ? EXIT_INTERRUPTED : ctl_fail(&err, NULL);
     if (make_destination(sync, &err) < 0)
-        return ctl_fail(&err, "make it yourself, or choose another");
+        return ctl_fail(&err, err.code == ERR_Nested
+                                  ? "choose directories of which neither is inside the other"
+                                  : "make it yourself, or choose another");
     if (start(sync, &err) < 0) {
         if (sync->made)
             rmdir(sync->destination);

@@ -172,13 +172,36 @@ int wait_for_job(struct session *session, const char *name, const struct wait_op
     return result;
 }
 
+/* What to do about a job that failed in its middle; reasons of the probe say it in their message.
+ */
+static const char *next_of(const struct job *job)
+{
+    static const struct {
+        enum err_code reason;
+        const char *next;
+    } steps[] = {
+        {ERR_NoSpace, "make room at the destination, then run it again"},
+        {ERR_QuotaExceeded, "raise the quota or make room at the destination, then run it again"},
+        {ERR_ReadOnly, "make the destination writable, then run it again"},
+        {ERR_SettleFailed, "look for errors of the disk (dmesg), then run it again"},
+    };
+
+    for (u32 i = 0; i < COUNT_OF(steps) && job->phase == PHASE_Failed && job->reason; i++)
+        if (strcmp(job->reason, err_name(steps[i].reason)) == 0)
+            return steps[i].next;
+    return NULL;
+}
+
 static void print_hints(const struct job *job)
 {
+    const char *next = next_of(job);
     const char *message = job->message && job->message[0] ? job->message : job->reason;
 
     if (job->phase == PHASE_Failed || job->phase == PHASE_Cancelled)
         fprintf(stderr, "syncline: %s %s%s%s\n", job->name, phase_name(job->phase),
                 message ? ": " : "", message ? message : "");
+    if (next)
+        fprintf(stderr, "  next: %s\n", next);
     if (job->phase == PHASE_CompletedWithErrors)
         fprintf(stderr,
                 "syncline: some items were not carried\n  next: syncline report %s --only=failed\n",

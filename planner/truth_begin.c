@@ -52,7 +52,8 @@ static int refuse_cycle(const struct truth_request *request, struct held_claim *
             if (overlap(buf_bytes(&claims[i].destination), source))
                 return err_set(err, ERR_Cycle,
                                "job %s carries what this job writes back into its "
-                               "source; data must not go round in a circle",
+                               "source, and data must not go round in a circle; choose another "
+                               "destination, or run this when that job has ended",
                                claims[i].job);
             claims[i].reached = grew = true;
         }
