@@ -102,6 +102,7 @@ void job_claimed(struct planner *planner, const struct claimed_job *claim)
     job->was_opened = claim->opened;
     job->counters = claim->counters;
     job->next_sequence = 1;
+    job->owned_ms = planner->claim_sent_ms;
     job->started_ms = clock_monotonic_ms();
     read_spec(job, claim->spec);
     TAILQ_INIT(&job->assignments);

@@ -206,6 +206,7 @@ struct job {
     u32 token_count;
     u32 token_capacity;
     u32 granting; /* asked for, not answered */
+    s64 owned_ms; /* it was certainly ours in Postgres at this moment or later */
 
     struct assignment_list assignments;
     struct shard_list shards;
@@ -256,6 +257,8 @@ struct planner {
     bool claiming; /* a TRUTH_CLAIM is under way */
     bool claim_again;
     bool renewing;
+    s64 claim_sent_ms;
+    s64 renew_sent_ms;
     bool stopping;
     s64 beat_ms;
     s64 renew_ms;

@@ -206,9 +206,12 @@ static void renewed(struct planner *planner, const struct truth_request *answer)
         for (u32 i = 0; i < answer->job_count; i++)
             if (answer->jobs[i].id == job->id)
                 owned = &answer->jobs[i];
-        if (!owned)
+        if (!owned) {
             job_abandon(job);
-        else if (owned->cancel_requested)
+            continue;
+        }
+        job->owned_ms = planner->renew_sent_ms;
+        if (owned->cancel_requested)
             job_cancel(job);
     }
 }

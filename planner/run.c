@@ -32,6 +32,7 @@ static void claim(struct planner *planner)
     request->kind = TRUTH_CLAIM;
     request->limit = JOBS_MAX - jobs;
     planner->claiming = true;
+    planner->claim_sent_ms = clock_monotonic_ms();
     planner->claim_again = false;
     truth_post(planner->truth, &request);
 }
@@ -45,6 +46,7 @@ static void renew(struct planner *planner, s64 now_ms)
     request = memory_or_die(sizeof *request);
     request->kind = TRUTH_RENEW;
     planner->renewing = true;
+    planner->renew_sent_ms = now_ms;
     planner->renew_ms = now_ms + PLANNER_RENEW_MS;
     truth_post(planner->truth, &request);
 }

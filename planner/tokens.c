@@ -115,9 +115,13 @@ static void send_grant(struct job *job, u32 count)
 
 void tokens_pump(struct job *job)
 {
+    s64 now_ms = clock_monotonic_ms();
     u32 wanted;
 
-    if (clock_monotonic_ms() < job->retry_ms)
+    if (now_ms < job->retry_ms)
+        return;
+    /* Another planner may have revoked every token of ours by now, and would not know of new ones. */
+    if (now_ms - job->owned_ms > PLANNER_LEASE_MS)
         return;
     if (opening_is_due(job))
         send_open(job);
