@@ -1,7 +1,8 @@
 /* lanes.c: the threads that run tasks, and what a running task calls.
  *
  * A lane takes from one queue that all share, and answers by notes to the loop thread, which alone
- * touches sockets. Both hand-overs are a wake-up, never a poll. */
+ * touches sockets. Both hand-overs are a wake-up, never a poll. Probes have a thread of their own:
+ * a job must not wait for its probe until another job's long scans have ended. */
 #include "svc/worker_internal.h"
 
 #include <assert.h>
@@ -112,7 +113,7 @@ static void *lane_main(void *argument)
     void *state = worker->role->lane_new ? worker->role->lane_new() : NULL;
     struct task *task;
 
-    while ((task = queue_wait(worker->waiting, -1)) != NULL)
+    while ((task = queue_wait(lane->queue, -1)) != NULL)
         run_task(worker, task, state);
     if (worker->role->lane_destroy)
         worker->role->lane_destroy(state);
@@ -120,26 +121,30 @@ static void *lane_main(void *argument)
     return NULL;
 }
 
+/* The first thread is the one for probes; it is not among the lanes that planners count on. */
 void lanes_start(struct worker *worker)
 {
-    worker->lanes = memory_or_die(worker->config.lanes * sizeof *worker->lanes);
-    for (u32 i = 0; i < worker->config.lanes; i++) {
+    u32 wanted = worker->config.lanes + 1;
+
+    worker->lanes = memory_or_die(wanted * sizeof *worker->lanes);
+    for (u32 i = 0; i < wanted; i++) {
+        struct lane *lane = &worker->lanes[i];
         char name[16];
 
-        worker->lanes[i].worker = worker;
-        if (pthread_create(&worker->lanes[i].thread, NULL, lane_main, &worker->lanes[i]) != 0)
+        lane->worker = worker;
+        lane->queue = i == 0 ? worker->probes : worker->waiting;
+        if (pthread_create(&lane->thread, NULL, lane_main, lane) != 0)
             break; /* fewer lanes than asked for, as the machine has it */
-        snprintf(name, sizeof name, "lane-%u", i + 1);
-        pthread_setname_np(worker->lanes[i].thread, name);
+        snprintf(name, sizeof name, "lane-%u", i); /* lane-0: probes */
+        pthread_setname_np(lane->thread, name);
         worker->lanes_left++;
     }
-    if (worker->lanes_left < worker->config.lanes)
-        worker->config.lanes = worker->lanes_left;
+    worker->config.lanes = worker->lanes_left > 0 ? worker->lanes_left - 1 : 0;
 }
 
 void lanes_join(struct worker *worker)
 {
-    for (u32 i = 0; i < worker->config.lanes; i++)
+    for (u32 i = 0; i <= worker->config.lanes; i++)
         pthread_join(worker->lanes[i].thread, NULL);
     free(worker->lanes);
     worker->lanes = NULL;

@@ -97,7 +97,7 @@ void tasks_admit(struct worker *worker, u64 session, struct delivery **delivery)
     task->next = worker->tasks;
     worker->tasks = task;
     worker->held++;
-    queue_put(worker->waiting, task);
+    queue_put(task->kind == MSG_probe ? worker->probes : worker->waiting, task);
 }
 
 void task_stop(struct task *task)

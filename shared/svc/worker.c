@@ -174,6 +174,7 @@ void worker_finish(struct worker *worker)
     planners_say_bye(worker);
     tasks_stop(worker, 0);
     queue_close(worker->waiting);
+    queue_close(worker->probes);
     loop_add_timer(worker->loop, STOP_MS, 1, on_stop_deadline, worker);
 }
 
@@ -221,6 +222,7 @@ static int start(struct worker *worker, struct err *err)
     worker->next_session = 1;
     worker->loop = loop_new();
     worker->waiting = queue_new();
+    worker->probes = queue_new();
     worker->notes = queue_new();
     loop_on_terminate(worker->loop, on_terminate, worker);
     loop_add_fd(worker->loop, queue_fd(worker->notes), on_notes, worker);
@@ -248,6 +250,7 @@ static void end(struct worker *worker)
     on_notes(worker);
     loop_destroy(&worker->loop);
     queue_destroy(&worker->waiting);
+    queue_destroy(&worker->probes);
     queue_destroy(&worker->notes);
     free(worker->host);
 }

@@ -164,6 +164,7 @@ bool lookup_end(struct worker *worker);
 struct lane {
     pthread_t thread;
     struct worker *worker;
+    struct queue *queue; /* that it takes from */
 };
 void lanes_start(struct worker *worker);
 /* After their queue was closed and each has posted NOTE_lane_over. */
@@ -192,6 +193,7 @@ struct worker {
     u64 done;
 
     struct queue *waiting; /* struct task, to lanes */
+    struct queue *probes;  /* struct task, to the thread for probes */
     struct queue *notes;   /* struct note, from lanes */
     struct lane *lanes;
     u32 lanes_left;
