@@ -31,7 +31,7 @@
 #define GRANT_AHEAD 32
 #define COPY_BUFFER (1u << 20)
 #define LANES_MAX 256
-#define WORKERS_MAX 1024
+#define WORKERS_MAX 1024u
 
 /* messages */
 #define MESSAGE_MAX (1u << 20)
