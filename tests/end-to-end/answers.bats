@@ -28,7 +28,7 @@ a_batch_runs() {
   # Goal: during a job, without any program of ours, all this can be asked, and the answers move on.
   # Method: a job slowed down by its reads; psql on v_active and v_jobs, redis-cli on keys of the documentation.
   seed_use
-  tree_make "$WORK/src" 1500
+  tree_make "$WORK/src" 1000
   mkdir "$WORK/dst"
   syncline up
   sync_define slow "fault:delay_ms=25;dir:$WORK/src" "$WORK/dst"

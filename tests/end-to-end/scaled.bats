@@ -11,7 +11,7 @@ teardown() { stack_teardown; }
   # Goal: numbers of processes change nothing but speed, and all of them work.
   # Method: a tree that is slow to read, staged copies too, to an empty place with each number; every mover and verifier has done tasks.
   seed_use
-  tree_make "$WORK/src" 2500
+  tree_make "$WORK/src" 1500
   syncline up --watchers 2 --verifiers 2 --planners 2
   for movers in 1 2 4; do
     syncline scale "mover=$movers"
@@ -53,7 +53,7 @@ teardown() { stack_teardown; }
   # Method: a job slowed down by its reads; more of each role until the new movers have done something, then one of
   # each again, twice.
   seed_use
-  tree_make "$WORK/src" 6000
+  tree_make "$WORK/src" 4500
   mkdir "$WORK/dst"
   syncline up
   sync_define long "fault:delay_ms=4;dir:$WORK/src" "$WORK/dst"

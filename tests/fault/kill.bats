@@ -34,7 +34,7 @@ carried() {
   # Goal: whoever is killed, and when, the job succeeds and each item is counted once.
   # Method: two jobs of a tree that is slow to read, kills at random moments; sums, trees and ledger compared.
   seed_use
-  tree_make "$WORK/src" 1200
+  tree_make "$WORK/src" 800
   syncline up --movers 2
   for job in one two; do
     mkdir "$WORK/$job"
@@ -51,7 +51,7 @@ carried() {
   # Goal: the same, when the services die as well.
   # Method: as before, with all six processes.
   seed_use
-  tree_make "$WORK/src" 1200
+  tree_make "$WORK/src" 800
   mkdir "$WORK/dst"
   syncline up
   sync_define all "fault:delay_ms=15;dir:$WORK/src" "$WORK/dst"
@@ -94,7 +94,7 @@ carried() {
   # Goal: the view decides nothing.
   # Method: FLUSHALL each second through a whole job, which must see at least three; then the view is there again.
   seed_use
-  tree_make "$WORK/src" 1200
+  tree_make "$WORK/src" 800
   mkdir "$WORK/dst"
   syncline up
   sync_define wiped "fault:delay_ms=10;dir:$WORK/src" "$WORK/dst"
@@ -133,10 +133,10 @@ owns_another() {
   # Method: two planners; kill the owner: another process owns the job, under a higher epoch; then stop the owner
   # (SIGSTOP): the other one takes over when the lease is over; SIGCONT in mid-job.
   seed_use
-  tree_make "$WORK/src" 1200
+  tree_make "$WORK/src" 800
   mkdir "$WORK/dst"
   syncline up --planners 2
-  sync_define owned "fault:delay_ms=25;dir:$WORK/src" "$WORK/dst"
+  sync_define owned "fault:delay_ms=20;dir:$WORK/src" "$WORK/dst"
   job_start owned
   eventually 10 job_has owned "phase = 'Running'"
   owner=$(owner_of owned)
@@ -159,12 +159,12 @@ owns_another() {
   # Goal: work in flight goes on, nothing is acknowledged meanwhile, and nothing is lost or counted twice.
   # Method: SIGQUIT to the postmaster (immediate stop), three times at points of progress; the supervisor restarts it.
   seed_use
-  tree_make "$WORK/src" 1200
+  tree_make "$WORK/src" 800
   mkdir "$WORK/dst"
   syncline up
   sync_define stopped "fault:delay_ms=15;dir:$WORK/src" "$WORK/dst"
   job_start stopped
-  for files in 50 300 800; do
+  for files in 50 250 550; do
     eventually 30 at_least "$WORK/dst" "$files"
     pid=$(stack_pid postgres-1)
     kill -QUIT "$pid"

@@ -143,15 +143,16 @@ ledger_is_true() {
   [[ ! -s $WORK/ledger ]] || { echo "ledger and destination differ:" >&2; cat "$WORK/ledger" >&2; return 1; }
 }
 
-# worker_pid_done ROLE-N: how many tasks the worker has done, as Redis shows it; empty if it is not there
-worker_done() {
-  local pid key
+# worker_says ROLE-N FIELD: of this process, as Redis shows it; nothing if it is not there
+worker_says() {
+  local pid id
   pid=$(stack_pid "$1")
-  for key in $(stack_redis --raw SMEMBERS syncline:workers); do
-    [[ $(stack_redis HGET "syncline:worker:$key" pid) == "$pid" ]] || continue
-    stack_redis HGET "syncline:worker:$key" done
+  for id in $(stack_redis --raw SMEMBERS syncline:workers); do
+    [[ $(stack_redis --raw HGET "syncline:worker:$id" pid) == "$pid" ]] || continue
+    stack_redis --raw HGET "syncline:worker:$id" "$2"
   done
 }
-has_done() { local count; count=$(worker_done "$1"); [[ -n $count ]] && ((count >= $2)); }
+has_done() { (($(worker_says "$1" done) + 0 >= $2)); }
+is_idle() { [[ $(worker_says "$1" busy) == 0 ]]; }
 
 is_stopped() { [[ $(sed -n 's/^State:\t\(.\).*/\1/p' "/proc/$1/status" 2>/dev/null) == [tT] ]]; }
