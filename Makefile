@@ -128,7 +128,7 @@ golden: all ## write the golden files of tests/golden anew
 
 # ---- what keeps the tree honest ----
 
-check: ## layers, sizes, lint, generated documents: what CI runs before the tests
+check: ## layers, sizes, layout, lint, generated documents: what CI runs before the tests
 	@tools/deps build run check
 	@$(MAKE) --no-print-directory all $(BUILD)/tools/docs-generate
 	@tools/check --build $(BUILD)

@@ -1,5 +1,5 @@
-/* interrupt.c: SIGINT and SIGTERM become a number that loops look at: what has to be undone or said is done
- * there, in order, and not in a signal handler. */
+/* interrupt.c: SIGINT and SIGTERM become a number that loops look at: what has to be undone or said
+ * is done there, in order, and not in a signal handler. */
 #include "ctl/ctl.h"
 
 #include <signal.h>

@@ -1,8 +1,9 @@
 /* assign.c: messages that wait for their answer, and what happens when it does not come.
  *
- * The lease is per token: a worker lists what it holds four times a second. An assignment that is not
- * listed for LEASE_MS, or listed without progress for STALL_MS, lapses: its answer, should it come, is
- * of the past, and the work is done again. What may wait for a whole filesystem to sync has longer. */
+ * The lease is per token: a worker lists what it holds four times a second. An assignment that is
+ * not listed for LEASE_MS, or listed without progress for STALL_MS, lapses: its answer, should it
+ * come, is of the past, and the work is done again. What may wait for a whole filesystem to sync
+ * has longer. */
 #include "planner/planner.h"
 
 #include "base/clock.h"
@@ -32,8 +33,8 @@ struct assignment *assignment_find(struct job *job, u32 sequence, u32 kind)
     struct assignment *assignment;
 
     TAILQ_FOREACH(assignment, &job->assignments, link)
-        if (assignment->sequence == sequence && assignment->kind == kind)
-            return assignment;
+    if (assignment->sequence == sequence && assignment->kind == kind)
+        return assignment;
     return NULL;
 }
 
@@ -115,7 +116,8 @@ void assignment_tick(struct job *job, s64 now_ms)
     do {
         why = NULL;
         /* a lapse may end or add others: begin again after each */
-        TAILQ_FOREACH(assignment, &job->assignments, link) {
+        TAILQ_FOREACH(assignment, &job->assignments, link)
+        {
             /* a scan waits for its window as long as the line is busy: listed is enough */
             if (now_ms - assignment->listed_ms > LEASE_MS)
                 why = "not listed";
@@ -135,9 +137,9 @@ static struct assignment *first_of(struct planner *planner, struct worker *worke
     struct assignment *assignment;
 
     TAILQ_FOREACH(*job, &planner->jobs, link)
-        TAILQ_FOREACH(assignment, &(*job)->assignments, link)
-            if (assignment->worker == worker)
-                return assignment;
+    TAILQ_FOREACH(assignment, &(*job)->assignments, link)
+    if (assignment->worker == worker)
+        return assignment;
     return NULL;
 }
 
@@ -150,9 +152,9 @@ void assignment_lapse_worker(struct planner *planner, struct worker *worker)
     while ((assignment = first_of(planner, worker, &job)))
         assignment_lapse(job, assignment, "worker lost");
     TAILQ_FOREACH(job, &planner->jobs, link)
-        TAILQ_FOREACH(batch, &job->batches, link)
-            if (batch->mover == worker)
-                batch->mover = NULL;
+    TAILQ_FOREACH(batch, &job->batches, link)
+    if (batch->mover == worker)
+        batch->mover = NULL;
 }
 
 void assignment_drop_all(struct job *job)

@@ -1,9 +1,9 @@
 /* batch.c: the way of a batch: stage (mover) → prove (verifier) → publish (mover).
  *
- * Body frames are kept as they came and forwarded as they are. A batch waits until there is a token, a
- * worker with room, and (for publish) the committed opening; then an assignment has it. If its mover is
- * lost its token is revoked before it is staged again under another; if its verifier is lost it is
- * proven again under the same (tokens.c). */
+ * Body frames are kept as they came and forwarded as they are. A batch waits until there is a
+ * token, a worker with room, and (for publish) the committed opening; then an assignment has it. If
+ * its mover is lost its token is revoked before it is staged again under another; if its verifier
+ * is lost it is proven again under the same (tokens.c). */
 #include "planner/planner.h"
 
 #include "base/clock.h"
@@ -13,8 +13,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static const u32 step_kinds[] = {[STEP_STAGE] = MSG_stage, [STEP_PROVE] = MSG_prove,
-                                 [STEP_PUBLISH] = MSG_publish};
+static const u32 step_kinds[] = {
+    [STEP_STAGE] = MSG_stage, [STEP_PROVE] = MSG_prove, [STEP_PUBLISH] = MSG_publish};
 
 struct job_batch *batch_new(struct job *job, struct shard *shard, struct bytes dirs,
                             struct bytes records, u32 items, u64 bytes)
@@ -90,10 +90,14 @@ void batch_drop_waiting(struct job *job, struct shard *shard)
 
 static void fill_stage(const struct job *job, struct job_batch *batch, struct envelope *envelope)
 {
-    envelope->message.stage = (struct msg_stage){.job = job->id, .epoch = job->epoch,
-        .sequence = batch->sequence, .source = bytes_text(job->source),
-        .destination = bytes_text(job->destination), .hash = job->hash,
-        .durability = job->durability, .attempt = batch->attempt};
+    envelope->message.stage = (struct msg_stage){.job = job->id,
+                                                 .epoch = job->epoch,
+                                                 .sequence = batch->sequence,
+                                                 .source = bytes_text(job->source),
+                                                 .destination = bytes_text(job->destination),
+                                                 .hash = job->hash,
+                                                 .durability = job->durability,
+                                                 .attempt = batch->attempt};
     envelope->body[0] = buf_bytes(&batch->dirs);
     envelope->body[1] = buf_bytes(&batch->records);
     envelope->bodies = 2;
@@ -101,9 +105,12 @@ static void fill_stage(const struct job *job, struct job_batch *batch, struct en
 
 static void fill_prove(const struct job *job, struct job_batch *batch, struct envelope *envelope)
 {
-    envelope->message.prove = (struct msg_prove){.job = job->id, .epoch = job->epoch,
-        .sequence = batch->sequence, .destination = bytes_text(job->destination), .hash = job->hash,
-        .durability = job->durability};
+    envelope->message.prove = (struct msg_prove){.job = job->id,
+                                                 .epoch = job->epoch,
+                                                 .sequence = batch->sequence,
+                                                 .destination = bytes_text(job->destination),
+                                                 .hash = job->hash,
+                                                 .durability = job->durability};
     envelope->body[0] = buf_bytes(&batch->staged);
     envelope->bodies = 1;
 }
@@ -114,10 +121,13 @@ static void fill_publish(const struct job *job, struct job_batch *batch, struct 
 {
     buf_append(both, batch->staged.data, batch->staged.size);
     buf_append(both, batch->proven.data, batch->proven.size);
-    envelope->message.publish = (struct msg_publish){.job = job->id, .epoch = job->epoch,
-        .sequence = batch->sequence, .source = bytes_text(job->source),
-        .destination = bytes_text(job->destination), .attempt = batch->attempt,
-        .proven = (u32)batch->staged.size};
+    envelope->message.publish = (struct msg_publish){.job = job->id,
+                                                     .epoch = job->epoch,
+                                                     .sequence = batch->sequence,
+                                                     .source = bytes_text(job->source),
+                                                     .destination = bytes_text(job->destination),
+                                                     .attempt = batch->attempt,
+                                                     .proven = (u32)batch->staged.size};
     envelope->body[0] = buf_bytes(&batch->dirs);
     envelope->body[1] = buf_bytes(&batch->records);
     envelope->body[2] = buf_bytes(both);
@@ -266,7 +276,8 @@ void batch_proven(struct job *job, struct assignment *assignment, const struct e
     struct job_batch *batch = assignment->batch;
 
     if (envelope->bodies != 1 || !frame_count_is(envelope->body[0], batch->items) ||
-        envelope->body[0].size + batch->staged.size > FRAME_MAX) { /* publish has both in one frame */
+        envelope->body[0].size + batch->staged.size >
+            FRAME_MAX) { /* publish has both in one frame */
         refuse_answer(job, assignment, "proven does not fit its batch");
         return;
     }
@@ -382,7 +393,8 @@ static void stage_again(struct job *job, const struct job_batch *batch, const bo
     buf_release(&records);
 }
 
-void batch_published(struct job *job, struct assignment *assignment, const struct envelope *envelope)
+void batch_published(struct job *job, struct assignment *assignment,
+                     const struct envelope *envelope)
 {
     const struct msg_published *published = &envelope->message.published;
     struct job_batch *batch = assignment->batch;

@@ -1,6 +1,7 @@
-/* closing.c: the end of a job at the destination: directory attributes, deepest first; the staging area
- * goes; the root's own attributes; settle. Directories come from Postgres, a depth at a time, and each
- * chunk is committed before the next is asked for, so that memory does not grow with the tree. */
+/* closing.c: the end of a job at the destination: directory attributes, deepest first; the staging
+ * area goes; the root's own attributes; settle. Directories come from Postgres, a depth at a time,
+ * and each chunk is committed before the next is asked for, so that memory does not grow with the
+ * tree. */
 #include "planner/planner.h"
 
 #include "base/clock.h"
@@ -73,9 +74,12 @@ static void assign_close(struct job *job, struct job_batch *batch)
 
     if (!worker || (batch->sequence == 0 && (batch->sequence = tokens_take(job)) == 0))
         return;
-    envelope.message.close = (struct msg_close){.job = job->id, .epoch = job->epoch,
-        .sequence = batch->sequence, .source = bytes_text(job->source),
-        .destination = bytes_text(job->destination), .finish = 0};
+    envelope.message.close = (struct msg_close){.job = job->id,
+                                                .epoch = job->epoch,
+                                                .sequence = batch->sequence,
+                                                .source = bytes_text(job->source),
+                                                .destination = bytes_text(job->destination),
+                                                .finish = 0};
     envelope.body[0] = buf_bytes(&batch->dirs);
     assignment = assign(job, worker, &envelope, batch->sequence);
     if (!assignment)
@@ -111,9 +115,12 @@ static void send_finish(struct job *job)
     frame_begin(&writer, &none);
     frame_end(&writer);
     envelope.body[0] = buf_bytes(&none);
-    envelope.message.close = (struct msg_close){.job = job->id, .epoch = job->epoch,
-        .sequence = sequence, .source = bytes_text(job->source),
-        .destination = bytes_text(job->destination), .finish = 1};
+    envelope.message.close = (struct msg_close){.job = job->id,
+                                                .epoch = job->epoch,
+                                                .sequence = sequence,
+                                                .source = bytes_text(job->source),
+                                                .destination = bytes_text(job->destination),
+                                                .finish = 1};
     job->finish_sent = assign(job, worker, &envelope, sequence) != NULL;
     buf_release(&none);
 }
@@ -150,7 +157,8 @@ void closing_closed(struct job *job, struct assignment *assignment, const struct
         frame_open(&reader, envelope->body[0], &err) < 0 || reader.left != batch->items) {
         batch->losses++;
         if (batch->losses >= BATCH_LOSSES) {
-            job_fail(job, closed->code ? closed->code : ERR_Protocol, "directories cannot be closed");
+            job_fail(job, closed->code ? closed->code : ERR_Protocol,
+                     "directories cannot be closed");
             tokens_revoke(job, sequence, NULL);
             batch_end(job, batch);
             closing_give_up(job);

@@ -20,8 +20,8 @@ struct job *job_find(struct planner *planner, u64 id, u32 epoch)
     struct job *job;
 
     TAILQ_FOREACH(job, &planner->jobs, link)
-        if (job->id == id && job->epoch == epoch)
-            return job;
+    if (job->id == id && job->epoch == epoch)
+        return job;
     return NULL;
 }
 
@@ -75,8 +75,8 @@ static void read_spec(struct job *job, const char *text)
     job->hash = hash ? hash_kind_by_name(hash) : HASH_XXH3_128;
     if (job->hash == 0)
         job->hash = HASH_XXH3_128;
-    job->durability = durability && strcmp(durability, "strict") == 0 ? DURABILITY_STRICT
-                                                                      : DURABILITY_STANDARD;
+    job->durability =
+        durability && strcmp(durability, "strict") == 0 ? DURABILITY_STRICT : DURABILITY_STANDARD;
     json_decref(spec);
 }
 
@@ -126,9 +126,11 @@ static void send_probe(struct job *job, int which)
     if (!worker)
         return;
     sequence = job_sequence(job);
-    envelope.message.probe = (struct msg_probe){.job = job->id, .epoch = job->epoch,
-        .sequence = sequence, .source = bytes_text(job->source),
-        .destination = bytes_text(job->destination)};
+    envelope.message.probe = (struct msg_probe){.job = job->id,
+                                                .epoch = job->epoch,
+                                                .sequence = sequence,
+                                                .source = bytes_text(job->source),
+                                                .destination = bytes_text(job->destination)};
     job->probe_sent[which] = assign(job, worker, &envelope, sequence) != NULL;
 }
 
@@ -163,7 +165,8 @@ void job_probed(struct job *job, struct assignment *assignment, const struct msg
     if (job->probed[!which] &&
         (!bytes_equal(buf_bytes(&job->source_identity), probed->source_identity) ||
          !bytes_equal(buf_bytes(&job->destination_identity), probed->destination_identity))) {
-        job_fail(job, ERR_AssetUnreachable, "watcher and mover do not see the same directories: "
+        job_fail(job, ERR_AssetUnreachable,
+                 "watcher and mover do not see the same directories: "
                  "mount source and destination at the same place for both");
         return;
     }
@@ -237,8 +240,10 @@ static void pump_revoking(struct job *job)
     if (job->revoke_sent || !worker || clock_monotonic_ms() < job->retry_ms)
         return;
     request = job_sequence(job);
-    envelope.message.revoke = (struct msg_revoke){.job = job->id, .epoch = job->epoch,
-        .destination = bytes_text(job->destination), .request = request};
+    envelope.message.revoke = (struct msg_revoke){.job = job->id,
+                                                  .epoch = job->epoch,
+                                                  .destination = bytes_text(job->destination),
+                                                  .request = request};
     job->revoke_sent = assign(job, worker, &envelope, request) != NULL;
 }
 
@@ -249,8 +254,8 @@ static bool all_done(const struct job *job)
     const struct shard *shard;
 
     TAILQ_FOREACH(shard, &job->shards, link)
-        if (shard->state != SHARD_DONE)
-            return false;
+    if (shard->state != SHARD_DONE)
+        return false;
     return job->committing == 0;
 }
 
@@ -259,8 +264,8 @@ static bool scans_are_over(const struct job *job)
     const struct shard *shard;
 
     TAILQ_FOREACH(shard, &job->shards, link)
-        if (shard->state < SHARD_DRAINING || shard->state == SHARD_BROKEN)
-            return false;
+    if (shard->state < SHARD_DRAINING || shard->state == SHARD_BROKEN)
+        return false;
     return job->committing == 0;
 }
 
@@ -369,8 +374,8 @@ void job_fail(struct job *job, u32 code, const char *message)
     } else if (job->state == JOB_REVOKING || job->state == JOB_RUNNING) {
         job->state = JOB_WINDING_DOWN;
         TAILQ_FOREACH(shard, &job->shards, link)
-            if (shard->state == SHARD_SCANNING)
-                shard_break(job, shard, false, "the job ends early");
+        if (shard->state == SHARD_SCANNING)
+            shard_break(job, shard, false, "the job ends early");
     }
 }
 
@@ -446,29 +451,12 @@ void job_abandon(struct job *job)
     /* watchers need not go on; what movers hold is revoked by the new owner */
     job->state = JOB_ENDING;
     TAILQ_FOREACH(shard, &job->shards, link)
-        if (shard->state == SHARD_SCANNING)
-            shard_break(job, shard, false, "another planner has the job");
+    if (shard->state == SHARD_SCANNING)
+        shard_break(job, shard, false, "another planner has the job");
     job_destroy(job);
 }
 
 /* ---- what people see ---- */
-
-struct counters job_live_counters(const struct job *job)
-{
-    struct counters counters = job->counters;
-    const struct shard *shard;
-
-    TAILQ_FOREACH(shard, &job->shards, link) {
-        for (u32 i = 0; i < COUNTER_COUNT; i++)
-            counters.value[i] += shard->pending.value[i] + shard->posted.value[i];
-        if (!shard->redo) {
-            counters.value[COUNTER_scanned] += shard->scanned - shard->counted_scanned;
-            counters.value[COUNTER_unchanged] += shard->unchanged - shard->counted_unchanged;
-            counters.value[COUNTER_extra] += shard->extra - shard->counted_extra;
-        }
-    }
-    return counters;
-}
 
 static const char *waiting_for(const struct job *job)
 {

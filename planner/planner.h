@@ -34,8 +34,8 @@ struct worker {
     char *host;
     u32 pid;
     u32 lanes;
-    u32 held;         /* assignments of all jobs */
-    u32 busy;         /* as it says in its beats */
+    u32 held; /* assignments of all jobs */
+    u32 busy; /* as it says in its beats */
     u64 done;
     u64 bytes;
     s64 seen_ms;
@@ -55,12 +55,12 @@ struct assignment {
     u32 sequence; /* with job and epoch, the token */
     struct worker *worker;
     struct job_batch *batch; /* stage, prove, publish, close; revoke: to be staged again after it */
-    struct shard *shard; /* scan */
-    u32 first, count;    /* grant */
-    u32 target;          /* revoke: the token */
-    u64 progress;        /* as last listed */
-    s64 listed_ms;       /* when it was last listed (or sent) */
-    s64 progress_ms;     /* when its progress last moved */
+    struct shard *shard;     /* scan */
+    u32 first, count;        /* grant */
+    u32 target;              /* revoke: the token */
+    u64 progress;            /* as last listed */
+    s64 listed_ms;           /* when it was last listed (or sent) */
+    s64 progress_ms;         /* when its progress last moved */
 };
 TAILQ_HEAD(assignment_list, assignment);
 
@@ -116,8 +116,8 @@ enum shard_state {
     SHARD_PENDING,   /* to be scanned */
     SHARD_PREPARING, /* TRUTH_REDO is under way */
     SHARD_SCANNING,
-    SHARD_DRAINING,  /* the scan ended well; batches are on their way */
-    SHARD_BROKEN,    /* the scan was lost or a settle failed: what is on its way ends, then again */
+    SHARD_DRAINING, /* the scan ended well; batches are on their way */
+    SHARD_BROKEN,   /* the scan was lost or a settle failed: what is on its way ends, then again */
     SHARD_DONE,
 };
 
@@ -129,45 +129,45 @@ struct shard {
     u32 segments;           /* committed */
     s64 unsettled_since_ns; /* as committed */
     bool redo;              /* segments of an earlier scan are committed: count by rows */
-    s64 put_again_ns;       /* 0, or: an earlier scan left what is not older than this unsettled. Its
-                             * scan puts it again, and unsettled_since stays here until it is done */
-    u32 redone;             /* how often */
-    u32 failures;           /* settles and listings that were reported as failed: losses are none */
+    s64 put_again_ns; /* 0, or: an earlier scan left what is not older than this unsettled. Its
+                       * scan puts it again, and unsettled_since stays here until it is done */
+    u32 redone;       /* how often */
+    u32 failures;     /* settles and listings that were reported as failed: losses are none */
 
     /* the scan */
-    u32 scan;               /* sequence of its token */
-    u32 received;           /* all numbers up to this one came */
+    u32 scan;     /* sequence of its token */
+    u32 received; /* all numbers up to this one came */
     u32 window_sent;
     u32 accepted_sent;
     u32 wanted_sent;
-    bool scanned_whole;     /* its last message came */
-    u32 window_used;        /* batches of this scan that have not ended */
-    u32 *splits;            /* numbers of splits whose shard row is not committed yet, ascending */
+    bool scanned_whole; /* its last message came */
+    u32 window_used;    /* batches of this scan that have not ended */
+    u32 *splits;        /* numbers of splits whose shard row is not committed yet, ascending */
     u32 split_count;
-    s64 scanned, unchanged, extra; /* of this scan, as reported */
+    s64 scanned, unchanged, extra;                         /* of this scan, as reported */
     s64 counted_scanned, counted_unchanged, counted_extra; /* of them, in posted segments */
 
-    u32 batches;            /* that have not ended */
+    u32 batches;             /* that have not ended */
     struct counters pending; /* what the next segment adds */
     struct counters posted;  /* what the one that is being committed adds */
     struct segment open;     /* collects rows */
     struct segment closing;  /* is settled, then committed */
     bool closing_active;
-    bool closing_posted;     /* the commit is with the truth */
-    bool closing_last;       /* it ends the shard */
+    bool closing_posted; /* the commit is with the truth */
+    bool closing_last;   /* it ends the shard */
 };
 TAILQ_HEAD(shard_list, shard);
 
 /* ---- jobs ---- */
 
 enum job_state {
-    JOB_PROBING,   /* both ends are asked; then TRUTH_BEGIN */
-    JOB_REVOKING,  /* taken over: tokens of earlier epochs are revoked before anything is scanned */
+    JOB_PROBING,  /* both ends are asked; then TRUTH_BEGIN */
+    JOB_REVOKING, /* taken over: tokens of earlier epochs are revoked before anything is scanned */
     JOB_RUNNING,
     JOB_WINDING_DOWN, /* it is to end early: what is on its way ends and is committed */
-    JOB_CLOSING,   /* directories, deepest first */
-    JOB_FINISHING, /* the staging area goes, root attributes, settle */
-    JOB_ENDING,    /* TRUTH_END is under way */
+    JOB_CLOSING,      /* directories, deepest first */
+    JOB_FINISHING,    /* the staging area goes, root attributes, settle */
+    JOB_ENDING,       /* TRUTH_END is under way */
 };
 
 enum opening { OPENING_NONE, OPENING_WANTED, OPENING_SENT, OPENING_COMMITTING, OPENING_DONE };
@@ -186,7 +186,8 @@ struct job {
     enum job_state state;
     enum phase phase; /* as people see it */
     bool taken_over;
-    bool was_opened; /* there may be a staging area, or directories to close, of an earlier epoch too */
+    bool was_opened; /* there may be a staging area, or directories to close, of an earlier epoch
+                        too */
     bool upsert;     /* object rows may exist */
     u32 next_sequence;
 
@@ -212,15 +213,15 @@ struct job {
     struct shard_list shards;
     u32 next_shard;
     struct batch_list batches;
-    size_t held_bytes; /* of rows in open and closing segments */
-    u32 committing;    /* truth requests about shards and segments under way */
+    size_t held_bytes;        /* of rows in open and closing segments */
+    u32 committing;           /* truth requests about shards and segments under way */
     struct counters counters; /* committed */
 
     /* settles: one at a time per host is enough; the next covers what came meanwhile */
     struct {
         struct worker *worker;
         s64 opened_ns;
-    } *openers; /* movers and the age of their descriptors */
+    } * openers; /* movers and the age of their descriptors */
     u32 opener_count;
 
     bool close_posted;
@@ -275,8 +276,8 @@ void worker_hello(struct planner *planner, const struct peer *peer, const struct
 void worker_beat(struct planner *planner, const struct peer *peer, const struct envelope *beat);
 void worker_bye(struct planner *planner, const struct msg_bye *bye);
 struct worker *worker_by_peer(struct planner *planner, const struct peer *peer);
-/* The least loaded one that has room, NULL if there is none. `spare`: how much of the credit is to be
- * left for control messages. */
+/* The least loaded one that has room, NULL if there is none. `spare`: how much of the credit is to
+ * be left for control messages. */
 struct worker *worker_pick(struct planner *planner, enum role role, u32 spare);
 bool worker_has_room(const struct worker *worker, u32 spare);
 bool worker_exists(struct planner *planner, enum role role);
@@ -324,7 +325,6 @@ u32 job_sequence(struct job *job);
 /* A new request about this job for the truth. */
 struct truth_request *job_request(struct job *job, enum truth_kind kind);
 void job_post(struct job *job, struct truth_request *request);
-struct counters job_live_counters(const struct job *job);
 
 /* ---- tokens.c ---- */
 
@@ -333,13 +333,15 @@ void tokens_pump(struct job *job);
 u32 tokens_take(struct job *job);
 /* What was granted can be assigned; nothing may be published before the opening is committed. */
 bool tokens_may_publish(const struct job *job);
-/* Sends a revoke of the batch's token; the batch goes on as STEP_STAGE (or CLOSE) when it is revoked.
- * With batch NULL: cleans a token up that nobody uses. */
+/* Sends a revoke of the batch's token; the batch goes on as STEP_STAGE (or CLOSE) when it is
+ * revoked. With batch NULL: cleans a token up that nobody uses. */
 void tokens_revoke(struct job *job, u32 sequence, struct job_batch *batch);
 void tokens_opened(struct job *job, struct assignment *assignment, const struct msg_opened *opened);
 void tokens_open_committed(struct job *job);
-void tokens_granted(struct job *job, struct assignment *assignment, const struct msg_granted *granted);
-void tokens_revoked(struct job *job, struct assignment *assignment, const struct msg_revoked *revoked);
+void tokens_granted(struct job *job, struct assignment *assignment,
+                    const struct msg_granted *granted);
+void tokens_revoked(struct job *job, struct assignment *assignment,
+                    const struct msg_revoked *revoked);
 
 /* Its worker was lost: counts, and does the step again or has its token revoked first. */
 void batch_lost(struct job *job, struct job_batch *batch, enum step step, u32 sequence);
@@ -368,33 +370,36 @@ void shard_destroy(struct shard *shard);
 
 /* ---- batch.c ---- */
 
-struct job_batch *batch_new(struct job *job, struct shard *shard, struct bytes dirs, struct bytes records,
-                        u32 items, u64 bytes);
+struct job_batch *batch_new(struct job *job, struct shard *shard, struct bytes dirs,
+                            struct bytes records, u32 items, u64 bytes);
 void batch_pump(struct job *job);
 void batch_staged(struct job *job, struct assignment *assignment, const struct envelope *envelope);
 void batch_proven(struct job *job, struct assignment *assignment, const struct envelope *envelope);
-void batch_published(struct job *job, struct assignment *assignment, const struct envelope *envelope);
+void batch_published(struct job *job, struct assignment *assignment,
+                     const struct envelope *envelope);
 /* A batch whose job winds down or whose shard is broken goes no further: what it would do is not
  * wanted, or will be found again. */
 bool batch_is_unwanted(const struct job *job, const struct job_batch *batch);
-/* What is made of a batch takes a place in its scan's window too (or it would not be bounded), and may
- * have been published in part. */
+/* What is made of a batch takes a place in its scan's window too (or it would not be bounded), and
+ * may have been published in part. */
 void batch_take_place(struct job_batch *made, const struct job_batch *batch);
 /* It ends without an answer: what a lost publish of it may have published is in no segment, so that
  * the next scan of its shard puts it again. */
 void batch_give_up(struct job *job, struct job_batch *batch);
 /* It has ended, well or not; frees it. */
 void batch_end(struct job *job, struct job_batch *batch);
-/* Forgets batches that no assignment has, of this shard or (NULL) of all: they will be found again. */
+/* Forgets batches that no assignment has, of this shard or (NULL) of all: they will be found again.
+ */
 void batch_drop_waiting(struct job *job, struct shard *shard);
 
 /* ---- segment.c ---- */
 
 /* Rows of a published batch, and where and when they were written. */
-void segment_add(struct job *job, struct shard *shard, const struct job_batch *batch, struct bytes rows,
-                 u32 items, s64 floor_ns, const char *host, s64 began_ns);
+void segment_add(struct job *job, struct shard *shard, const struct job_batch *batch,
+                 struct bytes rows, u32 items, s64 floor_ns, const char *host, s64 began_ns);
 void segment_pump(struct job *job);
-void segment_settled(struct job *job, struct assignment *assignment, const struct msg_settled *settled);
+void segment_settled(struct job *job, struct assignment *assignment,
+                     const struct msg_settled *settled);
 void segment_committed(struct job *job, struct truth_request *answer);
 void segment_discard(struct job *job, struct segment *segment);
 /* Nothing of any shard is collected, settled or committed. */
@@ -410,7 +415,8 @@ void closing_next(struct job *job, struct truth_request *answer);
 void closing_done(struct job *job, struct truth_request *answer);
 /* Directories cannot be closed any more: those that wait are left, the staging area goes. */
 void closing_give_up(struct job *job);
-void closing_closed(struct job *job, struct assignment *assignment, const struct envelope *envelope);
+void closing_closed(struct job *job, struct assignment *assignment,
+                    const struct envelope *envelope);
 
 /* ---- receive.c, snapshot.c ---- */
 

@@ -20,11 +20,13 @@ struct token_fields {
 static struct token_fields token_of(const struct message *message)
 {
     /* the fields have the same places in all of them; probed stands for all */
-    return (struct token_fields){.job = message->probed.job, .epoch = message->probed.epoch,
+    return (struct token_fields){.job = message->probed.job,
+                                 .epoch = message->probed.epoch,
                                  .sequence = message->probed.sequence};
 }
 
-static void on_opened(struct job *job, struct assignment *assignment, const struct envelope *envelope)
+static void on_opened(struct job *job, struct assignment *assignment,
+                      const struct envelope *envelope)
 {
     tokens_opened(job, assignment, &envelope->message.opened);
 }
@@ -41,7 +43,8 @@ static void on_revoked(struct job *job, struct assignment *assignment,
     tokens_revoked(job, assignment, &envelope->message.revoked);
 }
 
-static void on_probed(struct job *job, struct assignment *assignment, const struct envelope *envelope)
+static void on_probed(struct job *job, struct assignment *assignment,
+                      const struct envelope *envelope)
 {
     job_probed(job, assignment, &envelope->message.probed);
 }
@@ -52,12 +55,14 @@ static void on_settled(struct job *job, struct assignment *assignment,
     segment_settled(job, assignment, &envelope->message.settled);
 }
 
-static void on_found(struct job *job, struct assignment *assignment, const struct envelope *envelope)
+static void on_found(struct job *job, struct assignment *assignment,
+                     const struct envelope *envelope)
 {
     shard_found(job, assignment->shard, envelope);
 }
 
-static void on_split(struct job *job, struct assignment *assignment, const struct envelope *envelope)
+static void on_split(struct job *job, struct assignment *assignment,
+                     const struct envelope *envelope)
 {
     shard_split(job, assignment->shard, &envelope->message.split);
 }
@@ -74,21 +79,16 @@ static const struct {
     u32 asked;
     void (*handle)(struct job *job, struct assignment *assignment, const struct envelope *envelope);
 } handlers[] = {
-    {MSG_probed, MSG_probe, on_probed},
-    {MSG_found, MSG_scan, on_found},
-    {MSG_split, MSG_scan, on_split},
-    {MSG_scanned, MSG_scan, on_scanned},
-    {MSG_opened, MSG_open, on_opened},
-    {MSG_granted, MSG_grant, on_granted},
-    {MSG_revoked, MSG_revoke, on_revoked},
-    {MSG_staged, MSG_stage, batch_staged},
-    {MSG_proven, MSG_prove, batch_proven},
-    {MSG_published, MSG_publish, batch_published},
-    {MSG_settled, MSG_settle, on_settled},
-    {MSG_closed, MSG_close, closing_closed},
+    {MSG_probed, MSG_probe, on_probed},    {MSG_found, MSG_scan, on_found},
+    {MSG_split, MSG_scan, on_split},       {MSG_scanned, MSG_scan, on_scanned},
+    {MSG_opened, MSG_open, on_opened},     {MSG_granted, MSG_grant, on_granted},
+    {MSG_revoked, MSG_revoke, on_revoked}, {MSG_staged, MSG_stage, batch_staged},
+    {MSG_proven, MSG_prove, batch_proven}, {MSG_published, MSG_publish, batch_published},
+    {MSG_settled, MSG_settle, on_settled}, {MSG_closed, MSG_close, closing_closed},
 };
 
-/* A worker with several planners had no room: nothing has begun, so that nothing is to be revoked. */
+/* A worker with several planners had no room: nothing has begun, so that nothing is to be revoked.
+ */
 static void on_busy(struct job *job, struct assignment *assignment)
 {
     struct job_batch *batch = assignment->batch;
@@ -101,7 +101,8 @@ static void on_busy(struct job *job, struct assignment *assignment)
     } else if (shard && shard->received == 0) {
         assignment_end(job, assignment);
         shard->state = SHARD_PENDING;
-    } else { /* also a scan that said something before: what it found must end before the next one */
+    } else { /* also a scan that said something before: what it found must end before the next one
+              */
         assignment_lapse(job, assignment, "busy");
         if (!shard) /* probe, open, grant: not again at once */
             job->retry_ms = clock_monotonic_ms() + RETRY_FIRST_MS;

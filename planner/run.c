@@ -17,7 +17,7 @@ static u32 count_jobs(const struct planner *planner)
     u32 count = 0;
 
     TAILQ_FOREACH(job, &planner->jobs, link)
-        count++;
+    count++;
     return count;
 }
 
@@ -63,8 +63,8 @@ void planner_pump(struct planner *planner)
         next = TAILQ_NEXT(job, link);
         job_pump(job);
     }
-    /* the credit that comes back is offered to another one first the next time, so that one job with
-     * much to do does not keep the others waiting to its end */
+    /* the credit that comes back is offered to another one first the next time, so that one job
+     * with much to do does not keep the others waiting to its end */
     if ((job = TAILQ_FIRST(&planner->jobs))) {
         TAILQ_REMOVE(&planner->jobs, job, link);
         TAILQ_INSERT_TAIL(&planner->jobs, job, link);

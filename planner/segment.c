@@ -1,12 +1,12 @@
-/* segment.c: what is durable together. Rows of published batches collect in the open segment of their
- * shard. When it is full, or the shard has come to its end, it is closed: every host that wrote in it
- * settles, then one transaction commits it. One segment of a shard is on this way at a time; the next
- * collects meanwhile.
+/* segment.c: what is durable together. Rows of published batches collect in the open segment of
+ * their shard. When it is full, or the shard has come to its end, it is closed: every host that
+ * wrote in it settles, then one transaction commits it. One segment of a shard is on this way at a
+ * time; the next collects meanwhile.
  *
- * A settle counts only from a mover whose descriptor is older than the segment's first write on that
- * host (both by the host's boot clock): an error of write-back is reported once, and only to such
- * descriptors. If there is none, or the settle failed, the shard is scanned again and what is not older
- * than its unsettled_since is put again. */
+ * A settle counts only from a mover whose descriptor is older than the segment's first write on
+ * that host (both by the host's boot clock): an error of write-back is reported once, and only to
+ * such descriptors. If there is none, or the settle failed, the shard is scanned again and what is
+ * not older than its unsettled_since is put again. */
 #include "planner/planner.h"
 
 #include "base/log.h"
@@ -107,8 +107,8 @@ void segment_opener(struct job *job, struct worker *worker, s64 opened_ns)
             return;
         }
     }
-    job->openers = memory_resize_or_die(job->openers,
-                                        (job->opener_count + 1) * sizeof *job->openers);
+    job->openers =
+        memory_resize_or_die(job->openers, (job->opener_count + 1) * sizeof *job->openers);
     job->openers[job->opener_count].worker = worker;
     job->openers[job->opener_count++].opened_ns = opened_ns;
 }
@@ -141,8 +141,8 @@ static bool settle_is_open(struct job *job, const char *host)
     const struct assignment *assignment;
 
     TAILQ_FOREACH(assignment, &job->assignments, link)
-        if (assignment->kind == MSG_settle && strcmp(assignment->worker->host, host) == 0)
-            return true;
+    if (assignment->kind == MSG_settle && strcmp(assignment->worker->host, host) == 0)
+        return true;
     return false;
 }
 
@@ -151,7 +151,8 @@ static void cover(struct job *job, const char *host, s64 opened_ns, u32 sequence
 {
     struct shard *shard;
 
-    TAILQ_FOREACH(shard, &job->shards, link) {
+    TAILQ_FOREACH(shard, &job->shards, link)
+    {
         if (!shard->closing_active || shard->closing_posted)
             continue;
         for (u32 i = 0; i < shard->closing.written_count; i++) {
@@ -178,8 +179,10 @@ static void send_settle(struct job *job, struct worker *worker)
     u32 sequence = job_sequence(job);
     s64 opened_ns = opened_of(job, worker);
 
-    envelope.message.settle = (struct msg_settle){.job = job->id, .epoch = job->epoch,
-        .sequence = sequence, .destination = bytes_text(job->destination)};
+    envelope.message.settle = (struct msg_settle){.job = job->id,
+                                                  .epoch = job->epoch,
+                                                  .sequence = sequence,
+                                                  .destination = bytes_text(job->destination)};
     if (assign(job, worker, &envelope, sequence))
         cover(job, worker->host, opened_ns, sequence);
 }
@@ -208,7 +211,8 @@ static bool settle(struct job *job, struct shard *shard)
             continue; /* this one is covered by it, or will be by the next */
         worker = settler_for(job, written);
         if (!worker) {
-            fail_closing(job, shard, "no mover has a descriptor that is older than the first write");
+            fail_closing(job, shard,
+                         "no mover has a descriptor that is older than the first write");
             return false;
         }
         if (worker_has_room(worker, 0))
@@ -217,7 +221,8 @@ static bool settle(struct job *job, struct shard *shard)
     return all;
 }
 
-void segment_settled(struct job *job, struct assignment *assignment, const struct msg_settled *settled)
+void segment_settled(struct job *job, struct assignment *assignment,
+                     const struct msg_settled *settled)
 {
     u32 sequence = assignment->sequence;
     struct worker *worker = assignment->worker;
@@ -225,7 +230,8 @@ void segment_settled(struct job *job, struct assignment *assignment, const struc
 
     assignment_end(job, assignment);
     segment_opener(job, worker, settled->opened_ns);
-    TAILQ_FOREACH(shard, &job->shards, link) {
+    TAILQ_FOREACH(shard, &job->shards, link)
+    {
         bool failed = false;
 
         if (!shard->closing_active || shard->closing_posted)
@@ -257,8 +263,8 @@ static s64 unsettled_since(const struct job *job, const struct shard *shard)
     if (shard->open.floor_ns && shard->open.floor_ns < since)
         since = shard->open.floor_ns;
     TAILQ_FOREACH(batch, &job->batches, link)
-        if (batch->shard == shard && batch->floor_ns && batch->floor_ns < since)
-            since = batch->floor_ns;
+    if (batch->shard == shard && batch->floor_ns && batch->floor_ns < since)
+        since = batch->floor_ns;
     return since;
 }
 
@@ -336,7 +342,8 @@ void segment_pump(struct job *job)
 {
     struct shard *shard;
 
-    TAILQ_FOREACH(shard, &job->shards, link) {
+    TAILQ_FOREACH(shard, &job->shards, link)
+    {
         if (is_due(job, shard)) {
             shard->closing = shard->open;
             shard->open = (struct segment){0};
@@ -353,7 +360,7 @@ bool segment_all_idle(const struct job *job)
     const struct shard *shard;
 
     TAILQ_FOREACH(shard, &job->shards, link)
-        if (shard->closing_active || shard->open.row_count > 0)
-            return false;
+    if (shard->closing_active || shard->open.row_count > 0)
+        return false;
     return job->committing == 0;
 }

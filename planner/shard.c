@@ -1,13 +1,13 @@
 /* shard.c: subtrees of a job and their scans.
  *
- * found, split and scanned come numbered, without gaps; what is not the next number is dropped and will
- * be sent again. A split is acknowledged after its shard row is committed. `through` tells the watcher
- * what it can forget, how far it may go on (so that memory is bounded whatever the tree), and how many
- * subtrees others could take now.
+ * found, split and scanned come numbered, without gaps; what is not the next number is dropped and
+ * will be sent again. A split is acknowledged after its shard row is committed. `through` tells the
+ * watcher what it can forget, how far it may go on (so that memory is bounded whatever the tree),
+ * and how many subtrees others could take now.
  *
- * A shard whose scan was lost, or whose settle failed, is broken: no batch of it goes further, what is
- * in the hands of movers ends or is revoked, what was published is settled and committed, and only then
- * it is scanned again. */
+ * A shard whose scan was lost, or whose settle failed, is broken: no batch of it goes further, what
+ * is in the hands of movers ends or is revoked, what was published is settled and committed, and
+ * only then it is scanned again. */
 #include "planner/planner.h"
 
 #include "base/clock.h"
@@ -17,7 +17,9 @@
 #include <stdlib.h>
 
 #define HELD_BYTES_MAX (4 * SEGMENT_BYTES)
-#define SHARD_REDONE_MAX 20 /* settles that fail again and again are a broken disk, not bad luck */
+#define SHARD_REDONE_MAX                                                                           \
+    20 /* settles that fail again and again are a broken disk, not bad luck                        \
+        */
 
 struct shard *shard_add(struct job *job, u32 number, struct bytes path)
 {
@@ -49,8 +51,8 @@ struct shard *shard_by_number(struct job *job, u32 number)
     struct shard *shard;
 
     TAILQ_FOREACH(shard, &job->shards, link)
-        if (shard->number == number)
-            return shard;
+    if (shard->number == number)
+        return shard;
     return NULL;
 }
 
@@ -59,8 +61,8 @@ struct shard *shard_by_scan(struct job *job, u32 sequence)
     struct shard *shard;
 
     TAILQ_FOREACH(shard, &job->shards, link)
-        if (shard->scan == sequence)
-            return shard;
+    if (shard->scan == sequence)
+        return shard;
     return NULL;
 }
 
@@ -72,7 +74,7 @@ static u32 pending_shards(const struct job *job)
     u32 count = 0;
 
     TAILQ_FOREACH(shard, &job->shards, link)
-        count += shard->state == SHARD_PENDING || shard->state == SHARD_PREPARING;
+    count += shard->state == SHARD_PENDING || shard->state == SHARD_PREPARING;
     return count;
 }
 
@@ -91,16 +93,21 @@ static void start_scan(struct job *job, struct shard *shard)
     sequence = job_sequence(job);
     frame_begin(&writer, &inner);
     TAILQ_FOREACH(other, &job->shards, link)
-        if (other != shard && path_is_within(buf_bytes(&other->path), buf_bytes(&shard->path))) {
-            struct rec_dir dir = {.path = buf_bytes(&other->path)};
+    if (other != shard && path_is_within(buf_bytes(&other->path), buf_bytes(&shard->path))) {
+        struct rec_dir dir = {.path = buf_bytes(&other->path)};
 
-            frame_add_dir(&writer, &dir);
-        }
+        frame_add_dir(&writer, &dir);
+    }
     frame_end(&writer);
-    envelope.message.scan = (struct msg_scan){.job = job->id, .epoch = job->epoch,
-        .sequence = sequence, .shard = shard->number, .path = buf_bytes(&shard->path),
-        .source = bytes_text(job->source), .destination = bytes_text(job->destination),
-        .put_again_since_ns = shard->put_again_ns, .window = SCAN_WINDOW};
+    envelope.message.scan = (struct msg_scan){.job = job->id,
+                                              .epoch = job->epoch,
+                                              .sequence = sequence,
+                                              .shard = shard->number,
+                                              .path = buf_bytes(&shard->path),
+                                              .source = bytes_text(job->source),
+                                              .destination = bytes_text(job->destination),
+                                              .put_again_since_ns = shard->put_again_ns,
+                                              .window = SCAN_WINDOW};
     envelope.body[0] = buf_bytes(&inner);
     assignment = assign(job, worker, &envelope, sequence);
     buf_release(&inner);
@@ -140,8 +147,8 @@ void shard_redo_ready(struct job *job, struct truth_request *answer)
         shard->state = SHARD_PENDING;
 }
 
-/* A broken shard of which nothing is on its way any more goes back to the beginning. A split that is
- * on its way to Postgres counts: the new scan must not enter that subtree too. */
+/* A broken shard of which nothing is on its way any more goes back to the beginning. A split that
+ * is on its way to Postgres counts: the new scan must not enter that subtree too. */
 static void mend(struct job *job, struct shard *shard)
 {
     if (shard->batches > 0 || shard->closing_active || shard->open.row_count > 0 ||
@@ -149,7 +156,8 @@ static void mend(struct job *job, struct shard *shard)
         return;
     shard->redone++;
     if (shard->failures > SHARD_REDONE_MAX) { /* workers may be lost any number of times */
-        job_fail(job, ERR_SettleFailed, "a shard was scanned again and again without being settled");
+        job_fail(job, ERR_SettleFailed,
+                 "a shard was scanned again and again without being settled");
         return;
     }
     log_write(LOG_INFO, job->name, EVENT_shard_redone, "shard=%u times=%u", shard->number,
@@ -211,16 +219,22 @@ void shard_through(struct job *job, struct shard *shard, bool force)
     if (accepted == shard->accepted_sent && window == shard->window_sent &&
         wanted == shard->wanted_sent)
         return;
-    envelope.message.through = (struct msg_through){.job = job->id, .epoch = job->epoch,
-        .sequence = shard->scan, .accepted = accepted, .window = window, .wanted = wanted};
+    envelope.message.through = (struct msg_through){.job = job->id,
+                                                    .epoch = job->epoch,
+                                                    .sequence = shard->scan,
+                                                    .accepted = accepted,
+                                                    .window = window,
+                                                    .wanted = wanted};
     shard->accepted_sent = accepted;
     shard->window_sent = window;
     shard->wanted_sent = wanted;
-    (void)worker_send(job->planner, assignment->worker, &envelope); /* a lost worker has been seen to */
+    (void)worker_send(job->planner, assignment->worker,
+                      &envelope); /* a lost worker has been seen to */
 }
 
-/* The next number is taken; an old one is acknowledged again, one out of order waits to be sent again.
- * One beyond the window is not taken: what is kept here is bounded whatever a watcher sends. */
+/* The next number is taken; an old one is acknowledged again, one out of order waits to be sent
+ * again. One beyond the window is not taken: what is kept here is bounded whatever a watcher sends.
+ */
 static bool take_number(struct job *job, struct shard *shard, u32 number)
 {
     if (number > shard->window_sent)
@@ -285,7 +299,8 @@ void shard_found(struct job *job, struct shard *shard, const struct envelope *en
 struct split_note {
     u32 scan;
     u32 number;
-    s64 put_again_ns; /* what the parent's earlier scans left unsettled may be below the new shard */
+    s64 put_again_ns; /* what the parent's earlier scans left unsettled may be below the new shard
+                       */
 };
 
 void shard_split(struct job *job, struct shard *shard, const struct msg_split *split)
@@ -302,15 +317,15 @@ void shard_split(struct job *job, struct shard *shard, const struct msg_split *s
     }
     if (!take_number(job, shard, split->number))
         return;
-    shard->splits = memory_resize_or_die(shard->splits,
-                                         (shard->split_count + 1) * sizeof *shard->splits);
+    shard->splits =
+        memory_resize_or_die(shard->splits, (shard->split_count + 1) * sizeof *shard->splits);
     shard->splits[shard->split_count++] = split->number;
     request = job_request(job, TRUTH_SPLIT);
     request->shard = job->next_shard++;
     request->unsettled_since_ns = shard->put_again_ns ? shard->put_again_ns : job->opened_ns;
     note = memory_or_die(sizeof *note);
-    *note = (struct split_note){.scan = shard->scan, .number = split->number,
-                                .put_again_ns = shard->put_again_ns};
+    *note = (struct split_note){
+        .scan = shard->scan, .number = split->number, .put_again_ns = shard->put_again_ns};
     request->context = note;
     buf_append(&request->path, split->path.data, split->path.size);
     job->committing++;
@@ -342,28 +357,32 @@ void shard_split_committed(struct job *job, struct truth_request *answer)
     shard_through(job, parent, true);
 }
 
-/* The watcher of a scan that ended badly waits for its last message to be acknowledged, which nobody
- * will do: it is told to stop, or its lane is lost to everybody. */
+/* The watcher of a scan that ended badly waits for its last message to be acknowledged, which
+ * nobody will do: it is told to stop, or its lane is lost to everybody. */
 static void release_watcher(struct job *job, struct shard *shard, struct assignment *assignment)
 {
     struct envelope envelope = {.message = {.kind = MSG_stop}};
     struct worker *worker = assignment->worker;
 
-    envelope.message.stop = (struct msg_stop){.job = job->id, .epoch = job->epoch,
-                                              .sequence = shard->scan};
+    envelope.message.stop =
+        (struct msg_stop){.job = job->id, .epoch = job->epoch, .sequence = shard->scan};
     assignment_end(job, assignment);
     (void)worker_send(job->planner, worker, &envelope); /* a lost worker has been seen to */
 }
 
-/* The root of a shard cannot be listed (any more): one item fails, or vanished; the rest goes on. */
+/* The root of a shard cannot be listed (any more): one item fails, or vanished; the rest goes on.
+ */
 static void end_unreadable(struct job *job, struct shard *shard, const struct msg_scanned *scanned)
 {
     bool vanished = scanned->code == ERR_NotFound || scanned->code == ERR_Vanished;
     struct buf rows = {0};
     struct frame_writer writer;
-    struct rec_row row = {.path = buf_bytes(&shard->path), .kind = KIND_directory,
-        .operation = OPERATION_refuse, .code = scanned->code, .message = scanned->message,
-        .outcome = vanished ? OUTCOME_vanished : OUTCOME_failed};
+    struct rec_row row = {.path = buf_bytes(&shard->path),
+                          .kind = KIND_directory,
+                          .operation = OPERATION_refuse,
+                          .code = scanned->code,
+                          .message = scanned->message,
+                          .outcome = vanished ? OUTCOME_vanished : OUTCOME_failed};
 
     frame_begin(&writer, &rows);
     frame_add_row(&writer, &row);
@@ -404,7 +423,8 @@ void shard_scanned(struct job *job, struct shard *shard, const struct msg_scanne
     shard->extra = (s64)scanned->extra;
     shard->scanned_whole = true;
     if (scanned->root_differs && shard->path.size == 0 && job->opening == OPENING_NONE)
-        job->opening = OPENING_WANTED; /* the root's attributes are set when the staging area goes */
+        job->opening =
+            OPENING_WANTED; /* the root's attributes are set when the staging area goes */
 }
 
 /* The last message came and every split before it is committed: the watcher is released. */

@@ -8,6 +8,25 @@
 
 #define RATE_WEIGHT 0.2 /* of the newest tenth of a second in the moving average */
 
+/* What is committed, and what is on its way there. */
+static struct counters live_counters(const struct job *job)
+{
+    struct counters counters = job->counters;
+    const struct shard *shard;
+
+    TAILQ_FOREACH(shard, &job->shards, link)
+    {
+        for (u32 i = 0; i < COUNTER_COUNT; i++)
+            counters.value[i] += shard->pending.value[i] + shard->posted.value[i];
+        if (!shard->redo) {
+            counters.value[COUNTER_scanned] += shard->scanned - shard->counted_scanned;
+            counters.value[COUNTER_unchanged] += shard->unchanged - shard->counted_unchanged;
+            counters.value[COUNTER_extra] += shard->extra - shard->counted_extra;
+        }
+    }
+    return counters;
+}
+
 static void measure_rate(struct job *job, const struct counters *counters, s64 now_ms)
 {
     s64 elapsed_ms = now_ms - job->rate_ms;
@@ -17,10 +36,10 @@ static void measure_rate(struct job *job, const struct counters *counters, s64 n
     if (job->rate_ms && elapsed_ms >= VIEW_INTERVAL_MS / 2) {
         double seconds = (double)elapsed_ms / 1000.0;
 
-        job->rate_bytes += RATE_WEIGHT * ((double)(bytes - job->rate_bytes_last) / seconds -
-                                          job->rate_bytes);
-        job->rate_items += RATE_WEIGHT * ((double)(items - job->rate_items_last) / seconds -
-                                          job->rate_items);
+        job->rate_bytes +=
+            RATE_WEIGHT * ((double)(bytes - job->rate_bytes_last) / seconds - job->rate_bytes);
+        job->rate_items +=
+            RATE_WEIGHT * ((double)(items - job->rate_items_last) / seconds - job->rate_items);
     }
     job->rate_ms = now_ms;
     job->rate_bytes_last = bytes;
@@ -29,7 +48,7 @@ static void measure_rate(struct job *job, const struct counters *counters, s64 n
 
 static void show_job(struct job *job, struct view_job *out, s64 now_ms)
 {
-    struct counters counters = job_live_counters(job);
+    struct counters counters = live_counters(job);
     s64 left = counters.value[COUNTER_bytes_found] - counters.value[COUNTER_bytes_moved];
 
     measure_rate(job, &counters, now_ms);
@@ -42,15 +61,17 @@ static void show_job(struct job *job, struct view_job *out, s64 now_ms)
     out->rate_bytes = (s64)job->rate_bytes;
     out->rate_items = (s64)job->rate_items;
     out->eta_seconds = job->scan_complete && job->rate_bytes > 1.0 && left >= 0
-                           ? (s64)((double)left / job->rate_bytes) + 1 : -1;
+                           ? (s64)((double)left / job->rate_bytes) + 1
+                           : -1;
 }
 
 static void show_worker(const struct worker *worker, struct view_worker *out)
 {
     snprintf(out->name, sizeof out->name, "%s", worker->name);
     snprintf(out->host, sizeof out->host, "%s", worker->host);
-    snprintf(out->id, sizeof out->id, "%.40s-%02x%02x%02x%02x", worker->name, worker->incarnation[0],
-             worker->incarnation[1], worker->incarnation[2], worker->incarnation[3]);
+    snprintf(out->id, sizeof out->id, "%.40s-%02x%02x%02x%02x", worker->name,
+             worker->incarnation[0], worker->incarnation[1], worker->incarnation[2],
+             worker->incarnation[3]);
     out->role = worker->role;
     out->pid = worker->pid;
     out->lanes = worker->lanes;
@@ -83,8 +104,8 @@ static u32 count_assignments(const struct planner *planner)
     u32 count = 0;
 
     TAILQ_FOREACH(job, &planner->jobs, link)
-        TAILQ_FOREACH(assignment, &job->assignments, link)
-            count++;
+    TAILQ_FOREACH(assignment, &job->assignments, link)
+    count++;
     return count;
 }
 
@@ -98,19 +119,20 @@ void snapshot_post(struct planner *planner)
     u32 jobs = 0, workers = 0;
 
     TAILQ_FOREACH(job, &planner->jobs, link)
-        jobs++;
+    jobs++;
     TAILQ_FOREACH(worker, &planner->workers, link)
-        workers++;
+    workers++;
     snapshot->jobs = memory_or_die(jobs * sizeof *snapshot->jobs);
     snapshot->workers = memory_or_die(workers * sizeof *snapshot->workers);
     snapshot->batches = memory_or_die(count_assignments(planner) * sizeof *snapshot->batches);
-    TAILQ_FOREACH(job, &planner->jobs, link) {
+    TAILQ_FOREACH(job, &planner->jobs, link)
+    {
         show_job(job, &snapshot->jobs[snapshot->job_count++], now_ms);
         TAILQ_FOREACH(assignment, &job->assignments, link)
-            show_batch(job, assignment, &snapshot->batches[snapshot->batch_count++]);
+        show_batch(job, assignment, &snapshot->batches[snapshot->batch_count++]);
     }
     TAILQ_FOREACH(worker, &planner->workers, link)
-        show_worker(worker, &snapshot->workers[snapshot->worker_count++]);
+    show_worker(worker, &snapshot->workers[snapshot->worker_count++]);
     view_post(planner->view, &snapshot);
     planner->view_ms = now_ms;
 }

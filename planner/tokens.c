@@ -1,7 +1,7 @@
-/* tokens.c: the right to write. The staging area is opened once something is found, tokens are granted
- * ahead of need, many at a time, and a token whose holder was lost is revoked before its batch goes on
- * under another. A grant that was not acknowledged is never assigned. Lost five times, a batch is
- * halved; a single item fails as WorkerLost. */
+/* tokens.c: the right to write. The staging area is opened once something is found, tokens are
+ * granted ahead of need, many at a time, and a token whose holder was lost is revoked before its
+ * batch goes on under another. A grant that was not acknowledged is never assigned. Lost five
+ * times, a batch is halved; a single item fails as WorkerLost. */
 #include "planner/planner.h"
 
 #include "base/clock.h"
@@ -39,8 +39,10 @@ static void send_open(struct job *job)
 
     if (!worker)
         return;
-    envelope.message.open = (struct msg_open){.job = job->id, .epoch = job->epoch,
-        .sequence = sequence, .destination = bytes_text(job->destination)};
+    envelope.message.open = (struct msg_open){.job = job->id,
+                                              .epoch = job->epoch,
+                                              .sequence = sequence,
+                                              .destination = bytes_text(job->destination)};
     if (assign(job, worker, &envelope, sequence))
         job->opening = OPENING_SENT;
 }
@@ -76,8 +78,8 @@ void tokens_open_committed(struct job *job)
 
     job->opening = OPENING_DONE;
     TAILQ_FOREACH(shard, &job->shards, link)
-        if (shard->unsettled_since_ns == 0)
-            shard->unsettled_since_ns = job->opened_ns;
+    if (shard->unsettled_since_ns == 0)
+        shard->unsettled_since_ns = job->opened_ns;
 }
 
 static u32 batches_without_token(const struct job *job)
@@ -86,7 +88,7 @@ static u32 batches_without_token(const struct job *job)
     u32 count = 0;
 
     TAILQ_FOREACH(batch, &job->batches, link)
-        count += batch->waiting && batch->sequence == 0;
+    count += batch->waiting && batch->sequence == 0;
     return count;
 }
 
@@ -102,9 +104,12 @@ static void send_grant(struct job *job, u32 count)
     sequence = job_sequence(job);
     first = job->next_sequence;
     job->next_sequence += count;
-    envelope.message.grant = (struct msg_grant){.job = job->id, .epoch = job->epoch,
-        .sequence = sequence, .destination = bytes_text(job->destination), .first = first,
-        .count = count};
+    envelope.message.grant = (struct msg_grant){.job = job->id,
+                                                .epoch = job->epoch,
+                                                .sequence = sequence,
+                                                .destination = bytes_text(job->destination),
+                                                .first = first,
+                                                .count = count};
     assignment = assign(job, worker, &envelope, sequence);
     if (!assignment)
         return;
@@ -120,14 +125,16 @@ void tokens_pump(struct job *job)
 
     if (now_ms < job->retry_ms)
         return;
-    /* Another planner may have revoked every token of ours by now, and would not know of new ones. */
+    /* Another planner may have revoked every token of ours by now, and would not know of new ones.
+     */
     if (now_ms - job->owned_ms > PLANNER_LEASE_MS)
         return;
     if (opening_is_due(job))
         send_open(job);
     if (job->opening < OPENING_COMMITTING)
         return;
-    /* what waits now, and while the scan goes on as much again, so that a batch never waits for one */
+    /* what waits now, and while the scan goes on as much again, so that a batch never waits for one
+     */
     wanted = batches_without_token(job);
     if (job->state == JOB_RUNNING && !job->scan_complete)
         wanted += GRANT_AHEAD / 2;
@@ -137,8 +144,9 @@ void tokens_pump(struct job *job)
         send_grant(job, wanted - job->token_count - job->granting);
 }
 
-/* What a failed grant means. A closing that cannot have tokens goes on to its finish, which needs none:
- * the job ends with the reason, it does not wait for a place that may stay full or read-only. */
+/* What a failed grant means. A closing that cannot have tokens goes on to its finish, which needs
+ * none: the job ends with the reason, it does not wait for a place that may stay full or read-only.
+ */
 static void grant_failed(struct job *job, const struct msg_granted *granted)
 {
     enum err_disposition disposition = err_disposition_of(granted->code);
@@ -149,18 +157,20 @@ static void grant_failed(struct job *job, const struct msg_granted *granted)
         job_fail(job, granted->code, buf_text(&text));
         if (job->state == JOB_CLOSING)
             closing_give_up(job);
-    } else if (granted->code == ERR_Revoked) { /* somebody removed the staging area: open it again */
+    } else if (granted->code ==
+               ERR_Revoked) { /* somebody removed the staging area: open it again */
         job->opening = OPENING_WANTED;
         job->token_count = 0; /* they went with it */
     } else {
-        log_write(LOG_WARN, job->name, EVENT_failure, "code=%s message=%s",
-                  err_name(granted->code), log_text(buf_text(&text)));
+        log_write(LOG_WARN, job->name, EVENT_failure, "code=%s message=%s", err_name(granted->code),
+                  log_text(buf_text(&text)));
     }
     job->retry_ms = clock_monotonic_ms() + PROBE_RETRY_MS;
     buf_release(&text);
 }
 
-void tokens_granted(struct job *job, struct assignment *assignment, const struct msg_granted *granted)
+void tokens_granted(struct job *job, struct assignment *assignment,
+                    const struct msg_granted *granted)
 {
     u32 first = assignment->first, count = assignment->count;
 
@@ -195,8 +205,11 @@ void tokens_revoke(struct job *job, u32 sequence, struct job_batch *batch)
     if (!worker)
         return; /* a batch waits for it (batch_pump); an unused token goes with the staging area */
     request = job_sequence(job);
-    envelope.message.revoke = (struct msg_revoke){.job = job->id, .epoch = job->epoch,
-        .sequence = sequence, .destination = bytes_text(job->destination), .request = request};
+    envelope.message.revoke = (struct msg_revoke){.job = job->id,
+                                                  .epoch = job->epoch,
+                                                  .sequence = sequence,
+                                                  .destination = bytes_text(job->destination),
+                                                  .request = request};
     assignment = assign(job, worker, &envelope, request);
     if (!assignment)
         return;
@@ -206,7 +219,8 @@ void tokens_revoke(struct job *job, u32 sequence, struct job_batch *batch)
         batch->waiting = false;
 }
 
-void tokens_revoked(struct job *job, struct assignment *assignment, const struct msg_revoked *revoked)
+void tokens_revoked(struct job *job, struct assignment *assignment,
+                    const struct msg_revoked *revoked)
 {
     struct job_batch *batch = assignment->batch;
     u32 target = assignment->target;
@@ -234,7 +248,8 @@ void tokens_revoked(struct job *job, struct assignment *assignment, const struct
         buf_release(&text);
         return;
     }
-    log_write(LOG_INFO, job->name, EVENT_token_revoked, "sequence=%u clean=%u", target, revoked->clean);
+    log_write(LOG_INFO, job->name, EVENT_token_revoked, "sequence=%u clean=%u", target,
+              revoked->clean);
     if (target == 0 && job->state == JOB_REVOKING)
         job->state = JOB_RUNNING;
     if (batch)
@@ -286,9 +301,12 @@ static void fail_single(struct job *job, struct job_batch *batch)
         return;
     }
     path_join(&path, decoded.dirs[decoded.items[0].dir].path, decoded.items[0].name);
-    row = (struct rec_row){.path = buf_bytes(&path), .kind = decoded.items[0].kind,
-        .operation = decoded.items[0].operation, .outcome = OUTCOME_failed, .code = ERR_WorkerLost,
-        .message = bytes_text(err_describe(ERR_WorkerLost))};
+    row = (struct rec_row){.path = buf_bytes(&path),
+                           .kind = decoded.items[0].kind,
+                           .operation = decoded.items[0].operation,
+                           .outcome = OUTCOME_failed,
+                           .code = ERR_WorkerLost,
+                           .message = bytes_text(err_describe(ERR_WorkerLost))};
     frame_begin(&writer, &rows);
     frame_add_row(&writer, &row);
     frame_end(&writer);

@@ -1,9 +1,9 @@
 /* workers.c: who is there, and how much each holds.
  *
  * A worker is known by its incarnation; the routing id of its connection is learnt anew with each
- * hello or beat, so that a connection that broke and came back is the same worker. Credit is counted
- * here, not asked for: at most CREDIT_PER_LANE assignments a lane. A worker is lost when it says bye,
- * cannot be routed to, or was silent for LEASE_MS; what it held lapses at once. */
+ * hello or beat, so that a connection that broke and came back is the same worker. Credit is
+ * counted here, not asked for: at most CREDIT_PER_LANE assignments a lane. A worker is lost when it
+ * says bye, cannot be routed to, or was silent for LEASE_MS; what it held lapses at once. */
 #include "planner/planner.h"
 
 #include "base/clock.h"
@@ -19,8 +19,8 @@ static struct worker *by_incarnation(struct planner *planner, struct bytes incar
     if (incarnation.size != INCARNATION_BYTES)
         return NULL;
     TAILQ_FOREACH(worker, &planner->workers, link)
-        if (memcmp(worker->incarnation, incarnation.data, INCARNATION_BYTES) == 0)
-            return worker;
+    if (memcmp(worker->incarnation, incarnation.data, INCARNATION_BYTES) == 0)
+        return worker;
     return NULL;
 }
 
@@ -29,9 +29,8 @@ struct worker *worker_by_peer(struct planner *planner, const struct peer *peer)
     struct worker *worker;
 
     TAILQ_FOREACH(worker, &planner->workers, link)
-        if (worker->peer.size == peer->size &&
-            memcmp(worker->peer.bytes, peer->bytes, peer->size) == 0)
-            return worker;
+    if (worker->peer.size == peer->size && memcmp(worker->peer.bytes, peer->bytes, peer->size) == 0)
+        return worker;
     return NULL;
 }
 
@@ -44,7 +43,7 @@ static void worker_lost(struct planner *planner, struct worker *worker, const ch
     TAILQ_REMOVE(&planner->workers, worker, link);
     assignment_lapse_worker(planner, worker);
     TAILQ_FOREACH(job, &planner->jobs, link)
-        segment_forget_worker(job, worker);
+    segment_forget_worker(job, worker);
     free(worker->name);
     free(worker->host);
     free(worker);
@@ -67,7 +66,7 @@ static u32 count_workers(const struct planner *planner)
     u32 count = 0;
 
     TAILQ_FOREACH(worker, &planner->workers, link)
-        count++;
+    count++;
     return count;
 }
 
@@ -81,8 +80,10 @@ static bool refuse(struct planner *planner, const struct peer *peer, const struc
 
     if (hello->schema != SCHEMA_VERSION) {
         code = ERR_SchemaVersion;
-        snprintf(reason, sizeof reason, "this planner speaks schema %u, the worker %u: install the same "
-                 "version everywhere", SCHEMA_VERSION, hello->schema);
+        snprintf(reason, sizeof reason,
+                 "this planner speaks schema %u, the worker %u: install the same "
+                 "version everywhere",
+                 SCHEMA_VERSION, hello->schema);
     } else if (!known && count_workers(planner) >= WORKERS_MAX) {
         code = ERR_Busy;
         snprintf(reason, sizeof reason, "%u workers are here already", WORKERS_MAX);
@@ -90,7 +91,8 @@ static bool refuse(struct planner *planner, const struct peer *peer, const struc
                hello->lanes > LANES_MAX || hello->incarnation.size != INCARNATION_BYTES ||
                hello->name.size > NAME_BYTES || hello->host.size > NAME_BYTES) {
         code = ERR_Protocol;
-        snprintf(reason, sizeof reason, "a hello with an unknown role, no lanes, no incarnation "
+        snprintf(reason, sizeof reason,
+                 "a hello with an unknown role, no lanes, no incarnation "
                  "or a name that is too long");
     }
     if (code == ERR_Ok)
@@ -189,8 +191,8 @@ bool worker_exists(struct planner *planner, enum role role)
     struct worker *worker;
 
     TAILQ_FOREACH(worker, &planner->workers, link)
-        if (worker->role == role)
-            return true;
+    if (worker->role == role)
+        return true;
     return false;
 }
 
@@ -198,7 +200,8 @@ struct worker *worker_pick(struct planner *planner, enum role role, u32 spare)
 {
     struct worker *worker, *best = NULL;
 
-    TAILQ_FOREACH(worker, &planner->workers, link) {
+    TAILQ_FOREACH(worker, &planner->workers, link)
+    {
         if (worker->role != role || !worker_has_room(worker, spare))
             continue;
         /* held / lanes, compared without division */
@@ -221,8 +224,8 @@ u32 worker_free_scan_lanes(struct planner *planner)
     u32 lanes = 0;
 
     TAILQ_FOREACH(worker, &planner->workers, link)
-        if (worker->role == ROLE_watcher && worker->held < worker->lanes)
-            lanes += worker->lanes - worker->held;
+    if (worker->role == ROLE_watcher && worker->held < worker->lanes)
+        lanes += worker->lanes - worker->held;
     return lanes;
 }
 
@@ -243,8 +246,8 @@ static struct worker *next_to_ping(struct planner *planner, s64 now_ms)
     struct worker *worker;
 
     TAILQ_FOREACH(worker, &planner->workers, link)
-        if (worker->pinged_ms != now_ms)
-            return worker;
+    if (worker->pinged_ms != now_ms)
+        return worker;
     return NULL;
 }
 

@@ -2,6 +2,9 @@
 #ifndef SYNCLINE_SCHEMA_LIMITS_H
 #define SYNCLINE_SCHEMA_LIMITS_H
 
+/* A table, a line each: tools/docs-generate reads it too. */
+/* clang-format off */
+
 #define SCHEMA_VERSION 1u
 
 /* time */

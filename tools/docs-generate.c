@@ -1,7 +1,9 @@
-/* docs-generate.c: what people read about the protocol, made from schema/ so that it cannot be wrong.
+/* docs-generate.c: what people read about the protocol, made from schema/ so that it cannot be
+ * wrong.
  *
  *   docs-generate            docs/protocol.md on stdout; run from the top of the tree
- *   docs-generate words      the words of each list of states.def, one list a line, to compare with SQL */
+ *   docs-generate words      the words of each list of states.def, one list a line, to compare with
+ * SQL */
 #include <stdio.h>
 #include <string.h>
 
@@ -17,7 +19,8 @@ static void print_fields(const struct field *fields, size_t count, const char *k
 {
     printf("| %s | field | type | meaning |\n|---|---|---|---|\n", key);
     for (size_t i = 0; i < count; i++)
-        printf("| %d | `%s` | %s | %s |\n", fields[i].key, fields[i].name, fields[i].type, fields[i].text);
+        printf("| %d | `%s` | %s | %s |\n", fields[i].key, fields[i].name, fields[i].type,
+               fields[i].text);
     printf("\n");
 }
 
@@ -33,8 +36,8 @@ static void print_direction(const char *text)
         printf("%s%s\n\n", text, stop);
         return;
     }
-    printf("*%.*s → %.*s*: %s%s\n\n", (int)(arrow - text), text, (int)(colon - arrow - 4), arrow + 4, colon + 2,
-           stop);
+    printf("*%.*s → %.*s*: %s%s\n\n", (int)(arrow - text), text, (int)(colon - arrow - 4),
+           arrow + 4, colon + 2, stop);
 }
 
 #define F(type, name, key, text) {#type, #name, key, text},
@@ -63,12 +66,12 @@ static void print_overview(void)
 
 static void print_messages(void)
 {
-#define MSG(name, id, text, fields)                                                                 \
-    {                                                                                               \
-        static const struct field list[] = {fields};                                                \
-        printf("### %s\n\n`0x%02x` ", #name, id);                                                   \
-        print_direction(text);                                                                      \
-        print_fields(list, sizeof list / sizeof list[0], "key");                                    \
+#define MSG(name, id, text, fields)                                                                \
+    {                                                                                              \
+        static const struct field list[] = {fields};                                               \
+        printf("### %s\n\n`0x%02x` ", #name, id);                                                  \
+        print_direction(text);                                                                     \
+        print_fields(list, sizeof list / sizeof list[0], "key");                                   \
     }
 #define REC(name, text, fields)
 #include "schema/messages.def"
@@ -79,11 +82,11 @@ static void print_messages(void)
 static void print_records(void)
 {
 #define MSG(name, id, text, fields)
-#define REC(name, text, fields)                                                                     \
-    {                                                                                               \
-        static const struct field list[] = {fields};                                                \
-        printf("### Record `%s`\n\n%c%s.\n\n", #name, *(text) - 'a' + 'A', (text) + 1);               \
-        print_fields(list, sizeof list / sizeof list[0], "place");                                  \
+#define REC(name, text, fields)                                                                    \
+    {                                                                                              \
+        static const struct field list[] = {fields};                                               \
+        printf("### Record `%s`\n\n%c%s.\n\n", #name, *(text) - 'a' + 'A', (text) + 1);            \
+        print_fields(list, sizeof list / sizeof list[0], "place");                                 \
     }
 #include "schema/messages.def"
 #undef MSG
@@ -98,18 +101,20 @@ static void print_states(void)
     printf("\n**Kinds of objects**\n\n| number | kind | letter |\n|---|---|---|\n");
 #define KIND(name, number, letter) printf("| %d | `%s` | %c |\n", number, #name, letter);
 #include "schema/states.def"
-    printf("\n**Operations**: what must happen to an item\n\n| number | operation | |\n|---|---|---|\n");
+    printf("\n**Operations**: what must happen to an item\n\n| number | operation | "
+           "|\n|---|---|---|\n");
 #define OPERATION(name, number, text) printf("| %d | `%s` | %s |\n", number, #name, text);
 #include "schema/states.def"
     printf("\n**Outcomes**: what became of an item\n\n| number | outcome | |\n|---|---|---|\n");
 #define OUTCOME(name, number, text) printf("| %d | `%s` | %s |\n", number, #name, text);
 #include "schema/states.def"
-    printf("\n**Phases of a job**\n\n| number | phase | ended | exit code of the command that waited |\n"
+    printf("\n**Phases of a job**\n\n| number | phase | ended | exit code of the command that "
+           "waited |\n"
            "|---|---|---|---|\n");
-#define PHASE(name, number, ended, exit_code) \
-    if (ended) \
-        printf("| %d | `%s` | yes | %d |\n", number, #name, exit_code); \
-    else \
+#define PHASE(name, number, ended, exit_code)                                                      \
+    if (ended)                                                                                     \
+        printf("| %d | `%s` | yes | %d |\n", number, #name, exit_code);                            \
+    else                                                                                           \
         printf("| %d | `%s` | | |\n", number, #name);
 #include "schema/states.def"
     printf("\n**Counters of a job**\n\n| column | in JSON | items or bytes |\n|---|---|---|\n");
@@ -137,15 +142,16 @@ static const char *disposition_text(const char *name)
 static void print_errors(void)
 {
     printf("| code | name | what it says | what follows |\n|---|---|---|---|\n");
-#define ERROR(name, number, disposition, text) \
-    if (number) \
+#define ERROR(name, number, disposition, text)                                                     \
+    if (number)                                                                                    \
         printf("| %d | `%s` | %s | %s |\n", number, #name, text, disposition_text(#disposition));
 #include "schema/errors.def"
 #undef ERROR
     printf("\n");
 }
 
-/* The lines "#define NAME value" of limits.h, with their comments: the one list that is no X-macro. */
+/* The lines "#define NAME value" of limits.h, with their comments: the one list that is no X-macro.
+ */
 static int print_limits(const char *path)
 {
     FILE *file = fopen(path, "r");
@@ -160,7 +166,8 @@ static int print_limits(const char *path)
         char *comment = strstr(line, "/*"), *value, *end;
         int length = 0;
 
-        if (sscanf(line, "#define %63s%n", name, &length) != 1 || strcmp(name, "SYNCLINE_SCHEMA_LIMITS_H") == 0)
+        if (sscanf(line, "#define %63s%n", name, &length) != 1 ||
+            strcmp(name, "SYNCLINE_SCHEMA_LIMITS_H") == 0)
             continue;
         if (comment) {
             *comment = '\0';
@@ -200,14 +207,20 @@ static void print_words(void)
 static int print_protocol(void)
 {
     printf("# The protocol\n\n"
-           "<!-- Made from schema/ by `make docs`; `make check` compares. Change the definitions, not this. -->\n\n"
-           "What the four processes say to each other, schema version %u. The planner has one ROUTER socket; each\n"
+           "<!-- Made from schema/ by `make docs`; `make check` compares. Change the definitions, "
+           "not this. -->\n\n"
+           "What the four processes say to each other, schema version %u. The planner has one "
+           "ROUTER socket; each\n"
            "worker has one DEALER for each planner. How the messages follow each other is in\n"
            "[ARCHITECTURE.md](ARCHITECTURE.md).\n\n"
-           "A message is a header frame and up to %d body frames. The header is msgpack `[id, {key: value, …}]`;\n"
-           "a body is msgpack `[[field, …], …]`, an array of records. Unknown keys and surplus fields are skipped,\n"
-           "missing ones are refused, keys and ids are never used again. A header is at most %u bytes, a body at\n"
-           "most %u. The types: `u32`, `u64`, `s64` are integers, `text` is UTF-8, `bin` is bytes. Names and paths\n"
+           "A message is a header frame and up to %d body frames. The header is msgpack `[id, "
+           "{key: value, …}]`;\n"
+           "a body is msgpack `[[field, …], …]`, an array of records. Unknown keys and surplus "
+           "fields are skipped,\n"
+           "missing ones are refused, keys and ids are never used again. A header is at most %u "
+           "bytes, a body at\n"
+           "most %u. The types: `u32`, `u64`, `s64` are integers, `text` is UTF-8, `bin` is bytes. "
+           "Names and paths\n"
            "are bytes.\n\n",
            SCHEMA_VERSION, FRAMES_MAX - 1, MESSAGE_MAX, FRAME_MAX);
     printf("## Messages\n\n");

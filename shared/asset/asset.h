@@ -5,13 +5,14 @@
  *     mem:NAME                    a tree in the memory of this process (tests)
  *     fault:KEY=VALUE,…;ADDRESS   another asset that fails on purpose (see fault.h)
  *
- * The four processes know this header only. What a driver cannot do is a missing capability, for which
- * asset.c has one generic fallback; callers never branch on the kind.
+ * The four processes know this header only. What a driver cannot do is a missing capability, for
+ * which asset.c has one generic fallback; callers never branch on the kind.
  *
  * Threads: an asset may be used by many lanes at once; a directory, file or token belongs to one.
- * Paths and names are bytes, relative to the root, valid by base/names.h (checked by the caller that
- * received them; drivers check again what could leave the root). Nothing outside the root is touched,
- * whatever the tree contains and whoever changes it meanwhile. The source is never written.
+ * Paths and names are bytes, relative to the root, valid by base/names.h (checked by the caller
+ * that received them; drivers check again what could leave the root). Nothing outside the root is
+ * touched, whatever the tree contains and whoever changes it meanwhile. The source is never
+ * written.
  *
  * Errors: -1 and a struct err with a code of schema/errors.def. */
 #ifndef SYNCLINE_ASSET_ASSET_H
@@ -28,8 +29,8 @@ struct asset_ops;
 /* Drivers embed these as first member. */
 struct asset {
     const struct asset_ops *ops;
-    char *address;   /* as it was opened */
-    s64 opened_ns;   /* clock_boot_ns before the root descriptor was opened */
+    char *address; /* as it was opened */
+    s64 opened_ns; /* clock_boot_ns before the root descriptor was opened */
     /* NULL, or called right before the step of asset_publish that others see (set by fault:) */
     void (*before_publish)(void *context);
     void *before_publish_context;
@@ -76,7 +77,8 @@ struct entry {
     struct attributes attributes;
 };
 
-/* Who an asset is, whatever its name and mount: filesystem id, root inode, birth time. Opaque bytes. */
+/* Who an asset is, whatever its name and mount: filesystem id, root inode, birth time. Opaque
+ * bytes. */
 #define IDENTITY_BYTES_MAX 64
 struct identity {
     u8 bytes[IDENTITY_BYTES_MAX];
@@ -84,11 +86,11 @@ struct identity {
 };
 
 enum asset_capability {
-    ASSET_OWNERS = 1 << 0,         /* has uid, gid */
-    ASSET_MODES = 1 << 1,          /* has permission bits */
-    ASSET_RENAMES = 1 << 2,        /* publish is an atomic rename */
-    ASSET_LOOKUP = 1 << 3,         /* directory_lookup is cheap */
-    ASSET_DURABLE = 1 << 4,        /* settle makes durable */
+    ASSET_OWNERS = 1 << 0,  /* has uid, gid */
+    ASSET_MODES = 1 << 1,   /* has permission bits */
+    ASSET_RENAMES = 1 << 2, /* publish is an atomic rename */
+    ASSET_LOOKUP = 1 << 3,  /* directory_lookup is cheap */
+    ASSET_DURABLE = 1 << 4, /* settle makes durable */
 };
 
 /* The version of a staged copy as somebody saw it; the publisher requires the same. */
@@ -100,18 +102,18 @@ struct staged_version {
 
 /* ---- an asset ---- */
 
-/* Opens by address. The root must be a directory: SourceMissing and the like are for the probe to say,
- * here it is NotFound, NotADirectory, AccessDenied, Configuration (bad address). */
+/* Opens by address. The root must be a directory: SourceMissing and the like are for the probe to
+ * say, here it is NotFound, NotADirectory, AccessDenied, Configuration (bad address). */
 int asset_open(const char *address, struct asset **out, struct err *err);
 void asset_close(struct asset **asset);
-/* 1 if the address still leads to the object that is open and it can be settled; 0 if not (unmounted,
- * replaced, or a settle of it failed: then it must be opened anew); -1 on error. */
+/* 1 if the address still leads to the object that is open and it can be settled; 0 if not
+ * (unmounted, replaced, or a settle of it failed: then it must be opened anew); -1 on error. */
 int asset_is_current(struct asset *asset, struct err *err);
 u32 asset_capabilities(const struct asset *asset);
 
 int asset_identity(struct asset *asset, struct identity *out, struct err *err);
-/* Filesystem id (8 bytes) and the path of the root within that filesystem, by the mount table, so that
- * bind mounts of the same or of nested directories are recognised. Appends to `out`. */
+/* Filesystem id (8 bytes) and the path of the root within that filesystem, by the mount table, so
+ * that bind mounts of the same or of nested directories are recognised. Appends to `out`. */
 int asset_place(struct asset *asset, struct buf *out, struct err *err);
 /* Relation of two places: are they the same, is one inside the other? */
 enum place_relation { PLACE_APART, PLACE_SAME, PLACE_A_IN_B, PLACE_B_IN_A };
@@ -138,9 +140,12 @@ void asset_directory_close(struct asset_directory **directory);
  * between listing and stat is skipped. */
 int asset_directory_next(struct asset_directory *directory, struct entry *out, struct err *err);
 /* The same, but only directories: the walk down, after the pass over all entries. */
-int asset_directory_next_directory(struct asset_directory *directory, struct entry *out, struct err *err);
-/* Names only (kind may be 0 where the listing does not say it, other attributes are not set): to count. */
-int asset_directory_next_name(struct asset_directory *directory, struct entry *out, struct err *err);
+int asset_directory_next_directory(struct asset_directory *directory, struct entry *out,
+                                   struct err *err);
+/* Names only (kind may be 0 where the listing does not say it, other attributes are not set): to
+ * count. */
+int asset_directory_next_name(struct asset_directory *directory, struct entry *out,
+                              struct err *err);
 /* Starts again from the first entry. */
 int asset_directory_rewind(struct asset_directory *directory, struct err *err);
 /* Where the listing is, to go on from there in a directory opened anew (0 = the beginning). */
@@ -154,16 +159,19 @@ int asset_directory_attributes(struct asset_directory *directory, struct attribu
 
 /* ---- reading a source ---- */
 
-/* Opens a regular file for reading, never following a link, never blocking on a FIFO; UnsupportedKind
- * if it is something else by now, NotFound if gone. Fills attributes from the open file. */
+/* Opens a regular file for reading, never following a link, never blocking on a FIFO;
+ * UnsupportedKind if it is something else by now, NotFound if gone. Fills attributes from the open
+ * file. */
 int asset_file_open(struct asset_directory *directory, struct bytes name, struct asset_file **out,
                     struct attributes *attributes, struct err *err);
 /* Bytes read (0 = end), may be short only at the end of the file, -1. */
-s64 asset_file_read(struct asset_file *file, void *buffer, size_t size, u64 offset, struct err *err);
+s64 asset_file_read(struct asset_file *file, void *buffer, size_t size, u64 offset,
+                    struct err *err);
 int asset_file_attributes(struct asset_file *file, struct attributes *out, struct err *err);
 /* Bits of NOT_KEPT_…: what this object has that is not carried (by listxattr, links, allocated). */
 u32 asset_file_extras(struct asset_file *file, const struct attributes *attributes);
-/* Closes a file opened for reading. (A staged file being written is ended by stage_end/stage_abort.) */
+/* Closes a file opened for reading. (A staged file being written is ended by
+ * stage_end/stage_abort.) */
 void asset_file_close(struct asset_file **file);
 /* Appends the target of a symbolic link. */
 int asset_read_link(struct asset_directory *directory, struct bytes name, struct buf *target,
@@ -194,8 +202,10 @@ int asset_token_end(struct asset_token **token, struct err *err);
 
 /* ---- staging: copies that nobody sees yet; named by the item's place in its batch ---- */
 
-/* A new, private, empty file. If one is there from an earlier try under this token it is replaced. */
-int asset_stage_file(struct asset_token *token, u32 index, struct asset_file **out, struct err *err);
+/* A new, private, empty file. If one is there from an earlier try under this token it is replaced.
+ */
+int asset_stage_file(struct asset_token *token, u32 index, struct asset_file **out,
+                     struct err *err);
 /* Writes all or fails. Offsets only grow. */
 int asset_stage_write(struct asset_file *file, const void *data, size_t size, u64 offset,
                       struct err *err);
@@ -219,9 +229,9 @@ int asset_staged_link(struct asset_token *token, u32 index, struct buf *target,
 
 /* ---- publishing ---- */
 
-/* Opens the directory at `path` for publishing into; makes those that are missing on the way (0700, by
- * rename out of the token). Makes an own directory writable for its owner if it is not: its attributes
- * are set again in the close. Occupied if something else is there. */
+/* Opens the directory at `path` for publishing into; makes those that are missing on the way (0700,
+ * by rename out of the token). Makes an own directory writable for its owner if it is not: its
+ * attributes are set again in the close. Occupied if something else is there. */
 int asset_publish_directory(struct asset_token *token, struct bytes path,
                             struct asset_directory **out, struct err *err);
 /* Renames the staged copy to `name`. Before: opens it, requires `version`, sets owner, mode, mtime.
@@ -230,7 +240,8 @@ int asset_publish_directory(struct asset_token *token, struct bytes path,
 int asset_publish(struct asset_token *token, u32 index, const struct staged_version *version,
                   const struct attributes *attributes, struct asset_directory *directory,
                   struct bytes name, u32 *not_kept, struct err *err);
-/* Makes a directory in place (by rename out of the token) with 0700; *made is false if one is there. */
+/* Makes a directory in place (by rename out of the token) with 0700; *made is false if one is
+ * there. */
 int asset_publish_make(struct asset_token *token, u32 index, struct asset_directory *directory,
                        struct bytes name, bool *made, struct err *err);
 /* In-place changes, under the token's lock: Revoked if the token is gone. A regular file with more
@@ -243,15 +254,16 @@ int asset_set_directory_attributes(struct asset_token *token, struct bytes path,
                                    const struct attributes *attributes, u32 *not_kept,
                                    struct err *err);
 /* The root's, after the staging area is gone: no token. */
-int asset_set_root_attributes(struct asset *asset, const struct attributes *attributes, u32 *not_kept,
-                              struct err *err);
+int asset_set_root_attributes(struct asset *asset, const struct attributes *attributes,
+                              u32 *not_kept, struct err *err);
 /* Makes durable all that was written to the asset from this host until now, and reports an error of
  * write-back that happened since the asset was opened. */
 int asset_settle(struct asset *asset, struct err *err);
 
 /* ---- for drivers ---- */
 
-/* One row per function above; `required` ones are never NULL. Each has the contract of its namesake. */
+/* One row per function above; `required` ones are never NULL. Each has the contract of its
+ * namesake. */
 struct asset_ops {
     const char *scheme;
     u32 capabilities;
@@ -273,7 +285,8 @@ struct asset_ops {
     int (*directory_next)(struct asset_directory *directory, struct entry *out, struct err *err);
     int (*directory_next_directory)(struct asset_directory *directory, struct entry *out,
                                     struct err *err);
-    int (*directory_next_name)(struct asset_directory *directory, struct entry *out, struct err *err);
+    int (*directory_next_name)(struct asset_directory *directory, struct entry *out,
+                               struct err *err);
     u64 (*directory_position)(const struct asset_directory *directory);
     int (*directory_seek)(struct asset_directory *directory, u64 position, struct err *err);
     int (*directory_lookup)(struct asset_directory *directory, struct bytes name,
@@ -283,7 +296,8 @@ struct asset_ops {
 
     int (*file_open)(struct asset_directory *directory, struct bytes name, struct asset_file **out,
                      struct attributes *attributes, struct err *err);
-    s64 (*file_read)(struct asset_file *file, void *buffer, size_t size, u64 offset, struct err *err);
+    s64 (*file_read)(struct asset_file *file, void *buffer, size_t size, u64 offset,
+                     struct err *err);
     int (*file_attributes)(struct asset_file *file, struct attributes *out, struct err *err);
     u32 (*file_extras)(struct asset_file *file, const struct attributes *attributes);
     void (*file_close)(struct asset_file *file);
@@ -299,7 +313,8 @@ struct asset_ops {
     void (*token_close)(struct asset_token *token);
     int (*token_end)(struct asset_token *token, struct err *err); /* frees the handle, always */
 
-    int (*stage_file)(struct asset_token *token, u32 index, struct asset_file **out, struct err *err);
+    int (*stage_file)(struct asset_token *token, u32 index, struct asset_file **out,
+                      struct err *err);
     int (*stage_write)(struct asset_file *file, const void *data, size_t size, u64 offset,
                        struct err *err);
     int (*stage_end)(struct asset_file *file, struct staged_version *out, struct err *err);

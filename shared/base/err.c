@@ -20,11 +20,11 @@ static const struct {
     int value;
     enum err_code code;
 } errnos[] = {
-    {ENOENT, ERR_NotFound},        {EACCES, ERR_AccessDenied},     {EPERM, ERR_AccessDenied},
-    {ENOSPC, ERR_NoSpace},         {EDQUOT, ERR_QuotaExceeded},    {EROFS, ERR_ReadOnly},
+    {ENOENT, ERR_NotFound},         {EACCES, ERR_AccessDenied},     {EPERM, ERR_AccessDenied},
+    {ENOSPC, ERR_NoSpace},          {EDQUOT, ERR_QuotaExceeded},    {EROFS, ERR_ReadOnly},
     {EMFILE, ERR_TooManyOpenFiles}, {ENFILE, ERR_TooManyOpenFiles}, {ENOMEM, ERR_OutOfMemory},
-    {ENOTDIR, ERR_NotADirectory},  {ELOOP, ERR_SymlinkInPath},     {ENAMETOOLONG, ERR_NameTooLong},
-    {EXDEV, ERR_CrossDevice},      {EEXIST, ERR_Exists},           {EISDIR, ERR_Occupied},
+    {ENOTDIR, ERR_NotADirectory},   {ELOOP, ERR_SymlinkInPath},     {ENAMETOOLONG, ERR_NameTooLong},
+    {EXDEV, ERR_CrossDevice},       {EEXIST, ERR_Exists},           {EISDIR, ERR_Occupied},
     {ENOTEMPTY, ERR_Occupied},
 };
 
@@ -36,7 +36,7 @@ static int find(u32 code)
     return -1;
 }
 
-int (err_set)(struct err *err, enum err_code code, const char *format, ...)
+int(err_set)(struct err *err, enum err_code code, const char *format, ...)
 {
     va_list arguments;
 
@@ -48,7 +48,7 @@ int (err_set)(struct err *err, enum err_code code, const char *format, ...)
     return -1;
 }
 
-int (err_errno)(struct err *err, int errno_value, const char *format, ...)
+int(err_errno)(struct err *err, int errno_value, const char *format, ...)
 {
     va_list arguments;
     size_t length;
@@ -65,7 +65,7 @@ int (err_errno)(struct err *err, int errno_value, const char *format, ...)
     return -1;
 }
 
-int (err_context)(struct err *err, const char *format, ...)
+int(err_context)(struct err *err, const char *format, ...)
 {
     char inner[ERR_TEXT_SIZE];
     va_list arguments;

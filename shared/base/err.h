@@ -1,8 +1,8 @@
 /* err.h: what a function that can fail tells its caller.
  *
  * Functions return 0 (or a count) on success and -1 on failure, and then have filled the caller's
- * `struct err`, which is always the last parameter and never NULL. The text says what, where and why;
- * the place that prints it adds what to do. Leaf code never logs. */
+ * `struct err`, which is always the last parameter and never NULL. The text says what, where and
+ * why; the place that prints it adds what to do. Leaf code never logs. */
 #ifndef SYNCLINE_BASE_ERR_H
 #define SYNCLINE_BASE_ERR_H
 
@@ -14,7 +14,13 @@ enum err_code {
 #undef ERROR
 };
 
-enum err_disposition { DISPOSITION_RETRY, DISPOSITION_GIVE_BACK, DISPOSITION_ITEM, DISPOSITION_JOB, DISPOSITION_BUG };
+enum err_disposition {
+    DISPOSITION_RETRY,
+    DISPOSITION_GIVE_BACK,
+    DISPOSITION_ITEM,
+    DISPOSITION_JOB,
+    DISPOSITION_BUG
+};
 
 #define ERR_TEXT_SIZE 512
 
@@ -28,7 +34,8 @@ struct err {
 int err_set(struct err *err, enum err_code code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* The same from an errno: the code is err_code_of_errno(errno_value), the text gets ": <strerror>". */
+/* The same from an errno: the code is err_code_of_errno(errno_value), the text gets ": <strerror>".
+ */
 int err_errno(struct err *err, int errno_value, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
@@ -36,9 +43,21 @@ int err_errno(struct err *err, int errno_value, const char *format, ...)
 int err_context(struct err *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* The compiler sees that these are -1, and so that results are set wherever a caller goes on. */
-#define err_set(...) __extension__({ err_set(__VA_ARGS__); -1; })
-#define err_errno(...) __extension__({ err_errno(__VA_ARGS__); -1; })
-#define err_context(...) __extension__({ err_context(__VA_ARGS__); -1; })
+#define err_set(...)                                                                               \
+    __extension__({                                                                                \
+        err_set(__VA_ARGS__);                                                                      \
+        -1;                                                                                        \
+    })
+#define err_errno(...)                                                                             \
+    __extension__({                                                                                \
+        err_errno(__VA_ARGS__);                                                                    \
+        -1;                                                                                        \
+    })
+#define err_context(...)                                                                           \
+    __extension__({                                                                                \
+        err_context(__VA_ARGS__);                                                                  \
+        -1;                                                                                        \
+    })
 
 void err_clear(struct err *err);
 

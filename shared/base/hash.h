@@ -1,7 +1,7 @@
 /* hash.h: content hashes (streaming) and keys of paths.
  *
- * XXH3-128 finds every accidental difference and is faster than memory; it is not cryptographic: who
- * must defend against forged content chooses SHA-256 (OpenSSL EVP). Digests are in canonical
+ * XXH3-128 finds every accidental difference and is faster than memory; it is not cryptographic:
+ * who must defend against forged content chooses SHA-256 (OpenSSL EVP). Digests are in canonical
  * (big-endian) order, so that their hex is what `xxh128sum` and `sha256sum` print. */
 #ifndef SYNCLINE_BASE_HASH_H
 #define SYNCLINE_BASE_HASH_H

@@ -1,5 +1,5 @@
-/* log.c: see log.h. A line is made in a local buffer and written with one write(2), so that lines of
- * several threads and processes do not mix. */
+/* log.c: see log.h. A line is made in a local buffer and written with one write(2), so that lines
+ * of several threads and processes do not mix. */
 #include "base/log.h"
 
 #include "base/buf.h"
@@ -40,8 +40,8 @@ const char *log_value(struct bytes value)
     struct buf escaped = {0};
     bool cut = value.size > room;
 
-    /* the value is cut before it is escaped: a cut in an escape or without the quote would spoil the
-     * rest of the line */
+    /* the value is cut before it is escaped: a cut in an escape or without the quote would spoil
+     * the rest of the line */
     value.size = cut ? room : value.size;
     name_escape(&escaped, value);
     while (escaped.size > room) {
@@ -115,7 +115,8 @@ void log_write(enum log_level level, const char *job, enum log_event event, cons
     buf_append_text(&line, settings.json ? "{\"ts\":\"" : "ts=");
     append_timestamp(&line);
     if (settings.json) {
-        buf_printf(&line, "\",\"level\":\"%s\",\"svc\":\"%s\"", level_names[level], settings.service);
+        buf_printf(&line, "\",\"level\":\"%s\",\"svc\":\"%s\"", level_names[level],
+                   settings.service);
         append_json_pairs(&line, buf_text(&pairs));
         buf_append_text(&line, "}\n");
     } else {
@@ -131,5 +132,6 @@ void log_write(enum log_level level, const char *job, enum log_event event, cons
 
 void log_error(const char *job, enum log_event event, const struct err *err)
 {
-    log_write(LOG_ERROR, job, event, "code=%s message=%s", err_name(err->code), log_text(err->text));
+    log_write(LOG_ERROR, job, event, "code=%s message=%s", err_name(err->code),
+              log_text(err->text));
 }

@@ -60,8 +60,12 @@ u32 path_depth(struct bytes path)
 /* Length of the valid UTF-8 sequence at `at`, or 0. */
 static size_t utf8_length(const u8 *at, size_t left)
 {
-    size_t length = at[0] < 0x80 ? 1 : at[0] < 0xc2 ? 0 : at[0] < 0xe0 ? 2 : at[0] < 0xf0 ? 3
-                  : at[0] < 0xf5 ? 4 : 0;
+    size_t length = at[0] < 0x80   ? 1
+                    : at[0] < 0xc2 ? 0
+                    : at[0] < 0xe0 ? 2
+                    : at[0] < 0xf0 ? 3
+                    : at[0] < 0xf5 ? 4
+                                   : 0;
 
     if (length == 0 || length > left)
         return 0;
@@ -97,7 +101,8 @@ void name_escape(struct buf *out, struct bytes name)
         const u8 *at = name.data + i;
         size_t length = utf8_length(at, name.size - i);
         /* C0, DEL and C1 (0xc2 0x80…0x9f) would steer a terminal */
-        bool control = at[0] < 0x20 || at[0] == 0x7f || (at[0] == 0xc2 && length == 2 && at[1] < 0xa0);
+        bool control =
+            at[0] < 0x20 || at[0] == 0x7f || (at[0] == 0xc2 && length == 2 && at[1] < 0xa0);
 
         if (at[0] == '\n')
             buf_append_text(out, "\\n");

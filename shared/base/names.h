@@ -1,4 +1,5 @@
-/* names.h: names and paths are bytes. Which ones are allowed in, and how they are shown to people. */
+/* names.h: names and paths are bytes. Which ones are allowed in, and how they are shown to people.
+ */
 #ifndef SYNCLINE_BASE_NAMES_H
 #define SYNCLINE_BASE_NAMES_H
 

@@ -45,8 +45,8 @@ enum durability { DURABILITY_STANDARD = 1, DURABILITY_STRICT = 2 };
 /* item flags */
 #define ITEM_REPLACES 1u /* the destination has an object of that name: sync before publish */
 #define ITEM_EXISTS 2u   /* a directory that was at the destination when it was compared */
-/* The upper bits of a refusal say why: flags >> ITEM_CODE_SHIFT is its enum err_code. 0 = derive it from
- * the kind (UnsupportedKind, else Occupied). */
+/* The upper bits of a refusal say why: flags >> ITEM_CODE_SHIFT is its enum err_code. 0 = derive it
+ * from the kind (UnsupportedKind, else Occupied). */
 #define ITEM_CODE_SHIFT 16
 
 /* What an object has that this version does not carry; bit n is code HardLinkNotKept + n. */

@@ -1,8 +1,8 @@
 /* loop.h: the message loop of a process: czmq's zloop behind a small header.
  *
- * One thread, nothing that blocks: disk, hashing, Postgres and Redis live in lanes and actors, which
- * answer through a queue (queue.h). Handlers return nothing; a handler that wants the end of the
- * process calls loop_stop. */
+ * One thread, nothing that blocks: disk, hashing, Postgres and Redis live in lanes and actors,
+ * which answer through a queue (queue.h). Handlers return nothing; a handler that wants the end of
+ * the process calls loop_stop. */
 #ifndef SYNCLINE_IO_LOOP_H
 #define SYNCLINE_IO_LOOP_H
 
@@ -24,7 +24,8 @@ void loop_remove_fd(struct loop *loop, int fd);
 void loop_add_socket(struct loop *loop, void *socket, loop_handler handler, void *context);
 void loop_remove_socket(struct loop *loop, void *socket);
 /* Returns a timer id; `times` 0 = for ever. */
-int loop_add_timer(struct loop *loop, u32 interval_ms, u32 times, loop_handler handler, void *context);
+int loop_add_timer(struct loop *loop, u32 interval_ms, u32 times, loop_handler handler,
+                   void *context);
 void loop_remove_timer(struct loop *loop, int timer);
 /* SIGTERM and SIGINT, read by signalfd. */
 void loop_on_terminate(struct loop *loop, loop_handler handler, void *context);

@@ -1,14 +1,15 @@
-/* config.h: settings of a process: flag > environment > default. Secrets come from the environment or
- * from the file that SYNCLINE_…_FILE names, never from flags.
+/* config.h: settings of a process: flag > environment > default. Secrets come from the environment
+ * or from the file that SYNCLINE_…_FILE names, never from flags.
  *
- *   --planner LIST    SYNCLINE_PLANNER        endpoints; a planner binds the first, workers connect to all
+ *   --planner LIST    SYNCLINE_PLANNER        endpoints; a planner binds the first, workers connect
+ * to all
  *   --name NAME       SYNCLINE_NAME           what operators call it (default: <role>-<pid>)
  *   --lanes N         SYNCLINE_LANES          worker threads (default: cores)
  *   --log-level L     SYNCLINE_LOG_LEVEL      debug | info | warn | error
  *   --log-json        SYNCLINE_LOG_JSON=1
  *                     SYNCLINE_DATABASE_URL   libpq connection string (or …_URL_FILE)
- *                     SYNCLINE_REDIS_URL      redis://[:password@]host:port/db or unix:///path (or …_FILE)
- *                     SYNCLINE_STATE_DIR      of the embedded stack */
+ *                     SYNCLINE_REDIS_URL      redis://[:password@]host:port/db or unix:///path (or
+ * …_FILE) SYNCLINE_STATE_DIR      of the embedded stack */
 #ifndef SYNCLINE_SVC_CONFIG_H
 #define SYNCLINE_SVC_CONFIG_H
 
@@ -27,14 +28,14 @@ struct config {
     bool log_json;
 };
 
-/* For the four processes: reads flags and environment; --help and --version print and *done is true.
- * Usage errors: -1 with ERR_Usage or ERR_Configuration. */
+/* For the four processes: reads flags and environment; --help and --version print and *done is
+ * true. Usage errors: -1 with ERR_Usage or ERR_Configuration. */
 int config_read(const char *program, int argc, char **argv, struct config *out, bool *done,
                 struct err *err);
 void config_release(struct config *config);
 
-/* The value of NAME, or the content (without the last newline) of the file that NAME_FILE names; NULL
- * if neither is set. The caller frees. */
+/* The value of NAME, or the content (without the last newline) of the file that NAME_FILE names;
+ * NULL if neither is set. The caller frees. */
 int config_secret(const char *name, char **out, struct err *err);
 
 #endif

@@ -1,11 +1,13 @@
-/* worker.h: what watcher, mover and verifier have in common: hello, heartbeats, lanes, credit, streams.
+/* worker.h: what watcher, mover and verifier have in common: hello, heartbeats, lanes, credit,
+ * streams.
  *
- * worker_main is the whole process but for its verb. The loop thread owns the sockets: one DEALER per
- * planner (endpoints are looked up again every second, so that planners may come and go). Messages
- * that are tasks go to lanes (threads); a lane runs role->run and answers through task_reply or
- * task_stream. A worker that already holds CREDIT_PER_LANE × lanes tasks answers `busy`. `beat` lists
- * every token held with a progress count: a running task's moves by task_progress, a waiting one's
- * with the progress of the lanes together. SIGTERM: `bye`, running tasks are given up, exit 0. */
+ * worker_main is the whole process but for its verb. The loop thread owns the sockets: one DEALER
+ * per planner (endpoints are looked up again every second, so that planners may come and go).
+ * Messages that are tasks go to lanes (threads); a lane runs role->run and answers through
+ * task_reply or task_stream. A worker that already holds CREDIT_PER_LANE × lanes tasks answers
+ * `busy`. `beat` lists every token held with a progress count: a running task's moves by
+ * task_progress, a waiting one's with the progress of the lanes together. SIGTERM: `bye`, running
+ * tasks are given up, exit 0. */
 #ifndef SYNCLINE_SVC_WORKER_H
 #define SYNCLINE_SVC_WORKER_H
 
@@ -20,8 +22,8 @@ struct worker_role {
     enum role role;
     const u32 *kinds; /* messages that are tasks for this role */
     u32 kind_count;
-    /* Runs in a lane thread; must end with exactly one task_reply, or with task_stream_end. An error
-     * inside the task is part of the answer, not of this call. */
+    /* Runs in a lane thread; must end with exactly one task_reply, or with task_stream_end. An
+     * error inside the task is part of the answer, not of this call. */
     void (*run)(struct task *task, void *lane_state);
     void *(*lane_new)(void); /* buffers, hashers; may be NULL */
     void (*lane_destroy)(void *lane_state);
@@ -44,19 +46,21 @@ bool task_is_stopped(const struct task *task);
 
 /* ---- streams (scan): numbered messages that are kept and sent again until acknowledged ---- */
 
-/* Waits until `number` ≤ window (or the task is stopped: -1), then sends and keeps a copy. The caller
- * gave the message this number: 1, 2, … */
+/* Waits until `number` ≤ window (or the task is stopped: -1), then sends and keeps a copy. The
+ * caller gave the message this number: 1, 2, … */
 int task_stream(struct task *task, u32 number, const struct envelope *message);
-/* Waits until everything up to `last` is acknowledged, or the task is stopped; then the task is over. */
+/* Waits until everything up to `last` is acknowledged, or the task is stopped; then the task is
+ * over. */
 void task_stream_end(struct task *task, u32 last);
-/* Subtrees that others could take now, by the latest `through`; each call of task_split_taken lowers it. */
+/* Subtrees that others could take now, by the latest `through`; each call of task_split_taken
+ * lowers it. */
 u32 task_splits_wanted(const struct task *task);
 void task_split_taken(struct task *task);
 
 /* ---- assets: opened once per process and address, checked to be current at each use ---- */
 
-/* Borrowed until task end. A destination stays open (its descriptor must be older than what it settles)
- * while the process lives, unless its address leads elsewhere by now. */
+/* Borrowed until task end. A destination stays open (its descriptor must be older than what it
+ * settles) while the process lives, unless its address leads elsewhere by now. */
 int task_asset(struct task *task, struct bytes address, struct asset **out, struct err *err);
 
 #endif

@@ -54,7 +54,8 @@ static int take_count(struct cursor *cursor, size_t size, size_t least, u32 *out
     return 0;
 }
 
-static int take_small_count(struct cursor *cursor, u32 count, size_t least, u32 *out, struct err *err)
+static int take_small_count(struct cursor *cursor, u32 count, size_t least, u32 *out,
+                            struct err *err)
 {
     if (count > left(cursor) / least)
         return err_set(err, ERR_Protocol, "a message claims %u elements in %zu bytes", count,

@@ -16,7 +16,8 @@ struct cursor {
 
 static inline struct cursor cursor_of(struct bytes bytes)
 {
-    return (struct cursor){.at = bytes.data, .end = bytes.size ? bytes.data + bytes.size : bytes.data};
+    return (struct cursor){.at = bytes.data,
+                           .end = bytes.size ? bytes.data + bytes.size : bytes.data};
 }
 
 /* All return 0, or -1 with ERR_Protocol. */

@@ -1,5 +1,6 @@
 /* message.c: see message.h. schema/messages.def is included once for each thing that is made of it:
- * the packers, the readers, the printers. Packing by msgpack-c, reading by our own bounded cursor. */
+ * the packers, the readers, the printers. Packing by msgpack-c, reading by our own bounded cursor.
+ */
 #include "wire/message.h"
 
 #include "base/names.h"
@@ -30,8 +31,9 @@ static void pack_s64(msgpack_packer *packer, s64 value)
     msgpack_pack_int64(packer, value);
 }
 
-/* Text of errors holds names of files, which may be any bytes, and may be cut in the middle of a letter.
- * A receiver refuses a message with text that is not UTF-8, so such text is escaped here. */
+/* Text of errors holds names of files, which may be any bytes, and may be cut in the middle of a
+ * letter. A receiver refuses a message with text that is not UTF-8, so such text is escaped here.
+ */
 static void pack_text(msgpack_packer *packer, struct bytes value)
 {
     struct buf escaped = {0};
@@ -92,13 +94,13 @@ void message_encode(const struct message *message, struct buf *out)
     msgpack_pack_uint32(&packer, message->kind);
     msgpack_pack_map(&packer, kinds[index].fields);
     switch (message->kind) {
-#define F(type, name, key, text)                                                                      \
-    msgpack_pack_uint32(&packer, key);                                                                \
+#define F(type, name, key, text)                                                                   \
+    msgpack_pack_uint32(&packer, key);                                                             \
     pack_##type(&packer, m->name);
-#define MSG(name, id, text, fields)                                                                   \
-    case MSG_##name: {                                                                                \
-        const struct msg_##name *m = &message->name;                                                  \
-        fields break;                                                                                 \
+#define MSG(name, id, text, fields)                                                                \
+    case MSG_##name: {                                                                             \
+        const struct msg_##name *m = &message->name;                                               \
+        fields break;                                                                              \
     }
 #define REC(name, text, fields)
 #include "schema/messages.def"
@@ -114,13 +116,13 @@ void message_encode(const struct message *message, struct buf *out)
 static int read_field(struct cursor *cursor, struct message *out, u32 key_read, struct err *err)
 {
     switch (out->kind) {
-#define F(type, name, key, text)                                                                      \
-    if (key_read == (key))                                                                            \
+#define F(type, name, key, text)                                                                   \
+    if (key_read == (key))                                                                         \
         return cursor_##type(cursor, &m->name, err) < 0 ? -1 : 1;
-#define MSG(name, id, text, fields)                                                                   \
-    case MSG_##name: {                                                                                \
-        struct msg_##name *m = &out->name;                                                            \
-        fields break;                                                                                 \
+#define MSG(name, id, text, fields)                                                                \
+    case MSG_##name: {                                                                             \
+        struct msg_##name *m = &out->name;                                                         \
+        fields break;                                                                              \
     }
 #define REC(name, text, fields)
 #include "schema/messages.def"
@@ -216,10 +218,10 @@ void message_print(const struct message *message, struct buf *out)
     buf_append_text(out, message_kind_name(message->kind));
     switch (message->kind) {
 #define F(type, name, key, text) print_##type(out, #name, m->name);
-#define MSG(name, id, text, fields)                                                                   \
-    case MSG_##name: {                                                                                \
-        const struct msg_##name *m = &message->name;                                                  \
-        fields break;                                                                                 \
+#define MSG(name, id, text, fields)                                                                \
+    case MSG_##name: {                                                                             \
+        const struct msg_##name *m = &message->name;                                               \
+        fields break;                                                                              \
     }
 #define REC(name, text, fields)
 #include "schema/messages.def"
@@ -270,7 +272,8 @@ static int begin_record(struct frame_reader *reader, u32 wanted, u32 *surplus, s
     if (cursor_array(&reader->cursor, &count, err) < 0)
         return -1;
     if (count < wanted)
-        return err_set(err, ERR_Protocol, "a record of %u fields where %u are expected", count, wanted);
+        return err_set(err, ERR_Protocol, "a record of %u fields where %u are expected", count,
+                       wanted);
     *surplus = count - wanted;
     return 1;
 }
@@ -294,31 +297,31 @@ enum record_fields {
 #undef F
 
 #define F(type, name, key, text) pack_##type(&packer, record->name);
-#define REC(name, text, fields)                                                                       \
-    void frame_add_##name(struct frame_writer *writer, const struct rec_##name *record)               \
-    {                                                                                                 \
-        msgpack_packer packer;                                                                        \
-                                                                                                      \
-        msgpack_packer_init(&packer, writer->out, append);                                            \
-        msgpack_pack_array(&packer, FIELDS_##name);                                                   \
-        fields writer->count++;                                                                       \
+#define REC(name, text, fields)                                                                    \
+    void frame_add_##name(struct frame_writer *writer, const struct rec_##name *record)            \
+    {                                                                                              \
+        msgpack_packer packer;                                                                     \
+                                                                                                   \
+        msgpack_packer_init(&packer, writer->out, append);                                         \
+        msgpack_pack_array(&packer, FIELDS_##name);                                                \
+        fields writer->count++;                                                                    \
     }
 #include "schema/messages.def"
 #undef REC
 #undef F
 
-#define F(type, name, key, text)                                                                      \
-    if (cursor_##type(&reader->cursor, &out->name, err) < 0)                                          \
+#define F(type, name, key, text)                                                                   \
+    if (cursor_##type(&reader->cursor, &out->name, err) < 0)                                       \
         return err_context(err, "field " #name);
-#define REC(name, text, fields)                                                                       \
-    int frame_next_##name(struct frame_reader *reader, struct rec_##name *out, struct err *err)       \
-    {                                                                                                 \
-        u32 surplus = 0;                                                                              \
-        int more = begin_record(reader, FIELDS_##name, &surplus, err);                                \
-                                                                                                      \
-        if (more <= 0)                                                                                \
-            return more;                                                                              \
-        fields return skip_surplus(&reader->cursor, surplus, err) < 0 ? -1 : 1;                       \
+#define REC(name, text, fields)                                                                    \
+    int frame_next_##name(struct frame_reader *reader, struct rec_##name *out, struct err *err)    \
+    {                                                                                              \
+        u32 surplus = 0;                                                                           \
+        int more = begin_record(reader, FIELDS_##name, &surplus, err);                             \
+                                                                                                   \
+        if (more <= 0)                                                                             \
+            return more;                                                                           \
+        fields return skip_surplus(&reader->cursor, surplus, err) < 0 ? -1 : 1;                    \
     }
 #include "schema/messages.def"
 #undef REC

@@ -25,8 +25,14 @@ enum message_kind {
 };
 
 #define F(type, name, key, text) FIELD_##type(name)
-#define MSG(name, id, text, fields) struct msg_##name { fields };
-#define REC(name, text, fields) struct rec_##name { fields };
+#define MSG(name, id, text, fields)                                                                \
+    struct msg_##name {                                                                            \
+        fields                                                                                     \
+    };
+#define REC(name, text, fields)                                                                    \
+    struct rec_##name {                                                                            \
+        fields                                                                                     \
+    };
 #include "schema/messages.def"
 #undef MSG
 #undef REC
@@ -53,8 +59,8 @@ struct envelope {
 /* Appends the header frame. The kind must be one of messages.def (asserted: it is ours). */
 void message_encode(const struct message *message, struct buf *out);
 
-/* Reads a header frame. Refuses (ERR_Protocol): unknown kind, a missing field, a wrong type, trailing
- * bytes, a frame over MESSAGE_MAX. Skips unknown keys. */
+/* Reads a header frame. Refuses (ERR_Protocol): unknown kind, a missing field, a wrong type,
+ * trailing bytes, a frame over MESSAGE_MAX. Skips unknown keys. */
 int message_decode(struct bytes frame, struct message *out, struct err *err);
 
 /* "stage job=7 epoch=… " for logs and tests; names escaped. */
@@ -72,8 +78,8 @@ struct frame_writer {
 void frame_begin(struct frame_writer *writer, struct buf *out);
 void frame_end(struct frame_writer *writer);
 
-/* Reader: opens a frame, then frame_next_<name> gives 1 and a record, 0 at the end, -1 on ERR_Protocol.
- * The end also checks that no bytes are left. */
+/* Reader: opens a frame, then frame_next_<name> gives 1 and a record, 0 at the end, -1 on
+ * ERR_Protocol. The end also checks that no bytes are left. */
 struct frame_reader {
     struct cursor cursor;
     u32 left;
@@ -81,8 +87,8 @@ struct frame_reader {
 int frame_open(struct frame_reader *reader, struct bytes frame, struct err *err);
 
 #define MSG(name, id, text, fields)
-#define REC(name, text, fields)                                                                       \
-    void frame_add_##name(struct frame_writer *writer, const struct rec_##name *record);              \
+#define REC(name, text, fields)                                                                    \
+    void frame_add_##name(struct frame_writer *writer, const struct rec_##name *record);           \
     int frame_next_##name(struct frame_reader *reader, struct rec_##name *out, struct err *err);
 #include "schema/messages.def"
 #undef MSG
@@ -90,9 +96,9 @@ int frame_open(struct frame_reader *reader, struct bytes frame, struct err *err)
 
 /* ---- checks that several receivers share ---- */
 
-/* A decoded dir or item body in memory: arrays of records that borrow from the frame. Refuses a whole
- * batch (ERR_InvalidPath or ERR_Protocol) with an invalid path or name, an item whose dir is not there,
- * an unknown kind or operation, or more than BATCH_ITEMS items. */
+/* A decoded dir or item body in memory: arrays of records that borrow from the frame. Refuses a
+ * whole batch (ERR_InvalidPath or ERR_Protocol) with an invalid path or name, an item whose dir is
+ * not there, an unknown kind or operation, or more than BATCH_ITEMS items. */
 struct batch {
     struct rec_dir *dirs;
     u32 dir_count;
