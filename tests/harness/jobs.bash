@@ -152,7 +152,7 @@ worker_says() {
     stack_redis --raw HGET "syncline:worker:$id" "$2"
   done
 }
-has_done() { (($(worker_says "$1" done) + 0 >= $2)); }
+has_done() { (($(worker_says "$1" "done") + 0 >= $2)); }
 is_idle() { [[ $(worker_says "$1" busy) == 0 ]]; }
 
 is_stopped() { [[ $(sed -n 's/^State:\t\(.\).*/\1/p' "/proc/$1/status" 2>/dev/null) == [tT] ]]; }
