@@ -16,10 +16,9 @@
 
 #include <stdlib.h>
 
-#define HELD_BYTES_MAX (4 * SEGMENT_BYTES)
-#define SHARD_REDONE_MAX                                                                           \
-    20 /* settles that fail again and again are a broken disk, not bad luck                        \
-        */
+#define HELD_BYTES_MAX SEGMENT_BYTES
+/* settles that fail again and again are a broken disk, not bad luck */
+#define SHARD_REDONE_MAX 20
 
 struct shard *shard_add(struct job *job, u32 number, struct bytes path)
 {

@@ -107,6 +107,7 @@ static void supersede(struct ledger_row **rows, u32 count, bool *duplicates)
 static void supersede_all(struct ledger_rows *rows)
 {
     struct ledger_row **sorted = memory_or_die(((size_t)rows->count + 1) * sizeof *sorted);
+    struct ledger_row *in_key_order;
     u32 start = 0;
 
     for (u32 i = 0; i < rows->count; i++)
@@ -119,6 +120,12 @@ static void supersede_all(struct ledger_rows *rows)
             supersede(sorted + start, i - start, &rows->duplicates);
         start = i;
     }
+    /* and so they go into COPY: neighbours in the index are written together */
+    in_key_order = memory_or_die(((size_t)rows->count + 1) * sizeof *in_key_order);
+    for (u32 i = 0; i < rows->count; i++)
+        in_key_order[i] = *sorted[i];
+    free(rows->rows);
+    rows->rows = in_key_order;
     free(sorted);
     for (u32 i = 0; i < rows->count; i++)
         rows->of_class[rows->rows[i].class]++;

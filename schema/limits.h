@@ -28,7 +28,7 @@
 #define SCAN_WINDOW 32          /* batches that a scan may be ahead of those that ended */
 #define SHARD_SPLIT_ENTRIES 16384
 #define SEGMENT_ITEMS 65536
-#define SEGMENT_BYTES (16ull << 20) /* rows held in a planner before all open segments are settled */
+#define SEGMENT_BYTES (8ull << 20)  /* rows held in a planner before all open segments are settled */
 #define ITEM_ATTEMPTS 5
 #define BATCH_LOSSES 5
 #define GRANT_AHEAD 32
