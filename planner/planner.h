@@ -203,7 +203,12 @@ struct job {
     bool open_failed;
     s64 opened_ns;
     s64 clock_ns; /* the latest that the destination said of its clock */
-    u32 *tokens;  /* granted and free */
+    /* Granted and free, oldest first. Only the first `tokens_usable` may be assigned: after their
+     * grant was acknowledged Postgres has said that the job is still ours. Whoever takes it over
+     * later finds their directories, and revokes them. */
+    u32 *tokens;
+    u32 tokens_confirming; /* of them, those that the renewal under way will make usable */
+    u32 tokens_usable;
     u32 token_count;
     u32 token_capacity;
     u32 granting; /* asked for, not answered */
@@ -331,6 +336,9 @@ void job_post(struct job *job, struct truth_request *request);
 void tokens_pump(struct job *job);
 /* Takes a free granted token; 0 if there is none now. */
 u32 tokens_take(struct job *job);
+/* A renewal of the job's lease is sent; it came back, and the job is ours. */
+void tokens_confirm(struct job *job);
+void tokens_confirmed(struct job *job);
 /* What was granted can be assigned; nothing may be published before the opening is committed. */
 bool tokens_may_publish(const struct job *job);
 /* Sends a revoke of the batch's token; the batch goes on as STEP_STAGE (or CLOSE) when it is

@@ -212,6 +212,7 @@ static void renewed(struct planner *planner, const struct truth_request *answer)
             continue;
         }
         job->owned_ms = planner->renew_sent_ms;
+        tokens_confirmed(job);
         if (owned->cancel_requested)
             job_cancel(job);
     }

@@ -40,6 +40,7 @@ static void claim(struct planner *planner)
 static void renew(struct planner *planner, s64 now_ms)
 {
     struct truth_request *request;
+    struct job *job;
 
     if (planner->renewing || now_ms < planner->renew_ms || TAILQ_EMPTY(&planner->jobs))
         return;
@@ -48,6 +49,8 @@ static void renew(struct planner *planner, s64 now_ms)
     planner->renewing = true;
     planner->renew_sent_ms = now_ms;
     planner->renew_ms = now_ms + PLANNER_RENEW_MS;
+    TAILQ_FOREACH(job, &planner->jobs, link)
+    tokens_confirm(job);
     truth_post(planner->truth, &request);
 }
 

@@ -19,9 +19,11 @@ u32 tokens_take(struct job *job)
 {
     u32 sequence;
 
-    if (job->token_count == 0)
+    if (job->tokens_usable == 0)
         return 0;
     sequence = job->tokens[0];
+    job->tokens_usable--;
+    job->tokens_confirming--; /* never fewer than the usable ones */
     memmove(job->tokens, job->tokens + 1, --job->token_count * sizeof *job->tokens);
     return sequence;
 }
@@ -121,7 +123,7 @@ static void send_grant(struct job *job, u32 count)
 void tokens_pump(struct job *job)
 {
     s64 now_ms = clock_monotonic_ms();
-    u32 wanted;
+    u32 wanted, waiting, have;
 
     if (now_ms < job->retry_ms)
         return;
@@ -133,15 +135,16 @@ void tokens_pump(struct job *job)
         send_open(job);
     if (job->opening < OPENING_COMMITTING)
         return;
-    /* what waits now, and while the scan goes on as much again, so that a batch never waits for one
-     */
-    wanted = batches_without_token(job);
+    /* what waits now, and while the scan goes on as much again, so that a batch never waits for
+     * one; not one by one, as each grant costs a renewal */
+    wanted = waiting = batches_without_token(job);
     if (job->state == JOB_RUNNING && !job->scan_complete)
         wanted += GRANT_AHEAD / 2;
     if (wanted > GRANT_AHEAD)
         wanted = GRANT_AHEAD;
-    if (job->token_count + job->granting < wanted)
-        send_grant(job, wanted - job->token_count - job->granting);
+    have = job->token_count + job->granting;
+    if (have < wanted && (have < waiting || wanted - have >= GRANT_AHEAD / 4))
+        send_grant(job, wanted - have);
 }
 
 /* What a failed grant means. A closing that cannot have tokens goes on to its finish, which needs
@@ -160,7 +163,7 @@ static void grant_failed(struct job *job, const struct msg_granted *granted)
     } else if (granted->code ==
                ERR_Revoked) { /* somebody removed the staging area: open it again */
         job->opening = OPENING_WANTED;
-        job->token_count = 0; /* they went with it */
+        job->token_count = job->tokens_confirming = job->tokens_usable = 0; /* they went with it */
     } else {
         log_write(LOG_WARN, job->name, EVENT_failure, "code=%s message=%s", err_name(granted->code),
                   log_text(buf_text(&text)));
@@ -188,6 +191,17 @@ void tokens_granted(struct job *job, struct assignment *assignment,
     }
     for (u32 i = 0; i < count; i++)
         job->tokens[job->token_count++] = first + i;
+    job->planner->renew_ms = 0; /* they wait for it */
+}
+
+void tokens_confirm(struct job *job)
+{
+    job->tokens_confirming = job->token_count;
+}
+
+void tokens_confirmed(struct job *job)
+{
+    job->tokens_usable = job->tokens_confirming;
 }
 
 void tokens_revoke(struct job *job, u32 sequence, struct job_batch *batch)

@@ -31,7 +31,7 @@
 #define SEGMENT_BYTES (8ull << 20)  /* rows held in a planner before all open segments are settled */
 #define ITEM_ATTEMPTS 5
 #define BATCH_LOSSES 5
-#define GRANT_AHEAD 32
+#define GRANT_AHEAD 64
 #define COPY_BUFFER (1u << 20)
 #define LANES_MAX 256
 #define WORKERS_MAX 1024u
