@@ -123,6 +123,10 @@ check-deep: ## every suite of C under each sanitizer (address, undefined, thread
 	@tools/run-tests --build $(BUILD)/asan unit contract fuzz integration
 	@tools/run-tests --build $(BUILD)/tsan unit contract fuzz integration
 
+model: ## check the model of the protocol with SPIN (needs spin), and that its mutants fail
+	@model/run
+.PHONY: model
+
 golden: all ## write the golden files of tests/golden anew
 	@SYNCLINE_BIN=$(abspath $(BUILD)/bin) tests/golden/update
 
