@@ -13,4 +13,5 @@ $(BUILD)/bench/trees: bench/trees.c
 	$(Q)$(CC) -std=c11 -D_GNU_SOURCE $(WARN) $(CFLAGS) $< -o $@ -lm
 
 bench: all $(BUILD)/bench/floor $(BUILD)/bench/trees ## side by side with rsync and the bare floor (ROUNDS=3 SCALE=0.1)
+	@tools/deps run test
 	@BUILD=$(BUILD) bench/run
