@@ -323,6 +323,15 @@ FIXTURE_UNUSED static void fixture_destroy(struct fixture *f)
     free(f);
 }
 
+/* Plants an empty directory of mode 0700. */
+FIXTURE_UNUSED static void fixture_plant_private(const char *tree, const char *path)
+{
+    struct attributes attributes = {.kind = KIND_directory, .mode = 0700};
+    struct err err;
+
+    assert_int_equal(mem_plant(tree, bytes_text(path), &attributes, bytes_text(""), 0, &err), 0);
+}
+
 /* Plants an object of a fixed mtime in "source" or "destination"; mode 0644, or 0755 for
  * directories. */
 FIXTURE_UNUSED static void fixture_plant(const char *tree, const char *path, enum object_kind kind,

@@ -12,6 +12,8 @@ static void test_handed_off(void **state)
     (void)state;
     fixture_plant("source", "a/1", KIND_file, "1");
     fixture_plant("source", "b/1", KIND_file, "1");
+    /* of another mode: both sides' times may be of the same tick of the clock */
+    fixture_plant_private("source", "b/c");
     fixture_plant("source", "b/c/1", KIND_file, "1");
     fixture_plant("destination", "b/c/extra", KIND_file, "1");
     f->handed_off[0] = bytes_text("zzz");
