@@ -66,7 +66,7 @@ TAILQ_HEAD(assignment_list, assignment);
 
 /* ---- batches ---- */
 
-enum step { STEP_STAGE, STEP_PROVE, STEP_PUBLISH, STEP_CLOSE, STEP_REVOKE };
+enum step { STEP_STAGE, STEP_PROVE, STEP_PUBLISH, STEP_CLOSE, STEP_REVOKE, STEP_CHECK, STEP_PARTS };
 
 /* waiting: to be assigned its step; otherwise an assignment has it. */
 struct job_batch {

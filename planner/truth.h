@@ -25,10 +25,35 @@ enum truth_kind {
     TRUTH_SPLIT,  /* a shard is added */
     TRUTH_SEGMENT, /* a segment is committed */
     TRUTH_REDO,    /* a shard is to be scanned again: what its failed items counted is taken back */
+    TRUTH_RESOLVE, /* every scan is done: groups of links, the removal guard, feeds; result: shards,
+                    * held. Decided once, and read back after that */
+    TRUTH_FEED,    /* the next batches of a feed; result: batches, cursor */
     TRUTH_CLOSE_NEXT, /* the deepest directories to be closed; result: paths */
     TRUTH_CLOSE_DONE, /* they were closed: rows */
     TRUTH_PHASE,      /* phase, scan_complete, waiting_for, last_progress */
     TRUTH_END,        /* the job ends in a phase with a reason; shards, directories and claim go */
+};
+
+/* What of the close a shard's items are; a shard that is scanned has none. In this order: one
+ * begins when those before it are done. */
+enum feed {
+    FEED_NONE,
+    FEED_LEADERS,  /* of each object with several names, one that is put or confirmed */
+    FEED_LINKS,    /* its other names */
+    FEED_REMOVALS, /* deepest first: the next batches come when the last ones have ended */
+    FEED_WAITING,  /* puts that waited for a removal */
+    FEED_CHECK,    /* verify: what is to be read and compared with the ledger */
+    FEED_REPAIR,   /* verify: what is put again */
+};
+const char *feed_name(enum feed feed); /* as in shard.feed */
+
+/* Items of one batch, as bodies of a message. */
+struct truth_batch {
+    struct buf dirs, items;
+    struct buf staged; /* FEED_CHECK: what was proven; else empty */
+    u32 count;
+    u64 bytes;
+    u32 hash; /* FEED_CHECK: enum hash_kind of the digests */
 };
 
 struct claimed_job {
@@ -37,6 +62,8 @@ struct claimed_job {
     enum phase phase; /* as it was: Queued, or further if it was taken over */
     bool opened;
     bool cancel_requested;
+    bool resolved; /* as the column */
+    bool approved;
     char *name;
     char *synchronization;
     char *source_address;
@@ -51,6 +78,7 @@ struct truth_shard {
     u32 number;
     struct buf path;
     bool done;
+    enum feed feed;
     u32 segments;
     s64 unsettled_since_ns; /* 0 = nothing was published yet */
 };
@@ -96,6 +124,22 @@ struct truth_request {
     u32 hash;               /* SEGMENT: enum hash_kind of the digests */
     struct buf *rows;       /* SEGMENT, CLOSE_DONE: `row` body frames; each a buf, owned */
     u32 row_count;
+    struct buf *names; /* SEGMENT: `name` body frames; each a buf, owned */
+    u32 name_count;
+    enum feed feed;    /* SEGMENT, REDO, FEED: of the shard */
+    u64 present;       /* SEGMENT with shard_done: as scanned said */
+    bool source_empty; /* SEGMENT with shard_done, of the root shard */
+    bool dry_run;      /* SEGMENT, RESOLVE: rows say what would be done */
+    /* RESOLVE */
+    bool delete_enabled;
+    bool verify, repair;
+    u64 delete_max;     /* names; UINT64_MAX = not given */
+    u32 delete_percent; /* of the entries seen at the destination; UINT32_MAX = not given */
+    bool held; /* result: the guard tripped; reason and message say by what. `shards`: new feeds */
+    /* FEED: at most `limit` items; `cursor` is empty at first, and then as it came back */
+    struct buf cursor;
+    struct truth_batch *batches;
+    u32 batch_count; /* result: 0 = none is left */
     struct counters
         counters; /* SEGMENT: what this segment adds: scanned, unchanged, extra, proven,
                    * mismatched, bytes. With `redo` the first three count only with

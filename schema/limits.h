@@ -25,6 +25,8 @@
 #define CREDIT_PER_LANE 2
 #define BATCH_ITEMS 256
 #define BATCH_BYTES (64ull << 20)
+#define PART_BYTES (64ull << 20)
+#define PART_FROM (128ull << 20) /* files of this size and more go in parts, and so does their hash */
 #define SCAN_WINDOW 32          /* batches that a scan may be ahead of those that ended */
 #define SHARD_SPLIT_ENTRIES 16384
 #define SEGMENT_ITEMS 65536
@@ -46,6 +48,10 @@
 #define NAME_BYTES 255
 #define PATH_BYTES (1u << 20)   /* refused beyond: two thousand levels of 255 bytes are half of it */
 #define SYMLINK_BYTES 4096
+#define EXTRAS_BYTES (256u << 10)       /* attributes and lists of one object; more is not kept */
+#define EXTRAS_BATCH_BYTES (3u << 20)   /* of one batch: what goes beyond is staged again in another */
+#define GUARD_FREE 10                   /* so few removals never trip a percentage */
+#define GUARD_PERCENT 50                /* where delete.max is not given */
 #define STAGING_NAME ".syncline"
 
 #endif

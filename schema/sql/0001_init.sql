@@ -7,7 +7,8 @@ CREATE TYPE job_phase AS ENUM ('Queued', 'Probing', 'Running', 'Closing', 'Held'
   'CompletedWithErrors', 'Failed', 'Cancelled', 'Skipped');
 CREATE TYPE object_kind AS ENUM ('file', 'directory', 'symlink', 'fifo', 'socket',
   'character_device', 'block_device');
-CREATE TYPE item_outcome AS ENUM ('moved', 'attributes', 'changed', 'vanished', 'failed', 'again', 'pending');
+CREATE TYPE item_outcome AS ENUM ('moved', 'attributes', 'changed', 'vanished', 'failed', 'again', 'pending',
+  'linked', 'removed', 'unchanged', 'planned', 'kept', 'rotten', 'drifted', 'missing', 'extra');
 
 -- A named place that holds data. Written by the command, its state by planners.
 CREATE TABLE asset (
@@ -71,6 +72,10 @@ CREATE TABLE job (
   lease_until         timestamptz,
   cancel_requested    boolean NOT NULL DEFAULT false,
   opened              boolean NOT NULL DEFAULT false, -- the staging area may exist
+  resolved            boolean NOT NULL DEFAULT false, -- scans are done; what the close has to do is decided
+  approved            boolean NOT NULL DEFAULT false, -- the removals that the guard held may be done
+  superseded_by       text, -- of a Held job: the job that took its place
+  not_kept            jsonb NOT NULL DEFAULT '{}', -- {"OwnerNotKept": objects, …}
   scan_complete       boolean NOT NULL DEFAULT false,
   waiting_for         text,
   created_at          timestamptz NOT NULL DEFAULT now(),
@@ -112,6 +117,9 @@ CREATE TABLE shard (
   segments           integer NOT NULL DEFAULT 0,
   unsettled_since_ns bigint,
   counters           jsonb NOT NULL DEFAULT '{}',
+  present            bigint NOT NULL DEFAULT 0,     -- entries at the destination that its scan saw
+  source_empty       boolean NOT NULL DEFAULT false, -- of the root shard: the source has no entry at all
+  feed               text, -- NULL: a subtree that is scanned; else what of the close its items are (table pending)
   PRIMARY KEY (job, number)
 );
 
@@ -160,6 +168,35 @@ CREATE TABLE directory (
   PRIMARY KEY (job, key)
 );
 CREATE INDEX directory_depth ON directory (job, depth DESC);
+
+-- A name that is dealt with in the close. Gone when the job ends, but for a Held one, whose list it is.
+--   operation  link: a name of an object with several, by (device, inode) of the source; remove: only the
+--              destination has it; put: waits until what is in its way is removed; inventory: is there (verify)
+--   there_*    what the scan saw at the destination; 0 = no such name. Of a link that is done: as published
+--   role       of a link, decided when the scans are done: leader (put, or confirmed if it does not differ),
+--              follower (linked to the leader of its object)
+--   outcome    NULL until it is done
+CREATE TABLE pending (
+  job            bigint NOT NULL REFERENCES job ON DELETE CASCADE,
+  key            uuid NOT NULL,
+  shard          integer NOT NULL,
+  path           bytea NOT NULL,
+  depth          integer NOT NULL,
+  operation      text NOT NULL,
+  kind           object_kind NOT NULL,
+  size           bigint NOT NULL,
+  mtime_ns       bigint NOT NULL,
+  device         bigint NOT NULL,
+  inode          bigint NOT NULL,
+  there_inode    bigint NOT NULL,
+  there_links    integer NOT NULL,
+  there_ctime_ns bigint NOT NULL,
+  differs        boolean NOT NULL,
+  role           text,
+  outcome        item_outcome,
+  PRIMARY KEY (job, key)
+);
+CREATE INDEX pending_group ON pending (job, device, inode) WHERE operation = 'link';
 
 CREATE TABLE event (
   id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

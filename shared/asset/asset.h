@@ -68,8 +68,17 @@ struct attributes {
     u64 size;
     u64 allocated; /* bytes */
     u64 inode;
+    u64 device; /* of the filesystem; with inode it tells objects apart */
+    u64 rdev;   /* of a device node */
     s64 mtime_ns;
     s64 ctime_ns;
+};
+
+/* What an object is to have, besides its content. Borrowed. */
+struct wanted {
+    struct attributes attributes;
+    u32 preserve;        /* bits of PRESERVE_…: what else is not touched, or left as it is made */
+    struct bytes extras; /* frame of attribute records (asset_extras); empty = none */
 };
 
 struct entry {
@@ -91,6 +100,10 @@ enum asset_capability {
     ASSET_RENAMES = 1 << 2, /* publish is an atomic rename */
     ASSET_LOOKUP = 1 << 3,  /* directory_lookup is cheap */
     ASSET_DURABLE = 1 << 4, /* settle makes durable */
+    ASSET_EXTRAS = 1 << 5,  /* has extended attributes and access control lists */
+    ASSET_LINKS = 1 << 6,   /* an object can have several names */
+    ASSET_HOLES = 1 << 7,   /* files may have holes, and it says where */
+    ASSET_NODES = 1 << 8,   /* has FIFOs and devices */
 };
 
 /* The version of a staged copy as somebody saw it; the publisher requires the same. */
@@ -157,6 +170,14 @@ int asset_directory_lookup(struct asset_directory *directory, struct bytes name,
 int asset_directory_attributes(struct asset_directory *directory, struct attributes *out,
                                struct err *err);
 
+/* Appends a frame of `attribute` records, in order of name, with the extended attributes
+ * (PRESERVE_xattrs) and access control lists (PRESERVE_acls) of `name`, or of the directory itself
+ * if name is empty; appends nothing if there are none. Only what this process could set again is
+ * given: user.* always; trusted.* and security.* (capabilities) as root. More than EXTRAS_BYTES:
+ * nothing is given, and *not_kept says so. Symlinks are not followed. */
+int asset_extras(struct asset_directory *directory, struct bytes name, u32 preserve,
+                 struct buf *out, u32 *not_kept, struct err *err);
+
 /* ---- reading a source ---- */
 
 /* Opens a regular file for reading, never following a link, never blocking on a FIFO;
@@ -168,8 +189,13 @@ int asset_file_open(struct asset_directory *directory, struct bytes name, struct
 s64 asset_file_read(struct asset_file *file, void *buffer, size_t size, u64 offset,
                     struct err *err);
 int asset_file_attributes(struct asset_file *file, struct attributes *out, struct err *err);
-/* Bits of NOT_KEPT_…: what this object has that is not carried (by listxattr, links, allocated). */
-u32 asset_file_extras(struct asset_file *file, const struct attributes *attributes);
+/* 1 and the next run of data at or after `offset`, below `size`; 0 if there is only a hole from
+ * there on. An asset without ASSET_HOLES says that all is data. */
+int asset_file_data(struct asset_file *file, u64 offset, u64 size, u64 *start, u64 *end,
+                    struct err *err);
+/* As asset_extras, of the open file. */
+int asset_file_extras(struct asset_file *file, u32 preserve, struct buf *out, u32 *not_kept,
+                      struct err *err);
 /* Closes a file opened for reading. (A staged file being written is ended by
  * stage_end/stage_abort.) */
 void asset_file_close(struct asset_file **file);
@@ -213,6 +239,23 @@ int asset_stage_write(struct asset_file *file, const void *data, size_t size, u6
 int asset_stage_end(struct asset_file **file, struct staged_version *out, struct err *err);
 /* Closes and removes it. */
 void asset_stage_abort(struct asset_file **file);
+/* The file gets this size; what is not written stays a hole where the asset has them. */
+int asset_stage_reserve(struct asset_file *file, u64 size, struct err *err);
+/* Opens a staged file that is there, to write into (parts of one file, by several movers). */
+int asset_stage_open(struct asset_token *token, u32 index, struct asset_file **out,
+                     struct err *err);
+/* Closes it and leaves it there, whatever its state. */
+void asset_stage_close(struct asset_file **file);
+/* Copies a range from the staged copy `index` under another token into `file`, holes too. */
+int asset_stage_adopt(struct asset_file *file, struct asset_token *from, u32 index, u64 offset,
+                      u64 length, struct err *err);
+/* A FIFO or device node, 0600. AccessDenied without the privilege; UnsupportedKind. */
+int asset_stage_node(struct asset_token *token, u32 index, enum object_kind kind, u64 rdev,
+                     struct staged_version *out, struct err *err);
+/* A name more, in staging, of the object `name` in a directory of this asset, which must be
+ * `inode` (Changed if not, NotFound if gone). Symlinks are not followed. */
+int asset_stage_hard_link(struct asset_token *token, u32 index, struct asset_directory *directory,
+                          struct bytes name, u64 inode, struct err *err);
 int asset_stage_link(struct asset_token *token, u32 index, struct bytes target,
                      struct staged_version *out, struct err *err);
 void asset_stage_remove(struct asset_token *token, u32 index);
@@ -227,35 +270,52 @@ int asset_staged_open(struct asset_token *token, u32 index, bool uncached, struc
 int asset_staged_link(struct asset_token *token, u32 index, struct buf *target,
                       struct staged_version *version, struct err *err);
 
+/* What the staged node is. */
+int asset_staged_node(struct asset_token *token, u32 index, enum object_kind *kind, u64 *rdev,
+                      struct staged_version *version, struct err *err);
+
 /* ---- publishing ---- */
 
 /* Opens the directory at `path` for publishing into; makes those that are missing on the way (0700,
  * by rename out of the token). Makes an own directory writable for its owner if it is not: its
- * attributes are set again in the close. Occupied if something else is there. */
-int asset_publish_directory(struct asset_token *token, struct bytes path,
+ * attributes are set again in the close. Occupied if something else is there, unless it is the
+ * component number `replaces` (from 1; 0 = none) and no directory: then a new directory takes its
+ * place, and it is removed. */
+int asset_publish_directory(struct asset_token *token, struct bytes path, u32 replaces,
                             struct asset_directory **out, struct err *err);
-/* Renames the staged copy to `name`. Before: opens it, requires `version`, sets owner, mode, mtime.
- * 0 = published. Revoked if the token is gone and the target is not the proven inode (if it is: 0).
- * Occupied if a directory is there. *not_kept gets NOT_KEPT_OWNER if the owner cannot be set. */
+/* Renames the staged copy to `name`. Before: opens it, requires `version`, sets owner, mode,
+ * extras, mtime, in this order, as far as `wanted` says. 0 = published. Revoked if the token is
+ * gone and the target is not the proven inode (if it is: 0). Occupied if a directory is there; with
+ * `over_directory` an empty one makes way, in one step (NotEmpty if it is not, and it stays).
+ * *not_kept gets bits of NOT_KEPT_…. */
 int asset_publish(struct asset_token *token, u32 index, const struct staged_version *version,
-                  const struct attributes *attributes, struct asset_directory *directory,
-                  struct bytes name, u32 *not_kept, struct err *err);
+                  const struct wanted *wanted, bool over_directory,
+                  struct asset_directory *directory, struct bytes name, u32 *not_kept,
+                  struct err *err);
+/* Renames what asset_stage_hard_link made to `name`; 0 also if `name` is that object already. */
+int asset_publish_hard_link(struct asset_token *token, u32 index, u64 inode,
+                            struct asset_directory *directory, struct bytes name, struct err *err);
 /* Makes a directory in place (by rename out of the token) with 0700; *made is false if one is
- * there. */
+ * there. With `replaces`, something else that is there makes way in the same step. */
 int asset_publish_make(struct asset_token *token, u32 index, struct asset_directory *directory,
-                       struct bytes name, bool *made, struct err *err);
+                       struct bytes name, bool replaces, bool *made, struct err *err);
+/* Removes `name` if it still is `expected` (kind, inode; of what is no directory, ctime too): by a
+ * rename into the token, which a revoked one cannot make; a directory by rmdir under the token's
+ * lock. NotFound if it is gone, Changed if it is another object, NotEmpty, Revoked. Never goes down
+ * into a directory. */
+int asset_remove(struct asset_token *token, u32 index, struct asset_directory *directory,
+                 struct bytes name, const struct attributes *expected, struct err *err);
 /* In-place changes, under the token's lock: Revoked if the token is gone. A regular file with more
  * links than one is refused (Occupied): it is to be put again. */
 int asset_set_attributes(struct asset_token *token, struct asset_directory *directory,
-                         struct bytes name, const struct attributes *attributes, u32 *not_kept,
+                         struct bytes name, const struct wanted *wanted, u32 *not_kept,
                          struct err *err);
 /* The same of the directory at `path`, its mtime too; "" is the root. */
 int asset_set_directory_attributes(struct asset_token *token, struct bytes path,
-                                   const struct attributes *attributes, u32 *not_kept,
-                                   struct err *err);
+                                   const struct wanted *wanted, u32 *not_kept, struct err *err);
 /* The root's, after the staging area is gone: no token. */
-int asset_set_root_attributes(struct asset *asset, const struct attributes *attributes,
-                              u32 *not_kept, struct err *err);
+int asset_set_root_attributes(struct asset *asset, const struct wanted *wanted, u32 *not_kept,
+                              struct err *err);
 /* Makes durable all that was written to the asset from this host until now, and reports an error of
  * write-back that happened since the asset was opened. */
 int asset_settle(struct asset *asset, struct err *err);
@@ -293,13 +353,18 @@ struct asset_ops {
                             struct attributes *out, struct err *err);
     int (*directory_attributes)(struct asset_directory *directory, struct attributes *out,
                                 struct err *err);
+    int (*extras)(struct asset_directory *directory, struct bytes name, u32 preserve,
+                  struct buf *out, u32 *not_kept, struct err *err);
 
     int (*file_open)(struct asset_directory *directory, struct bytes name, struct asset_file **out,
                      struct attributes *attributes, struct err *err);
     s64 (*file_read)(struct asset_file *file, void *buffer, size_t size, u64 offset,
                      struct err *err);
     int (*file_attributes)(struct asset_file *file, struct attributes *out, struct err *err);
-    u32 (*file_extras)(struct asset_file *file, const struct attributes *attributes);
+    int (*file_data)(struct asset_file *file, u64 offset, u64 size, u64 *start, u64 *end,
+                     struct err *err);
+    int (*file_extras)(struct asset_file *file, u32 preserve, struct buf *out, u32 *not_kept,
+                       struct err *err);
     void (*file_close)(struct asset_file *file);
     int (*read_link)(struct asset_directory *directory, struct bytes name, struct buf *target,
                      struct attributes *attributes, struct err *err);
@@ -319,6 +384,16 @@ struct asset_ops {
                        struct err *err);
     int (*stage_end)(struct asset_file *file, struct staged_version *out, struct err *err);
     void (*stage_abort)(struct asset_file *file);
+    int (*stage_reserve)(struct asset_file *file, u64 size, struct err *err);
+    int (*stage_open)(struct asset_token *token, u32 index, struct asset_file **out,
+                      struct err *err);
+    void (*stage_close)(struct asset_file *file);
+    int (*stage_adopt)(struct asset_file *file, struct asset_token *from, u32 index, u64 offset,
+                       u64 length, struct err *err);
+    int (*stage_node)(struct asset_token *token, u32 index, enum object_kind kind, u64 rdev,
+                      struct staged_version *out, struct err *err);
+    int (*stage_hard_link)(struct asset_token *token, u32 index, struct asset_directory *directory,
+                           struct bytes name, u64 inode, struct err *err);
     int (*stage_link)(struct asset_token *token, u32 index, struct bytes target,
                       struct staged_version *out, struct err *err);
     void (*stage_remove)(struct asset_token *token, u32 index);
@@ -326,22 +401,28 @@ struct asset_ops {
                        struct staged_version *version, struct err *err);
     int (*staged_link)(struct asset_token *token, u32 index, struct buf *target,
                        struct staged_version *version, struct err *err);
+    int (*staged_node)(struct asset_token *token, u32 index, enum object_kind *kind, u64 *rdev,
+                       struct staged_version *version, struct err *err);
 
-    int (*publish_directory)(struct asset_token *token, struct bytes path,
+    int (*publish_directory)(struct asset_token *token, struct bytes path, u32 replaces,
                              struct asset_directory **out, struct err *err);
     int (*publish)(struct asset_token *token, u32 index, const struct staged_version *version,
-                   const struct attributes *attributes, struct asset_directory *directory,
-                   struct bytes name, u32 *not_kept, struct err *err);
+                   const struct wanted *wanted, bool over_directory,
+                   struct asset_directory *directory, struct bytes name, u32 *not_kept,
+                   struct err *err);
+    int (*publish_hard_link)(struct asset_token *token, u32 index, u64 inode,
+                             struct asset_directory *directory, struct bytes name, struct err *err);
     int (*publish_make)(struct asset_token *token, u32 index, struct asset_directory *directory,
-                        struct bytes name, bool *made, struct err *err);
+                        struct bytes name, bool replaces, bool *made, struct err *err);
+    int (*remove)(struct asset_token *token, u32 index, struct asset_directory *directory,
+                  struct bytes name, const struct attributes *expected, struct err *err);
     int (*set_attributes)(struct asset_token *token, struct asset_directory *directory,
-                          struct bytes name, const struct attributes *attributes, u32 *not_kept,
+                          struct bytes name, const struct wanted *wanted, u32 *not_kept,
                           struct err *err);
     int (*set_directory_attributes)(struct asset_token *token, struct bytes path,
-                                    const struct attributes *attributes, u32 *not_kept,
-                                    struct err *err);
-    int (*set_root_attributes)(struct asset *asset, const struct attributes *attributes,
-                               u32 *not_kept, struct err *err);
+                                    const struct wanted *wanted, u32 *not_kept, struct err *err);
+    int (*set_root_attributes)(struct asset *asset, const struct wanted *wanted, u32 *not_kept,
+                               struct err *err);
     int (*settle)(struct asset *asset, struct err *err);
 };
 

@@ -22,6 +22,10 @@ static const struct named outcomes[] = {
 #define OUTCOME(name, number, text) {number, #name},
 #include "schema/states.def"
 };
+static const struct named preserves[] = {
+#define PRESERVE(name, bit, text) {bit, #name},
+#include "schema/states.def"
+};
 static const struct {
     u32 number;
     const char *name;
@@ -65,6 +69,19 @@ const char *operation_name(u32 operation)
 const char *outcome_name(u32 outcome)
 {
     return name_of(outcomes, COUNT_OF(outcomes), outcome);
+}
+
+const char *preserve_name(u32 bit)
+{
+    return name_of(preserves, COUNT_OF(preserves), bit);
+}
+
+u32 preserve_by_name(const char *name)
+{
+    for (size_t i = 0; i < COUNT_OF(preserves); i++)
+        if (strcmp(preserves[i].name, name) == 0)
+            return preserves[i].number;
+    return 0;
 }
 
 const char *phase_name(u32 phase)
