@@ -99,7 +99,15 @@ $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(HARNESS_LIB) $(PROCESS_LIBS) $(LIB)
 	$(Q)$(CC) $(ALL_CFLAGS) $< -Wl,--start-group $(HARNESS_LIB) $(PROCESS_LIBS) $(LIB) -Wl,--end-group \
 	  -o $@ $(ALL_LIBS) -lcmocka
 
-build-tests: all $(TESTS_C) $(TESTS_INTEGRATION) $(TESTS_FAULT)
+# what makes, edits and compares trees for tests, and shares nothing with the product
+TREE_TOOL = $(BUILD)/tests/tree-tool
+
+$(TREE_TOOL): $(call objects,$(wildcard tests/trees/tool/*.c))
+	@mkdir -p $(@D)
+	$(call say,LD)
+	$(Q)$(CC) $(ALL_CFLAGS) $^ -o $@
+
+build-tests: all $(TESTS_C) $(TESTS_INTEGRATION) $(TESTS_FAULT) $(TREE_TOOL)
 build-sanitized: $(TESTS_UNIT) $(call suites,fuzz)
 .PHONY: build-tests build-sanitized
 
@@ -113,7 +121,7 @@ test: ## install what is needed, build, run every test; ends with "N passed, N f
 	@tools/deps build run test
 	@$(MAKE) --no-print-directory build-tests
 	@$(MAKE) --no-print-directory $(ASAN) build-sanitized
-	@tools/run-tests --build $(BUILD) unit contract fuzz golden sanitized integration fault end-to-end
+	@tools/run-tests --build $(BUILD) unit contract fuzz golden sanitized integration fault end-to-end trees
 
 check-deep: ## every suite of C under each sanitizer (address, undefined, thread)
 	@tools/deps build run test
