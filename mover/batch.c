@@ -48,7 +48,7 @@ int mover_directory(struct mover_directories *directories, u32 place, struct ass
         directories->slots[slot].place = place + 1;
         err_clear(kept);
         if (directories->token)
-            rc = asset_publish_directory(directories->token, path,
+            rc = asset_publish_directory(directories->token, path, 0,
                                          &directories->slots[slot].directory, kept);
         else
             rc = asset_directory_open(directories->source, path,

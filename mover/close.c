@@ -37,6 +37,7 @@ static int read_source(struct closing *closing, struct bytes path, struct attrib
 static int close_directory(struct closing *closing, struct rec_row *row, struct err *err)
 {
     struct attributes attributes;
+    struct wanted wanted;
 
     if (closing->blocked.code != ERR_Ok) {
         *err = closing->blocked;
@@ -45,8 +46,8 @@ static int close_directory(struct closing *closing, struct rec_row *row, struct 
     if (read_source(closing, row->path, &attributes, err) < 0)
         return -1;
     row->mtime_ns = attributes.mtime_ns;
-    if (asset_set_directory_attributes(closing->token, row->path, &attributes, &row->not_kept,
-                                       err) < 0)
+    wanted = (struct wanted){.attributes = attributes, .preserve = PRESERVE_ALL};
+    if (asset_set_directory_attributes(closing->token, row->path, &wanted, &row->not_kept, err) < 0)
         return -1;
     row->outcome = OUTCOME_attributes;
     return 0;
@@ -129,11 +130,11 @@ done:
 
 static int finish(struct mover_work *work, struct err *err)
 {
-    struct attributes root;
+    struct wanted root = {.preserve = PRESERVE_ALL};
     u32 not_kept = 0;
 
     if (asset_staging_close(work->destination, err) < 0 ||
-        asset_root_attributes(work->source, &root, err) < 0 ||
+        asset_root_attributes(work->source, &root.attributes, err) < 0 ||
         asset_set_root_attributes(work->destination, &root, &not_kept, err) < 0)
         return -1;
     return asset_settle(work->destination, err);

@@ -122,7 +122,7 @@ static int copy_once(struct mover_work *work, enum hash_kind hash,
         changed(err);
         goto done;
     }
-    out->not_kept = asset_file_extras(file, &out->attributes);
+    out->not_kept = 0;
     rc = asset_stage_end(&staged, &out->version, err);
 done:
     if (staged)

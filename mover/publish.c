@@ -118,7 +118,7 @@ static int publish_put(struct publish *publish, u32 index, struct asset_director
     const struct rec_staged *staged = &publish->staged[index];
     const struct rec_proven *proven = &publish->proven[index];
     struct staged_version version = {proven->inode, proven->size, proven->ctime_ns};
-    struct attributes attributes = attributes_of(staged);
+    struct wanted wanted = {.attributes = attributes_of(staged), .preserve = PRESERVE_ALL};
     u32 not_kept = 0;
 
     if (proven->inode != staged->inode || proven->size != staged->size)
@@ -127,7 +127,7 @@ static int publish_put(struct publish *publish, u32 index, struct asset_director
         *err = publish->unsettled;
         return -1;
     }
-    if (asset_publish(publish->token, index, &version, &attributes, directory, item->name,
+    if (asset_publish(publish->token, index, &version, &wanted, false, directory, item->name,
                       &not_kept, err) < 0)
         return -1;
     publish->touched[item->dir] = true;
@@ -145,7 +145,7 @@ static int publish_directory(struct publish *publish, u32 index, struct asset_di
     const struct rec_item *item = &publish->batch.items[index];
     bool made = false;
 
-    if (asset_publish_make(publish->token, index, directory, item->name, &made, err) < 0)
+    if (asset_publish_make(publish->token, index, directory, item->name, false, &made, err) < 0)
         return -1;
     publish->touched[item->dir] = true;
     row->outcome = made || !(item->flags & ITEM_EXISTS) ? OUTCOME_moved : OUTCOME_pending;
@@ -160,6 +160,7 @@ static int publish_attributes(struct publish *publish, u32 index, struct asset_d
     const struct rec_item *item = &publish->batch.items[index];
     struct attributes attributes = attributes_of(&publish->staged[index]);
     struct attributes there;
+    struct wanted wanted;
     int found = asset_directory_lookup(directory, item->name, &there, err);
 
     if (found < 0)
@@ -170,8 +171,9 @@ static int publish_attributes(struct publish *publish, u32 index, struct asset_d
         return err_set(err, ERR_Occupied, "became a %s at the destination", kind_name(there.kind));
     attributes.mtime_ns = there.mtime_ns;
     attributes.size = there.size;
-    if (asset_set_attributes(publish->token, directory, item->name, &attributes, &row->not_kept,
-                             err) < 0)
+    wanted = (struct wanted){.attributes = attributes, .preserve = PRESERVE_ALL};
+    if (asset_set_attributes(publish->token, directory, item->name, &wanted, &row->not_kept, err) <
+        0)
         return -1;
     row->outcome = OUTCOME_attributes;
     row->size = there.size;

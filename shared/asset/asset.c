@@ -1,9 +1,10 @@
-/* asset.c: the functions of asset.h, over the table of the driver that the address names.
+/* asset.c: the functions of asset.h, over the table of the driver that the address names: opening,
+ * finding, reading. Those that write are in asset_write.c.
  *
- * How: each function is one call through the vtable. What a driver leaves out has its fallback here
- * and nowhere else, so that neither callers nor drivers know of one another's gaps. Handles are
- * closed through a pointer to the caller's pointer, which becomes NULL, so that a second close is
- * harmless. */
+ * How: each function is one call through the vtable. What a driver leaves out has its fallback in
+ * these two files and nowhere else, so that neither callers nor drivers know of one another's gaps.
+ * Handles are closed through a pointer to the caller's pointer, which becomes NULL, so that a
+ * second close is harmless. */
 #include "asset/asset.h"
 
 #include <inttypes.h>
@@ -243,6 +244,15 @@ int asset_directory_attributes(struct asset_directory *directory, struct attribu
     return directory->asset->ops->directory_attributes(directory, out, err);
 }
 
+int asset_extras(struct asset_directory *directory, struct bytes name, u32 preserve,
+                 struct buf *out, u32 *not_kept, struct err *err)
+{
+    *not_kept = 0;
+    if (!directory->asset->ops->extras || !(preserve & (PRESERVE_xattrs | PRESERVE_acls)))
+        return 0;
+    return directory->asset->ops->extras(directory, name, preserve, out, not_kept, err);
+}
+
 /* ---- reading ---- */
 
 int asset_file_open(struct asset_directory *directory, struct bytes name, struct asset_file **out,
@@ -262,11 +272,25 @@ int asset_file_attributes(struct asset_file *file, struct attributes *out, struc
     return file->asset->ops->file_attributes(file, out, err);
 }
 
-u32 asset_file_extras(struct asset_file *file, const struct attributes *attributes)
+int asset_file_data(struct asset_file *file, u64 offset, u64 size, u64 *start, u64 *end,
+                    struct err *err)
 {
-    if (file->asset->ops->file_extras)
-        return file->asset->ops->file_extras(file, attributes);
-    return attributes->links > 1 ? NOT_KEPT_HARD_LINK : 0;
+    if (offset >= size)
+        return 0;
+    if (file->asset->ops->file_data)
+        return file->asset->ops->file_data(file, offset, size, start, end, err);
+    *start = offset;
+    *end = size;
+    return 1;
+}
+
+int asset_file_extras(struct asset_file *file, u32 preserve, struct buf *out, u32 *not_kept,
+                      struct err *err)
+{
+    *not_kept = 0;
+    if (!file->asset->ops->file_extras || !(preserve & (PRESERVE_xattrs | PRESERVE_acls)))
+        return 0;
+    return file->asset->ops->file_extras(file, preserve, out, not_kept, err);
 }
 
 void asset_file_close(struct asset_file **file)
@@ -280,165 +304,4 @@ int asset_read_link(struct asset_directory *directory, struct bytes name, struct
                     struct attributes *attributes, struct err *err)
 {
     return directory->asset->ops->read_link(directory, name, target, attributes, err);
-}
-
-/* ---- staging area and tokens ---- */
-
-int asset_staging_open(struct asset *asset, u64 job, u32 epoch, s64 *now_ns, struct err *err)
-{
-    return asset->ops->staging_open(asset, job, epoch, now_ns, err);
-}
-
-int asset_grant(struct asset *asset, const struct token *first, u32 count, struct err *err)
-{
-    return asset->ops->grant(asset, first, count, err);
-}
-
-int asset_revoke(struct asset *asset, const struct token *token, bool *clean, struct err *err)
-{
-    *clean = true;
-    return asset->ops->revoke(asset, token, clean, err);
-}
-
-int asset_staging_close(struct asset *asset, struct err *err)
-{
-    return asset->ops->staging_close(asset, err);
-}
-
-int asset_token_open(struct asset *asset, const struct token *token, struct asset_token **out,
-                     struct err *err)
-{
-    *out = NULL;
-    return asset->ops->token_open(asset, token, out, err);
-}
-
-void asset_token_close(struct asset_token **token)
-{
-    if (*token)
-        (*token)->asset->ops->token_close(*token);
-    *token = NULL;
-}
-
-int asset_token_end(struct asset_token **token, struct err *err)
-{
-    int result = *token ? (*token)->asset->ops->token_end(*token, err) : 0;
-
-    *token = NULL;
-    return result;
-}
-
-/* ---- staging and proving ---- */
-
-int asset_stage_file(struct asset_token *token, u32 index, struct asset_file **out, struct err *err)
-{
-    *out = NULL;
-    return token->asset->ops->stage_file(token, index, out, err);
-}
-
-int asset_stage_write(struct asset_file *file, const void *data, size_t size, u64 offset,
-                      struct err *err)
-{
-    return file->asset->ops->stage_write(file, data, size, offset, err);
-}
-
-int asset_stage_end(struct asset_file **file, struct staged_version *out, struct err *err)
-{
-    if ((*file)->asset->ops->stage_end(*file, out, err) < 0)
-        return -1;
-    *file = NULL;
-    return 0;
-}
-
-void asset_stage_abort(struct asset_file **file)
-{
-    if (*file)
-        (*file)->asset->ops->stage_abort(*file);
-    *file = NULL;
-}
-
-int asset_stage_link(struct asset_token *token, u32 index, struct bytes target,
-                     struct staged_version *out, struct err *err)
-{
-    return token->asset->ops->stage_link(token, index, target, out, err);
-}
-
-void asset_stage_remove(struct asset_token *token, u32 index)
-{
-    token->asset->ops->stage_remove(token, index);
-}
-
-int asset_staged_open(struct asset_token *token, u32 index, bool uncached, struct asset_file **out,
-                      struct staged_version *version, struct err *err)
-{
-    *out = NULL;
-    return token->asset->ops->staged_open(token, index, uncached, out, version, err);
-}
-
-int asset_staged_link(struct asset_token *token, u32 index, struct buf *target,
-                      struct staged_version *version, struct err *err)
-{
-    return token->asset->ops->staged_link(token, index, target, version, err);
-}
-
-/* ---- publishing ---- */
-
-int asset_publish_directory(struct asset_token *token, struct bytes path,
-                            struct asset_directory **out, struct err *err)
-{
-    *out = NULL;
-    return token->asset->ops->publish_directory(token, path, out, err);
-}
-
-int asset_publish(struct asset_token *token, u32 index, const struct staged_version *version,
-                  const struct attributes *attributes, struct asset_directory *directory,
-                  struct bytes name, u32 *not_kept, struct err *err)
-{
-    *not_kept = 0;
-    return token->asset->ops->publish(token, index, version, attributes, directory, name, not_kept,
-                                      err);
-}
-
-int asset_publish_make(struct asset_token *token, u32 index, struct asset_directory *directory,
-                       struct bytes name, bool *made, struct err *err)
-{
-    *made = false;
-    return token->asset->ops->publish_make(token, index, directory, name, made, err);
-}
-
-int asset_set_attributes(struct asset_token *token, struct asset_directory *directory,
-                         struct bytes name, const struct attributes *attributes, u32 *not_kept,
-                         struct err *err)
-{
-    *not_kept = 0;
-    if (!token->asset->ops
-             ->set_attributes) /* nothing to set: what the asset lacks is not an error */
-        return 0;
-    return token->asset->ops->set_attributes(token, directory, name, attributes, not_kept, err);
-}
-
-int asset_set_directory_attributes(struct asset_token *token, struct bytes path,
-                                   const struct attributes *attributes, u32 *not_kept,
-                                   struct err *err)
-{
-    *not_kept = 0;
-    if (!token->asset->ops->set_directory_attributes)
-        return 0;
-    return token->asset->ops->set_directory_attributes(token, path, attributes, not_kept, err);
-}
-
-int asset_set_root_attributes(struct asset *asset, const struct attributes *attributes,
-                              u32 *not_kept, struct err *err)
-{
-    *not_kept = 0;
-    if (!asset->ops->set_root_attributes)
-        return 0;
-    return asset->ops->set_root_attributes(asset, attributes, not_kept, err);
-}
-
-int asset_settle(struct asset *asset, struct err *err)
-{
-    if (asset->ops->settle)
-        return asset->ops->settle(asset, err);
-    return err_set(err, ERR_SettleFailed, "%.300s: this kind of asset cannot say what is durable",
-                   asset->address);
 }

@@ -221,6 +221,12 @@ static int fault_directory_attributes(struct asset_directory *directory, struct 
     return asset_directory_attributes(fault_inner_directory(directory), out, err);
 }
 
+static int fault_extras(struct asset_directory *directory, struct bytes name, u32 preserve,
+                        struct buf *out, u32 *not_kept, struct err *err)
+{
+    return asset_extras(fault_inner_directory(directory), name, preserve, out, not_kept, err);
+}
+
 const struct asset_ops asset_fault_ops = {
     .scheme = "fault",
     .open = fault_open,
@@ -242,9 +248,11 @@ const struct asset_ops asset_fault_ops = {
     .directory_seek = fault_directory_seek,
     .directory_lookup = fault_directory_lookup,
     .directory_attributes = fault_directory_attributes,
+    .extras = fault_extras,
     .file_open = fault_file_open,
     .file_read = fault_file_read,
     .file_attributes = fault_file_attributes,
+    .file_data = fault_file_data,
     .file_extras = fault_file_extras,
     .file_close = fault_file_close,
     .read_link = fault_read_link,
@@ -259,13 +267,22 @@ const struct asset_ops asset_fault_ops = {
     .stage_write = fault_stage_write,
     .stage_end = fault_stage_end,
     .stage_abort = fault_stage_abort,
+    .stage_reserve = fault_stage_reserve,
+    .stage_open = fault_stage_open,
+    .stage_close = fault_stage_close,
+    .stage_adopt = fault_stage_adopt,
+    .stage_node = fault_stage_node,
+    .stage_hard_link = fault_stage_hard_link,
     .stage_link = fault_stage_link,
     .stage_remove = fault_stage_remove,
     .staged_open = fault_staged_open,
     .staged_link = fault_staged_link,
+    .staged_node = fault_staged_node,
     .publish_directory = fault_publish_directory,
     .publish = fault_publish,
+    .publish_hard_link = fault_publish_hard_link,
     .publish_make = fault_publish_make,
+    .remove = fault_remove,
     .set_attributes = fault_set_attributes,
     .set_directory_attributes = fault_set_directory_attributes,
     .set_root_attributes = fault_set_root_attributes,

@@ -81,9 +81,16 @@ int fault_file_attributes(struct asset_file *file, struct attributes *out, struc
     return asset_file_attributes(fault_inner_file(file), out, err);
 }
 
-u32 fault_file_extras(struct asset_file *file, const struct attributes *attributes)
+int fault_file_data(struct asset_file *file, u64 offset, u64 size, u64 *start, u64 *end,
+                    struct err *err)
 {
-    return asset_file_extras(fault_inner_file(file), attributes);
+    return asset_file_data(fault_inner_file(file), offset, size, start, end, err);
+}
+
+int fault_file_extras(struct asset_file *file, u32 preserve, struct buf *out, u32 *not_kept,
+                      struct err *err)
+{
+    return asset_file_extras(fault_inner_file(file), preserve, out, not_kept, err);
 }
 
 void fault_file_close(struct asset_file *file)
@@ -158,11 +165,9 @@ int fault_stage_file(struct asset_token *token, u32 index, struct asset_file **o
     return wrap_file(token->asset, inner, out);
 }
 
-int fault_stage_write(struct asset_file *file, const void *data, size_t size, u64 offset,
-                      struct err *err)
+/* Counts a write, and fails it if it is its turn. */
+static int fail_write(struct fault_asset *asset, u64 offset, u64 size, struct err *err)
 {
-    struct fault_file *self = (struct fault_file *)file;
-    struct fault_asset *asset = fault_of(file->asset);
     bool is_full = false;
 
     if (fault_is_every(asset, &asset->counts->writes, asset->options.write_error))
@@ -177,6 +182,17 @@ int fault_stage_write(struct asset_file *file, const void *data, size_t size, u6
     if (is_full)
         return err_set(err, ERR_NoSpace, "write at %llu: full on purpose",
                        (unsigned long long)offset);
+    return 0;
+}
+
+int fault_stage_write(struct asset_file *file, const void *data, size_t size, u64 offset,
+                      struct err *err)
+{
+    struct fault_file *self = (struct fault_file *)file;
+    struct fault_asset *asset = fault_of(file->asset);
+
+    if (fail_write(asset, offset, size, err) < 0)
+        return -1;
     /* each byte of the file has the same chance, though its size is not known before the end */
     if (asset->options.corrupt && size > 0) {
         u64 place = next_random(asset) % (self->written + size);
@@ -214,6 +230,49 @@ void fault_stage_abort(struct asset_file *file)
     free(file);
 }
 
+int fault_stage_reserve(struct asset_file *file, u64 size, struct err *err)
+{
+    return asset_stage_reserve(fault_inner_file(file), size, err);
+}
+
+int fault_stage_open(struct asset_token *token, u32 index, struct asset_file **out, struct err *err)
+{
+    struct asset_file *inner;
+
+    if (asset_stage_open(fault_inner_token(token), index, &inner, err) < 0)
+        return -1;
+    return wrap_file(token->asset, inner, out);
+}
+
+void fault_stage_close(struct asset_file *file)
+{
+    asset_stage_close(&((struct fault_file *)file)->inner);
+    free(file);
+}
+
+/* For the counts it is one write of `length` bytes. */
+int fault_stage_adopt(struct asset_file *file, struct asset_token *from, u32 index, u64 offset,
+                      u64 length, struct err *err)
+{
+    if (fail_write(fault_of(file->asset), offset, length, err) < 0)
+        return -1;
+    return asset_stage_adopt(fault_inner_file(file), fault_inner_token(from), index, offset, length,
+                             err);
+}
+
+int fault_stage_node(struct asset_token *token, u32 index, enum object_kind kind, u64 rdev,
+                     struct staged_version *out, struct err *err)
+{
+    return asset_stage_node(fault_inner_token(token), index, kind, rdev, out, err);
+}
+
+int fault_stage_hard_link(struct asset_token *token, u32 index, struct asset_directory *directory,
+                          struct bytes name, u64 inode, struct err *err)
+{
+    return asset_stage_hard_link(fault_inner_token(token), index, fault_inner_directory(directory),
+                                 name, inode, err);
+}
+
 int fault_stage_link(struct asset_token *token, u32 index, struct bytes target,
                      struct staged_version *out, struct err *err)
 {
@@ -241,51 +300,70 @@ int fault_staged_link(struct asset_token *token, u32 index, struct buf *target,
     return asset_staged_link(fault_inner_token(token), index, target, version, err);
 }
 
+int fault_staged_node(struct asset_token *token, u32 index, enum object_kind *kind, u64 *rdev,
+                      struct staged_version *version, struct err *err)
+{
+    return asset_staged_node(fault_inner_token(token), index, kind, rdev, version, err);
+}
+
 /* ---- publishing ---- */
 
-int fault_publish_directory(struct asset_token *token, struct bytes path,
+int fault_publish_directory(struct asset_token *token, struct bytes path, u32 replaces,
                             struct asset_directory **out, struct err *err)
 {
     struct asset_directory *inner;
 
-    if (asset_publish_directory(fault_inner_token(token), path, &inner, err) < 0)
+    if (asset_publish_directory(fault_inner_token(token), path, replaces, &inner, err) < 0)
         return -1;
     return fault_wrap_directory(token->asset, inner, out);
 }
 
 int fault_publish(struct asset_token *token, u32 index, const struct staged_version *version,
-                  const struct attributes *attributes, struct asset_directory *directory,
-                  struct bytes name, u32 *not_kept, struct err *err)
+                  const struct wanted *wanted, bool over_directory,
+                  struct asset_directory *directory, struct bytes name, u32 *not_kept,
+                  struct err *err)
 {
-    return asset_publish(fault_inner_token(token), index, version, attributes,
+    return asset_publish(fault_inner_token(token), index, version, wanted, over_directory,
                          fault_inner_directory(directory), name, not_kept, err);
 }
 
+int fault_publish_hard_link(struct asset_token *token, u32 index, u64 inode,
+                            struct asset_directory *directory, struct bytes name, struct err *err)
+{
+    return asset_publish_hard_link(fault_inner_token(token), index, inode,
+                                   fault_inner_directory(directory), name, err);
+}
+
+int fault_remove(struct asset_token *token, u32 index, struct asset_directory *directory,
+                 struct bytes name, const struct attributes *expected, struct err *err)
+{
+    return asset_remove(fault_inner_token(token), index, fault_inner_directory(directory), name,
+                        expected, err);
+}
+
 int fault_publish_make(struct asset_token *token, u32 index, struct asset_directory *directory,
-                       struct bytes name, bool *made, struct err *err)
+                       struct bytes name, bool replaces, bool *made, struct err *err)
 {
     return asset_publish_make(fault_inner_token(token), index, fault_inner_directory(directory),
-                              name, made, err);
+                              name, replaces, made, err);
 }
 
 int fault_set_attributes(struct asset_token *token, struct asset_directory *directory,
-                         struct bytes name, const struct attributes *attributes, u32 *not_kept,
+                         struct bytes name, const struct wanted *wanted, u32 *not_kept,
                          struct err *err)
 {
     return asset_set_attributes(fault_inner_token(token), fault_inner_directory(directory), name,
-                                attributes, not_kept, err);
+                                wanted, not_kept, err);
 }
 
 int fault_set_directory_attributes(struct asset_token *token, struct bytes path,
-                                   const struct attributes *attributes, u32 *not_kept,
-                                   struct err *err)
+                                   const struct wanted *wanted, u32 *not_kept, struct err *err)
 {
-    return asset_set_directory_attributes(fault_inner_token(token), path, attributes, not_kept,
-                                          err);
+    return asset_set_directory_attributes(fault_inner_token(token), path, wanted, not_kept, err);
 }
 
-int fault_set_root_attributes(struct asset *asset, const struct attributes *attributes,
-                              u32 *not_kept, struct err *err)
+int fault_set_root_attributes(struct asset *asset, const struct wanted *wanted, u32 *not_kept,
+                              struct err *err)
 {
-    return asset_set_root_attributes(fault_inner(asset), attributes, not_kept, err);
+    return asset_set_root_attributes(fault_inner(asset), wanted, not_kept, err);
 }

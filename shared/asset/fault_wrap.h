@@ -67,7 +67,10 @@ int fault_file_open(struct asset_directory *directory, struct bytes name, struct
 s64 fault_file_read(struct asset_file *file, void *buffer, size_t size, u64 offset,
                     struct err *err);
 int fault_file_attributes(struct asset_file *file, struct attributes *out, struct err *err);
-u32 fault_file_extras(struct asset_file *file, const struct attributes *attributes);
+int fault_file_data(struct asset_file *file, u64 offset, u64 size, u64 *start, u64 *end,
+                    struct err *err);
+int fault_file_extras(struct asset_file *file, u32 preserve, struct buf *out, u32 *not_kept,
+                      struct err *err);
 void fault_file_close(struct asset_file *file);
 int fault_read_link(struct asset_directory *directory, struct bytes name, struct buf *target,
                     struct attributes *attributes, struct err *err);
@@ -85,6 +88,16 @@ int fault_stage_write(struct asset_file *file, const void *data, size_t size, u6
                       struct err *err);
 int fault_stage_end(struct asset_file *file, struct staged_version *out, struct err *err);
 void fault_stage_abort(struct asset_file *file);
+int fault_stage_reserve(struct asset_file *file, u64 size, struct err *err);
+int fault_stage_open(struct asset_token *token, u32 index, struct asset_file **out,
+                     struct err *err);
+void fault_stage_close(struct asset_file *file);
+int fault_stage_adopt(struct asset_file *file, struct asset_token *from, u32 index, u64 offset,
+                      u64 length, struct err *err);
+int fault_stage_node(struct asset_token *token, u32 index, enum object_kind kind, u64 rdev,
+                     struct staged_version *out, struct err *err);
+int fault_stage_hard_link(struct asset_token *token, u32 index, struct asset_directory *directory,
+                          struct bytes name, u64 inode, struct err *err);
 int fault_stage_link(struct asset_token *token, u32 index, struct bytes target,
                      struct staged_version *out, struct err *err);
 void fault_stage_remove(struct asset_token *token, u32 index);
@@ -92,20 +105,26 @@ int fault_staged_open(struct asset_token *token, u32 index, bool uncached, struc
                       struct staged_version *version, struct err *err);
 int fault_staged_link(struct asset_token *token, u32 index, struct buf *target,
                       struct staged_version *version, struct err *err);
-int fault_publish_directory(struct asset_token *token, struct bytes path,
+int fault_staged_node(struct asset_token *token, u32 index, enum object_kind *kind, u64 *rdev,
+                      struct staged_version *version, struct err *err);
+int fault_publish_directory(struct asset_token *token, struct bytes path, u32 replaces,
                             struct asset_directory **out, struct err *err);
 int fault_publish(struct asset_token *token, u32 index, const struct staged_version *version,
-                  const struct attributes *attributes, struct asset_directory *directory,
-                  struct bytes name, u32 *not_kept, struct err *err);
+                  const struct wanted *wanted, bool over_directory,
+                  struct asset_directory *directory, struct bytes name, u32 *not_kept,
+                  struct err *err);
+int fault_publish_hard_link(struct asset_token *token, u32 index, u64 inode,
+                            struct asset_directory *directory, struct bytes name, struct err *err);
+int fault_remove(struct asset_token *token, u32 index, struct asset_directory *directory,
+                 struct bytes name, const struct attributes *expected, struct err *err);
 int fault_publish_make(struct asset_token *token, u32 index, struct asset_directory *directory,
-                       struct bytes name, bool *made, struct err *err);
+                       struct bytes name, bool replaces, bool *made, struct err *err);
 int fault_set_attributes(struct asset_token *token, struct asset_directory *directory,
-                         struct bytes name, const struct attributes *attributes, u32 *not_kept,
+                         struct bytes name, const struct wanted *wanted, u32 *not_kept,
                          struct err *err);
 int fault_set_directory_attributes(struct asset_token *token, struct bytes path,
-                                   const struct attributes *attributes, u32 *not_kept,
-                                   struct err *err);
-int fault_set_root_attributes(struct asset *asset, const struct attributes *attributes,
-                              u32 *not_kept, struct err *err);
+                                   const struct wanted *wanted, u32 *not_kept, struct err *err);
+int fault_set_root_attributes(struct asset *asset, const struct wanted *wanted, u32 *not_kept,
+                              struct err *err);
 
 #endif

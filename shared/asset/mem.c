@@ -281,12 +281,6 @@ static int mem_file_attributes(struct asset_file *file, struct attributes *out, 
     return 0;
 }
 
-static u32 mem_file_extras(struct asset_file *file, const struct attributes *attributes)
-{
-    (void)attributes;
-    return ((const struct mem_file *)file)->node->extras;
-}
-
 static void mem_file_close(struct asset_file *file)
 {
     struct mem_file *self = (struct mem_file *)file;
@@ -340,7 +334,6 @@ const struct asset_ops asset_mem_ops = {
     .file_open = mem_file_open,
     .file_read = mem_file_read,
     .file_attributes = mem_file_attributes,
-    .file_extras = mem_file_extras,
     .file_close = mem_file_close,
     .read_link = mem_read_link,
     .staging_open = mem_staging_open,

@@ -18,7 +18,7 @@ static int refuse_name(struct mem_tree *tree, const struct mem_node *directory, 
     return 0;
 }
 
-int mem_publish_directory(struct asset_token *token, struct bytes path,
+int mem_publish_directory(struct asset_token *token, struct bytes path, u32 replaces,
                           struct asset_directory **out, struct err *err)
 {
     struct mem_token *self = (struct mem_token *)token;
@@ -26,6 +26,7 @@ int mem_publish_directory(struct asset_token *token, struct bytes path,
     struct mem_node *node = tree->root;
     int result = 0;
 
+    (void)replaces;
     if (!path_is_valid(path))
         return err_set(err, ERR_InvalidPath, "publish: not a path below the root");
     if (path_is_within(path, bytes_text(STAGING_NAME)))
@@ -74,16 +75,18 @@ static void move_node(struct mem_tree *tree, struct mem_node *from, struct mem_c
 }
 
 int mem_publish(struct asset_token *token, u32 index, const struct staged_version *version,
-                const struct attributes *attributes, struct asset_directory *directory,
+                const struct wanted *wanted, bool over_directory, struct asset_directory *directory,
                 struct bytes name, u32 *not_kept, struct err *err)
 {
     struct mem_token *self = (struct mem_token *)token;
     struct mem_tree *tree = mem_tree_of(token->asset);
     struct mem_node *into = ((struct mem_directory *)directory)->node;
     struct mem_child *staged, *there;
+    const struct attributes *attributes = &wanted->attributes;
     struct attributes *now;
     int result = -1;
 
+    (void)over_directory;
     (void)not_kept; /* in memory there is nobody who could refuse an owner */
     if (refuse_name(tree, into, name, err) < 0)
         return -1;
@@ -123,7 +126,7 @@ done:
 }
 
 int mem_publish_make(struct asset_token *token, u32 index, struct asset_directory *directory,
-                     struct bytes name, bool *made, struct err *err)
+                     struct bytes name, bool replaces, bool *made, struct err *err)
 {
     struct mem_token *self = (struct mem_token *)token;
     struct mem_tree *tree = mem_tree_of(token->asset);
@@ -132,6 +135,7 @@ int mem_publish_make(struct asset_token *token, u32 index, struct asset_director
     int result = 0;
 
     (void)index;
+    (void)replaces;
     if (refuse_name(tree, into, name, err) < 0)
         return -1;
     pthread_mutex_lock(&tree->mutex);
@@ -175,7 +179,7 @@ static int set_in_place(struct mem_tree *tree, struct mem_node *node,
 }
 
 int mem_set_attributes(struct asset_token *token, struct asset_directory *directory,
-                       struct bytes name, const struct attributes *attributes, u32 *not_kept,
+                       struct bytes name, const struct wanted *wanted, u32 *not_kept,
                        struct err *err)
 {
     struct mem_token *self = (struct mem_token *)token;
@@ -193,14 +197,13 @@ int mem_set_attributes(struct asset_token *token, struct asset_directory *direct
     else if (!child)
         result = err_set(err, ERR_NotFound, "set attributes: no such object");
     else
-        result = set_in_place(tree, child->node, attributes, false, err);
+        result = set_in_place(tree, child->node, &wanted->attributes, false, err);
     pthread_mutex_unlock(&tree->mutex);
     return result;
 }
 
 int mem_set_directory_attributes(struct asset_token *token, struct bytes path,
-                                 const struct attributes *attributes, u32 *not_kept,
-                                 struct err *err)
+                                 const struct wanted *wanted, u32 *not_kept, struct err *err)
 {
     struct mem_token *self = (struct mem_token *)token;
     struct mem_tree *tree = mem_tree_of(token->asset);
@@ -212,12 +215,12 @@ int mem_set_directory_attributes(struct asset_token *token, struct bytes path,
     if (!self->node->linked)
         result = mem_revoked(&self->token, err);
     else if ((result = tree_walk(tree, path, &node, err)) == 0)
-        result = set_in_place(tree, node, attributes, true, err);
+        result = set_in_place(tree, node, &wanted->attributes, true, err);
     pthread_mutex_unlock(&tree->mutex);
     return result;
 }
 
-int mem_set_root_attributes(struct asset *asset, const struct attributes *attributes, u32 *not_kept,
+int mem_set_root_attributes(struct asset *asset, const struct wanted *wanted, u32 *not_kept,
                             struct err *err)
 {
     struct mem_tree *tree = mem_tree_of(asset);
@@ -225,7 +228,7 @@ int mem_set_root_attributes(struct asset *asset, const struct attributes *attrib
 
     (void)not_kept;
     pthread_mutex_lock(&tree->mutex);
-    result = set_in_place(tree, tree->root, attributes, true, err);
+    result = set_in_place(tree, tree->root, &wanted->attributes, true, err);
     pthread_mutex_unlock(&tree->mutex);
     return result;
 }

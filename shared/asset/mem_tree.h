@@ -119,20 +119,19 @@ int mem_revoked(const struct token *token, struct err *err);
 struct mem_child *mem_staged_find(const struct mem_token *token, u32 index, struct err *err);
 
 /* mem_publish.c */
-int mem_publish_directory(struct asset_token *token, struct bytes path,
+int mem_publish_directory(struct asset_token *token, struct bytes path, u32 replaces,
                           struct asset_directory **out, struct err *err);
 int mem_publish(struct asset_token *token, u32 index, const struct staged_version *version,
-                const struct attributes *attributes, struct asset_directory *directory,
+                const struct wanted *wanted, bool over_directory, struct asset_directory *directory,
                 struct bytes name, u32 *not_kept, struct err *err);
 int mem_publish_make(struct asset_token *token, u32 index, struct asset_directory *directory,
-                     struct bytes name, bool *made, struct err *err);
+                     struct bytes name, bool replaces, bool *made, struct err *err);
 int mem_set_attributes(struct asset_token *token, struct asset_directory *directory,
-                       struct bytes name, const struct attributes *attributes, u32 *not_kept,
+                       struct bytes name, const struct wanted *wanted, u32 *not_kept,
                        struct err *err);
 int mem_set_directory_attributes(struct asset_token *token, struct bytes path,
-                                 const struct attributes *attributes, u32 *not_kept,
-                                 struct err *err);
-int mem_set_root_attributes(struct asset *asset, const struct attributes *attributes, u32 *not_kept,
+                                 const struct wanted *wanted, u32 *not_kept, struct err *err);
+int mem_set_root_attributes(struct asset *asset, const struct wanted *wanted, u32 *not_kept,
                             struct err *err);
 
 #endif

@@ -88,7 +88,7 @@ static int set_in_place(int fd, const struct attributes *wanted, bool times, u32
 }
 
 int dir_set_attributes(struct asset_token *token, struct asset_directory *directory,
-                       struct bytes name, const struct attributes *attributes, u32 *not_kept,
+                       struct bytes name, const struct wanted *wanted, u32 *not_kept,
                        struct err *err)
 {
     struct dir_token *self = (struct dir_token *)token;
@@ -101,7 +101,7 @@ int dir_set_attributes(struct asset_token *token, struct asset_directory *direct
     if (fd < 0) {
         result = err_errno(err, errno, "open");
     } else {
-        result = set_in_place(fd, attributes, false, not_kept, err);
+        result = set_in_place(fd, &wanted->attributes, false, not_kept, err);
         close(fd);
     }
     dir_unlock(self);
@@ -109,8 +109,7 @@ int dir_set_attributes(struct asset_token *token, struct asset_directory *direct
 }
 
 int dir_set_directory_attributes(struct asset_token *token, struct bytes path,
-                                 const struct attributes *attributes, u32 *not_kept,
-                                 struct err *err)
+                                 const struct wanted *wanted, u32 *not_kept, struct err *err)
 {
     struct dir_token *self = (struct dir_token *)token;
     char shown[SHOWN_SIZE];
@@ -125,7 +124,7 @@ int dir_set_directory_attributes(struct asset_token *token, struct bytes path,
     if (fd < 0) {
         result = err_errno(err, errno, "open");
     } else {
-        result = set_in_place(fd, attributes, true, not_kept, err);
+        result = set_in_place(fd, &wanted->attributes, true, not_kept, err);
         close(fd);
     }
     dir_unlock(self);
@@ -133,14 +132,14 @@ int dir_set_directory_attributes(struct asset_token *token, struct bytes path,
                       : 0;
 }
 
-int dir_set_root_attributes(struct asset *asset, const struct attributes *attributes, u32 *not_kept,
+int dir_set_root_attributes(struct asset *asset, const struct wanted *wanted, u32 *not_kept,
                             struct err *err)
 {
     int fd = dir_open_beneath(dir_asset_of(asset)->root, ".", O_PATH | O_DIRECTORY), result;
 
     if (fd < 0)
         return err_errno(err, errno, "open the root");
-    result = set_in_place(fd, attributes, true, not_kept, err);
+    result = set_in_place(fd, &wanted->attributes, true, not_kept, err);
     close(fd);
     return result < 0 ? err_context(err, "attributes of the root") : 0;
 }

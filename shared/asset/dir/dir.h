@@ -139,7 +139,6 @@ int dir_file_open(struct asset_directory *directory, struct bytes name, struct a
                   struct attributes *attributes, struct err *err);
 s64 dir_file_read(struct asset_file *file, void *buffer, size_t size, u64 offset, struct err *err);
 int dir_file_attributes(struct asset_file *file, struct attributes *out, struct err *err);
-u32 dir_file_extras(struct asset_file *file, const struct attributes *attributes);
 void dir_file_close(struct asset_file *file);
 int dir_read_link(struct asset_directory *directory, struct bytes name, struct buf *target,
                   struct attributes *attributes, struct err *err);
@@ -206,13 +205,13 @@ int dir_staged_link_check(const struct dir_token *token, u32 index, struct attri
 
 /* publish.c */
 
-int dir_publish_directory(struct asset_token *token, struct bytes path,
+int dir_publish_directory(struct asset_token *token, struct bytes path, u32 replaces,
                           struct asset_directory **out, struct err *err);
 int dir_publish(struct asset_token *token, u32 index, const struct staged_version *version,
-                const struct attributes *attributes, struct asset_directory *directory,
+                const struct wanted *wanted, bool over_directory, struct asset_directory *directory,
                 struct bytes name, u32 *not_kept, struct err *err);
 int dir_publish_make(struct asset_token *token, u32 index, struct asset_directory *directory,
-                     struct bytes name, bool *made, struct err *err);
+                     struct bytes name, bool replaces, bool *made, struct err *err);
 /* parents.c: makes the directory `staged` in the token and renames it to `name` below `fd`. 1 =
  * made, 0 = a directory is there, -1; EACCES below `fd` is told by err->sys_errno. */
 int dir_make_below(const struct dir_token *token, const char *staged, int fd, const char *name,
@@ -232,12 +231,11 @@ int dir_chmod_path(int fd, u32 mode);
  */
 int dir_make_usable(struct dir_token *token, int fd, struct err *err);
 int dir_set_attributes(struct asset_token *token, struct asset_directory *directory,
-                       struct bytes name, const struct attributes *attributes, u32 *not_kept,
+                       struct bytes name, const struct wanted *wanted, u32 *not_kept,
                        struct err *err);
 int dir_set_directory_attributes(struct asset_token *token, struct bytes path,
-                                 const struct attributes *attributes, u32 *not_kept,
-                                 struct err *err);
-int dir_set_root_attributes(struct asset *asset, const struct attributes *attributes, u32 *not_kept,
+                                 const struct wanted *wanted, u32 *not_kept, struct err *err);
+int dir_set_root_attributes(struct asset *asset, const struct wanted *wanted, u32 *not_kept,
                             struct err *err);
 
 #endif

@@ -147,13 +147,14 @@ static int reopen(struct dir_token *token, int fd, struct err *err)
     return readable;
 }
 
-int dir_publish_directory(struct asset_token *token, struct bytes path,
+int dir_publish_directory(struct asset_token *token, struct bytes path, u32 replaces,
                           struct asset_directory **out, struct err *err)
 {
     struct dir_token *self = (struct dir_token *)token;
     char shown[SHOWN_SIZE];
     int fd;
 
+    (void)replaces;
     if (!path_is_valid(path))
         return err_set(err, ERR_InvalidPath, "\"%s\": not a path below the root",
                        dir_shown(path, shown));

@@ -107,15 +107,17 @@ static int refuse_reserved(const struct dir_directory *directory, const char *na
 }
 
 int dir_publish(struct asset_token *token, u32 index, const struct staged_version *version,
-                const struct attributes *attributes, struct asset_directory *directory,
+                const struct wanted *wanted, bool over_directory, struct asset_directory *directory,
                 struct bytes name, u32 *not_kept, struct err *err)
 {
+    const struct attributes *attributes = &wanted->attributes;
     struct dir_token *self = (struct dir_token *)token;
     struct dir_directory *into = (struct dir_directory *)directory;
     char text[NAME_BYTES + 1], staged[STAGED_NAME_SIZE], shown[SHOWN_SIZE];
     bool link = attributes->kind == KIND_symlink;
     int result;
 
+    (void)over_directory;
     if (dir_name(name, text, err) < 0 || refuse_reserved(into, text, err) < 0)
         return -1;
     result = link ? prepare_link(self, index, version, attributes, not_kept, err)
@@ -135,7 +137,7 @@ int dir_publish(struct asset_token *token, u32 index, const struct staged_versio
 }
 
 int dir_publish_make(struct asset_token *token, u32 index, struct asset_directory *directory,
-                     struct bytes name, bool *made, struct err *err)
+                     struct bytes name, bool replaces, bool *made, struct err *err)
 {
     struct dir_token *self = (struct dir_token *)token;
     struct dir_directory *into = (struct dir_directory *)directory;
@@ -143,6 +145,7 @@ int dir_publish_make(struct asset_token *token, u32 index, struct asset_director
     struct attributes there;
     int result;
 
+    (void)replaces;
     if (dir_name(name, text, err) < 0 || refuse_reserved(into, text, err) < 0)
         return -1;
     if (dir_stat(into->fd, text, &there) == 0 && there.kind == KIND_directory)

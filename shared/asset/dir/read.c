@@ -9,9 +9,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/xattr.h>
-
-#define XATTR_LIST_BYTES (64u << 10) /* the kernel gives no more */
 
 static int open_for_reading(struct dir_asset *asset, int fd, const char *name)
 {
@@ -91,51 +88,6 @@ int dir_file_attributes(struct asset_file *file, struct attributes *out, struct 
     if (dir_stat(((struct dir_file *)file)->fd, "", out) < 0)
         return err_errno(err, errno, "stat an open file");
     return 0;
-}
-
-/* What a label of a security module says is the host's business, not the data's. */
-static u32 extra_of_name(const char *name)
-{
-    if (strncmp(name, "system.posix_acl_", 17) == 0)
-        return NOT_KEPT_ACL;
-    if (strncmp(name, "user.", 5) == 0 || strcmp(name, "security.capability") == 0)
-        return NOT_KEPT_XATTR;
-    return 0;
-}
-
-static u32 extended_attributes(int fd)
-{
-    char small[1024], *names = small, *large = NULL;
-    ssize_t size = flistxattr(fd, small, sizeof small);
-    u32 extras = 0;
-
-    if (size < 0 && errno == ERANGE) {
-        large = memory_or_die(XATTR_LIST_BYTES);
-        names = large;
-        size = flistxattr(fd, large, XATTR_LIST_BYTES);
-    }
-    for (ssize_t at = 0; at < size; at += (ssize_t)strlen(names + at) + 1)
-        extras |= extra_of_name(names + at);
-    free(large);
-    return extras;
-}
-
-u32 dir_file_extras(struct asset_file *file, const struct attributes *attributes)
-{
-    struct dir_file *self = (struct dir_file *)file;
-    u32 extras = extended_attributes(self->fd);
-
-    if (attributes->links > 1)
-        extras |= NOT_KEPT_HARD_LINK;
-    /* Fewer blocks than bytes is also seen with data inside the inode and with compression; only
-     * then the file is asked, and says where its first hole is (its end counts as one). */
-    if (attributes->allocated < attributes->size) {
-        off_t hole = lseek(self->fd, 0, SEEK_HOLE);
-
-        if (hole >= 0 && (u64)hole < attributes->size)
-            extras |= NOT_KEPT_HOLES;
-    }
-    return extras;
 }
 
 void dir_file_close(struct asset_file *file)
