@@ -53,7 +53,7 @@ static int start(struct session *session, const char *name, char **job, struct e
     for (int tries = 0; tries < START_TRIES && !interrupted; tries++) {
         free(*job);
         *job = NULL;
-        if (session->postgres && jobs_start(session->postgres, name, uid, job, err) == 0)
+        if (session->postgres && jobs_start(session->postgres, name, NULL, uid, job, err) == 0)
             return 0;
         if (err->code != ERR_PostgresUnavailable)
             return -1;

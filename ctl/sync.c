@@ -125,7 +125,7 @@ static int start(struct sync *sync, struct err *err)
         free(sync->job);
         sync->job = NULL;
         if (sync->session.postgres &&
-            jobs_start_adhoc(sync->session.postgres, sync->source, sync->destination, uid,
+            jobs_start_adhoc(sync->session.postgres, sync->source, sync->destination, NULL, uid,
                              &sync->job, err) == 0)
             return 0;
         if (err->code == ERR_ActiveJob && sync->session.own) {

@@ -13,9 +13,12 @@ struct job {
     char *reason, *message, *waiting_for, *planner;
     char *scheduled_for, *created_at, *started_at, *finished_at, *last_progress_at;
     char *source_address, *destination_address;
+    char *not_kept; /* JSON, {"OwnerNotKept": 3}; {} if all was kept */
+    char *superseded_by;
     enum phase phase;
     bool scan_complete;
     bool cancel_requested;
+    bool approved; /* its removals may be done, however many */
     s64 id;
     s64 duration_ms; /* created to finished (or now) */
     struct counters counters;
@@ -36,14 +39,23 @@ void jobs_adhoc_name(const char *source, const char *destination, char out[ADHOC
 void jobs_new_uid(char out[UUID_SIZE]);
 
 /* Defines the two assets and the synchronization (again), and inserts a job, in one transaction.
- * `uid` makes it safe to call again after PostgresUnavailable: the same uid is the same job.
- * ActiveJob: *job is then the name of the active one. The caller frees *job. */
+ * `spec` is the JSON of options, which replaces that of earlier runs; NULL = {}. Its "run" (dryRun,
+ * verify, repair) is of this job only. `uid` makes it safe to call again after PostgresUnavailable:
+ * the same uid is the same job. ActiveJob: *job is then the name of the active one. The caller
+ * frees *job. */
 int jobs_start_adhoc(struct postgres *postgres, const char *source, const char *destination,
-                     const char *uid, char **job, struct err *err);
+                     const char *spec, const char *uid, char **job, struct err *err);
 
-/* The same for a synchronization that exists; NotFound. */
-int jobs_start(struct postgres *postgres, const char *synchronization, const char *uid, char **job,
-               struct err *err);
+/* The same for a synchronization that exists, with its spec; NotFound. `run` is JSON, such as
+ * {"dryRun": true}, that this job's spec gets as "run"; NULL = nothing. */
+int jobs_start(struct postgres *postgres, const char *synchronization, const char *run,
+               const char *uid, char **job, struct err *err);
+
+/* Queues a job that has ended once more: a Held one, which then removes what it listed however much
+ * that is; or one that Failed with SourceChanged, whose source is accepted as it is now. NotFound,
+ * Superseded (a later job has begun), ActiveJob, Usage (there is nothing to approve; a job that was
+ * approved already is no error). */
+int jobs_approve(struct postgres *postgres, const char *name, struct err *err);
 
 /* NotFound, with the nearest thing to do. Release with job_release. */
 int jobs_read(struct postgres *postgres, const char *name, struct job *out, struct err *err);
