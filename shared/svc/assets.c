@@ -4,19 +4,33 @@
  * was written, so a destination stays open from task to task. An asset whose address leads
  * elsewhere by now is retired: who uses it goes on with it, nobody starts to. Opening and checking
  * may block for long (network filesystems), so neither is done under the mutex; if two lanes open
- * the same address at once, the second one's is closed again. */
+ * the same address at once, the second one's is closed again.
+ *
+ * An open asset keeps its filesystem from being unmounted, so one that nobody used for
+ * ASSET_IDLE_MS is closed. Not so a destination of a job that still runs: between the last copy and
+ * the settle of its segment a scan may go on for hours and find nothing, and a descriptor opened
+ * anew would have the shard scanned again, and again. As long as the staging area is there, what
+ * was staged into stays open. All else costs no more than the next open: a source, what was only
+ * probed or read back. Should a destination be closed too early all the same (its staging area
+ * could not be looked for), the planner sees by the age of the new descriptor that it cannot
+ * settle, and has the shard redone. */
 #include "svc/worker_internal.h"
+
+#include "base/clock.h"
 
 #include <stdlib.h>
 
 /* Beyond this, the one that was not used for the longest time is closed: bounded descriptors. */
 #define ASSETS_MAX 256
+#define ASSET_IDLE_MS 60000
 
 struct open_asset {
     struct open_asset *next; /* most recently used first */
     struct asset *asset;
     u32 users;
-    bool retired; /* not in the list any more */
+    s64 used_ms;      /* monotonic: when it was last taken or given back */
+    bool staged_into; /* by this process, of which a settle may be asked then */
+    bool retired;     /* not in the list any more */
 };
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -56,8 +70,18 @@ static struct open_asset *find_and_use(struct bytes address)
     if (!open)
         return NULL;
     open->users++;
+    open->used_ms = clock_monotonic_ms();
     unlink_asset(open);
     link_first(open);
+    return open;
+}
+
+static struct open_asset *find_idle(s64 now_ms)
+{
+    struct open_asset *open = assets;
+
+    while (open && (open->users > 0 || now_ms - open->used_ms < ASSET_IDLE_MS))
+        open = open->next;
     return open;
 }
 
@@ -91,6 +115,7 @@ static void stop_using(struct open_asset *open, bool retire)
     bool last;
 
     pthread_mutex_lock(&mutex);
+    open->used_ms = clock_monotonic_ms();
     if (retire && !open->retired) {
         open->retired = true;
         unlink_asset(open);
@@ -99,6 +124,14 @@ static void stop_using(struct open_asset *open, bool retire)
     pthread_mutex_unlock(&mutex);
     if (last)
         close_asset(open);
+}
+
+/* Set for the source of the same task as well, where a staging area will be looked for in vain. */
+static void mark_staged_into(struct open_asset *open)
+{
+    pthread_mutex_lock(&mutex);
+    open->staged_into = true;
+    pthread_mutex_unlock(&mutex);
 }
 
 /* 0 and a current asset that is open already, or NULL if there is none. */
@@ -137,6 +170,7 @@ static int use_new(struct bytes address, struct open_asset **out, struct err *er
     other = find_and_use(address);
     if (!other) {
         open->users = 1;
+        open->used_ms = clock_monotonic_ms();
         link_first(open);
     }
     unused = take_unused();
@@ -179,6 +213,8 @@ void assets_release(struct task *task)
         struct asset_use *use = task->assets;
 
         task->assets = use->next;
+        if (task->kind == MSG_stage)
+            mark_staged_into(use->open);
         stop_using(use->open, false);
         free(use);
     }
@@ -191,5 +227,72 @@ void assets_close(void)
 
         unlink_asset(open);
         close_asset(open);
+    }
+}
+
+bool assets_are_idle(s64 now_ms)
+{
+    bool idle;
+
+    pthread_mutex_lock(&mutex);
+    idle = find_idle(now_ms) != NULL;
+    pthread_mutex_unlock(&mutex);
+    return idle;
+}
+
+static bool has_staging_area(struct asset *asset)
+{
+    struct asset_directory *root = NULL;
+    struct attributes attributes;
+    struct err err;
+    int found;
+
+    if (asset_directory_open(asset, bytes_text(""), &root, &err) < 0)
+        return false;
+    found = asset_directory_lookup(root, bytes_text(STAGING_NAME), &attributes, &err);
+    asset_directory_close(&root);
+    return found > 0;
+}
+
+/* Held meanwhile, so that nobody else closes it. The look at it counts as a use: one that is spared
+ * is looked at again only after ASSET_IDLE_MS. */
+static struct open_asset *take_idle(s64 now_ms)
+{
+    struct open_asset *open;
+
+    pthread_mutex_lock(&mutex);
+    open = find_idle(now_ms);
+    if (open) {
+        open->users++;
+        open->used_ms = now_ms;
+    }
+    pthread_mutex_unlock(&mutex);
+    return open;
+}
+
+/* `spare` false: it is closed, unless somebody has used it since take_idle. */
+static void give_idle_back(struct open_asset *open, bool spare, s64 now_ms)
+{
+    bool last;
+
+    pthread_mutex_lock(&mutex);
+    if (!spare && open->users == 1 && open->used_ms == now_ms && !open->retired) {
+        open->retired = true;
+        unlink_asset(open);
+    }
+    last = --open->users == 0 && open->retired;
+    pthread_mutex_unlock(&mutex);
+    if (last)
+        close_asset(open);
+}
+
+void assets_close_idle(s64 now_ms)
+{
+    struct open_asset *open;
+
+    while ((open = take_idle(now_ms)) != NULL) {
+        bool spare = open->staged_into && has_staging_area(open->asset);
+
+        give_idle_back(open, spare, now_ms);
     }
 }

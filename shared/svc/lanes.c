@@ -2,8 +2,11 @@
  *
  * A lane takes from one queue that all share, and answers by notes to the loop thread, which alone
  * touches sockets. Both hand-overs are a wake-up, never a poll. Probes have a thread of their own:
- * a job must not wait for its probe until another job's long scans have ended. */
+ * a job must not wait for its probe until another job's long scans have ended. It has little to do,
+ * and closes what is idle, too. */
 #include "svc/worker_internal.h"
+
+#include "base/clock.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -111,10 +114,16 @@ static void *lane_main(void *argument)
     struct lane *lane = argument;
     struct worker *worker = lane->worker;
     void *state = worker->role->lane_new ? worker->role->lane_new() : NULL;
-    struct task *task;
+    void *item;
 
-    while ((task = queue_wait(lane->queue, -1)) != NULL)
-        run_task(worker, task, state);
+    while ((item = queue_wait(lane->queue, -1)) != NULL) {
+        if (item != &worker->tidying) {
+            run_task(worker, item, state);
+            continue;
+        }
+        assets_close_idle(clock_monotonic_ms());
+        atomic_store(&worker->tidying, false);
+    }
     if (worker->role->lane_destroy)
         worker->role->lane_destroy(state);
     note_post(worker, NOTE_lane_over, NULL, NULL);

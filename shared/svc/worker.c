@@ -155,6 +155,8 @@ static void on_heartbeat(void *context)
     planners_beat(worker, now_ms);
     for (struct task *task = worker->tasks; task; task = task->next)
         stream_resend(task, now_ms);
+    if (assets_are_idle(now_ms) && !atomic_exchange(&worker->tidying, true))
+        queue_put(worker->probes, &worker->tidying);
 }
 
 static void on_stop_deadline(void *context)

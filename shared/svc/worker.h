@@ -60,7 +60,8 @@ void task_split_taken(struct task *task);
 /* ---- assets: opened once per process and address, checked to be current at each use ---- */
 
 /* Borrowed until task end. A destination stays open (its descriptor must be older than what it
- * settles) while the process lives, unless its address leads elsewhere by now. */
+ * settles) while its job runs, unless its address leads elsewhere by now; else until it was idle
+ * for a minute. */
 int task_asset(struct task *task, struct bytes address, struct asset **out, struct err *err);
 
 #endif

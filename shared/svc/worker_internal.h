@@ -174,6 +174,11 @@ void lanes_join(struct worker *worker);
 
 void assets_release(struct task *task);
 void assets_close(void);
+/* Is there one to close? Never blocks. */
+bool assets_are_idle(s64 now_ms);
+/* Closes those that nobody has used for long, but for the destinations of jobs that run. May block;
+ * now_ms: monotonic. */
+void assets_close_idle(s64 now_ms);
 
 struct worker {
     const struct worker_role *role;
@@ -193,7 +198,8 @@ struct worker {
     u64 done;
 
     struct queue *waiting; /* struct task, to lanes */
-    struct queue *probes;  /* struct task, to the thread for probes */
+    struct queue *probes;  /* struct task, or &tidying, to the thread for probes */
+    _Atomic bool tidying;  /* it was told to close what is idle, and has not yet */
     struct queue *notes;   /* struct note, from lanes */
     struct lane *lanes;
     u32 lanes_left;
