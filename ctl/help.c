@@ -89,8 +89,16 @@ static void help_all(FILE *out)
 int command_help(struct ctl *ctl, int argc, char **argv)
 {
     const struct command *command;
+    struct err err;
     int words;
 
+    argc = options_take(NULL, 0, &ctl->common, argc, argv, &err);
+    if (argc < 0)
+        return ctl_fail(&err, NULL);
+    if (argc == 0 && ctl->command && ctl->common.help) {
+        help_command(ctl->command);
+        return EXIT_OK;
+    }
     if (argc == 0) {
         help_all(ctl->command || ctl->common.help ? stdout : stderr);
         return EXIT_OK;

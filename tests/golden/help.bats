@@ -17,3 +17,18 @@ bats_require_minimum_version 1.5.0
   done
   [ "$("$SYNCLINE_BIN/syncline" version)" = "syncline $version" ]
 }
+
+@test "help is an ordinary command: it takes the options that go with every command" {
+  # Goal: every way to ask for help helps; what is no option is called that, with exit code 2.
+  # Method: the same help by several spellings, compared.
+  syncline=$SYNCLINE_BIN/syncline
+  [ "$("$syncline" help help)" = "$("$syncline" help --help)" ]
+  [ "$("$syncline" help -q sync)" = "$("$syncline" sync --help)" ]
+  [ "$("$syncline" help sync --help)" = "$("$syncline" sync --help)" ]
+  [ "$("$syncline" help worker list)" = "$("$syncline" worker list --help)" ]
+  [ "$("$syncline" help)" = "$("$syncline" --help)" ]
+  [ "$("$syncline" help --no-color)" = "$("$syncline" --help)" ]
+  run -2 "$syncline" help --nothing
+  [[ $output == *"there is no option --nothing"*next:* ]]
+  run -2 "$syncline"
+}
