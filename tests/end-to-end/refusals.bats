@@ -242,3 +242,37 @@ same_tree "$WORK/src" "$WORK/dst"
 SCRIPT
   BASE=$BASE SYNCLINE_BIN=$SYNCLINE_BIN steps=$steps unshare -m --propagation private bash "$BASE/script"
 }
+
+@test "a filesystem without inodes left" {
+  # Goal: room without inodes is no room: the same end as on a full disk, and with more of them it succeeds.
+  # Method: a tmpfs with fewer inodes than the source has files; old content there; then one with more.
+  unshare -m true 2>/dev/null || skip "needs mount namespaces"
+  mkdir -p "$WORK/src/in" "$WORK/dst"
+  for i in {1..40}; do echo "new $i" | tee "$WORK/src/f$i" >"$WORK/src/in/f$i"; done
+  declare -f syncline no_leftovers same_tree tree_list has_next >"$BASE/functions"
+  cat >"$BASE/script" <<'SCRIPT'
+set -eu
+. "$BASE/functions"
+mount -t tmpfs -o size=16m,nr_inodes=30,mode=755 none "$WORK/dst"
+for i in 1 2 3; do echo "old $i" >"$WORK/dst/f$i"; done
+syncline up -q
+trap 'syncline down -q' EXIT
+code=0
+syncline sync --json --progress=none "$WORK/src" "$WORK/dst" >"$BASE/out" 2>"$BASE/err" || code=$?
+cat "$BASE/err" >&2
+[[ $code == 7 ]]
+[[ $(jq -r '.phase + " " + .reason' "$BASE/out") == "Failed NoSpace" ]]
+grep -qi 'no space left' "$BASE/err"
+has_next
+no_leftovers "$WORK/dst"
+# each file is the old one or the new one, whole
+while read -r file; do
+  name=${file##*/}
+  grep -qx "old ${name#f}" "$file" || cmp "$file" "$WORK/src${file#"$WORK/dst"}"
+done < <(find "$WORK/dst" -type f)
+mount -o remount,nr_inodes=1000 "$WORK/dst"
+syncline sync -q "$WORK/src" "$WORK/dst"
+same_tree "$WORK/src" "$WORK/dst"
+SCRIPT
+  BASE=$BASE SYNCLINE_BIN=$SYNCLINE_BIN steps=$steps unshare -m --propagation private bash "$BASE/script"
+}
