@@ -12,7 +12,7 @@
 
 #define READS 3
 
-static bool same_version(const struct attributes *a, const struct attributes *b)
+bool mover_same_version(const struct attributes *a, const struct attributes *b)
 {
     return a->inode == b->inode && a->size == b->size && a->mtime_ns == b->mtime_ns &&
            a->ctime_ns == b->ctime_ns;
@@ -24,8 +24,8 @@ static int changed(struct err *err)
 }
 
 /* Waits until the clock that stamped the file has moved on; Changed if it was written meanwhile. */
-static int wait_for_grain(struct mover_work *work, struct asset_file *file,
-                          const struct attributes *attributes, struct err *err)
+int mover_wait_for_grain(struct mover_work *work, struct asset_file *file,
+                         const struct attributes *attributes, struct err *err)
 {
     const s64 grain = CLOCK_GRAIN_MS * NS_PER_MS;
     struct attributes after;
@@ -47,7 +47,7 @@ static int wait_for_grain(struct mover_work *work, struct asset_file *file,
         return 0;
     if (asset_file_attributes(file, &after, err) < 0)
         return -1;
-    return same_version(attributes, &after) ? 0 : changed(err);
+    return mover_same_version(attributes, &after) ? 0 : changed(err);
 }
 
 /* Asks for one byte more than the file should have left, so that one call reads a small file and
@@ -106,19 +106,19 @@ static int copy_once(struct mover_work *work, enum hash_kind hash,
             err->code = ERR_Changed; /* it was a regular file when it was compared */
         return -1;
     }
-    if (wait_for_grain(work, file, &out->attributes, err) < 0 ||
+    if (mover_wait_for_grain(work, file, &out->attributes, err) < 0 ||
         asset_stage_file(token, index, &staged, err) < 0)
         goto done;
     if (copy_bytes(work, hash, file, out->attributes.size, staged, &out->digest, err) < 0) {
         /* a file that shrank under the read ended early, which is no fault of the medium */
         if (err->code == ERR_IoError && asset_file_attributes(file, &after, &ignored) == 0 &&
-            !same_version(&out->attributes, &after))
+            !mover_same_version(&out->attributes, &after))
             changed(err);
         goto done;
     }
     if (asset_file_attributes(file, &after, err) < 0)
         goto done;
-    if (!same_version(&out->attributes, &after)) {
+    if (!mover_same_version(&out->attributes, &after)) {
         changed(err);
         goto done;
     }

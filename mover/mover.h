@@ -73,6 +73,17 @@ int mover_copy(struct mover_work *work, enum hash_kind hash, struct asset_direct
                struct bytes name, struct asset_token *token, u32 index, struct mover_copied *out,
                struct err *err);
 
+/* Inode, size, mtime and ctime: is it the same version of a source file? */
+bool mover_same_version(const struct attributes *a, const struct attributes *b);
+/* Waits until the clock that stamped the file has moved on; Changed if it was written meanwhile. */
+int mover_wait_for_grain(struct mover_work *work, struct asset_file *file,
+                         const struct attributes *attributes, struct err *err);
+
+/* ---- part.c: a part of a large file, under a token that others write under too ---- */
+
+int mover_part(struct mover_work *work, const struct envelope *task, struct envelope *answer,
+               struct err *err);
+
 /* ---- batch.c: what stage and publish share ---- */
 
 /* The index of a row that is of no item: a directory that has to be closed because of the others.

@@ -35,5 +35,8 @@ struct prove_work {
  * -1 if the message itself was refused (`err` says why): then the body has no record. */
 int prove_batch(struct prove_work *work, const struct envelope *task, struct envelope *answer,
                 struct err *err);
+/* The same for one part of a large file (part.c): its answer always has one record. */
+int prove_part(struct prove_work *work, const struct envelope *task, struct envelope *answer,
+               struct err *err);
 
 #endif

@@ -33,6 +33,8 @@ bool message_token(const struct message *message, struct token *out)
         TOKEN_OF(publish)
         TOKEN_OF(settle)
         TOKEN_OF(close)
+        TOKEN_OF(part)
+        TOKEN_OF(prove_part)
 #undef TOKEN_OF
     case MSG_revoke:
         /* its `sequence` is the token to revoke; what it is held by is the request's own */
