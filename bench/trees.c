@@ -1,19 +1,23 @@
 /* trees.c: the trees that the bench copies, the same on every machine and at every run.
  *
- *   trees [-s SEED] [-x SCALE] small|mix|many DIR     DIR is made, and must not be there
+ *   trees [-s SEED] [-x SCALE] small|mix|big|many|wide DIR    DIR is made, and must not be there
  *
  *   small   100,000 files of 100 B to 8 KiB, evenly spread: about 590 MB of pages
  *   mix      20,000 files, log-normal (most of a few KiB, a few of tens of MiB): 1.2 GB
+ *   big       one file of 3 GiB
  *   many  1,000,000 empty files, for runs that look and do not read
+ *   wide  the same in one directory
  *
- * SCALE multiplies the number of files. How: a stream of splitmix64 numbers decides everything.
- * Each directory hangs below an earlier one, the older the likelier, at most DEPTH_MAX deep, which
- * gives what projects look like: a wide top, and a few long branches. It holds a log-normal number
- * of files, 20 in the mean. The bytes are cuts of a random block that the number of the file is
- * written into, so that no two files are equal and nothing compresses. */
+ * SCALE multiplies the number of files, and the size of the one file of big. How: a stream of
+ * splitmix64 numbers decides everything. Each directory hangs below an earlier one, the older the
+ * likelier, at most DEPTH_MAX deep, which gives what projects look like: a wide top, and a few long
+ * branches. It holds a log-normal number of files, 20 in the mean. The bytes are cuts of a random
+ * block that the number of the file is written into, so that no two files are equal and nothing
+ * compresses. */
 #include <err.h>
 #include <fcntl.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,11 +36,15 @@ struct kind {
     const char *name;
     uint64_t files;
     double bytes; /* mean of the log-normal ones, else the largest */
-    enum { EVEN, LOG_NORMAL, EMPTY } spread;
+    enum { EVEN, LOG_NORMAL, EMPTY, ONE } spread;
+    bool flat; /* all in one directory */
 };
 
-static const struct kind kinds[] = {
-    {"small", 100000, 8192, EVEN}, {"mix", 20000, 66000, LOG_NORMAL}, {"many", 1000000, 0, EMPTY}};
+static const struct kind kinds[] = {{"small", 100000, 8192, EVEN, false},
+                                    {"mix", 20000, 66000, LOG_NORMAL, false},
+                                    {"big", 1, 3221225472.0, ONE, true},
+                                    {"many", 1000000, 0, EMPTY, false},
+                                    {"wide", 1000000, 0, EMPTY, true}};
 
 struct place {
     char *path;
@@ -47,6 +55,7 @@ static struct place *places; /* every directory, in the order of making */
 static size_t place_count, place_room;
 static unsigned char block[2 * BLOCK_BYTES]; /* twice the same, so that a cut may start anywhere */
 static uint64_t state;
+static double scale = 1;
 
 static uint64_t number(void) /* splitmix64, https://prng.di.unimi.it/splitmix64.c */
 {
@@ -76,6 +85,8 @@ static uint64_t file_size(const struct kind *kind)
 
     if (kind->spread == EMPTY)
         return 0;
+    if (kind->spread == ONE)
+        return (uint64_t)(kind->bytes * scale);
     if (kind->spread == EVEN)
         return 100 + number() % (uint64_t)(kind->bytes - 99);
     size = log_normal(kind->bytes, 2.0);
@@ -188,8 +199,8 @@ static void make_tree(const struct kind *kind, uint64_t files, const char *root)
         err(1, "%s", root);
     add_place(strdup(root), 0);
     for (uint64_t index = 0; index < files;) {
-        const char *path = make_directory();
-        uint64_t here = (uint64_t)log_normal(FILES_PER_DIRECTORY, 1.0);
+        const char *path = kind->flat ? root : make_directory();
+        uint64_t here = kind->flat ? files : (uint64_t)log_normal(FILES_PER_DIRECTORY, 1.0);
         int directory = open(path, O_RDONLY | O_DIRECTORY);
 
         if (directory < 0)
@@ -203,14 +214,12 @@ static void make_tree(const struct kind *kind, uint64_t files, const char *root)
 
 static void usage(void)
 {
-    fprintf(stderr, "usage: trees [-s SEED] [-x SCALE] small|mix|many DIR\n");
+    fprintf(stderr, "usage: trees [-s SEED] [-x SCALE] small|mix|big|many|wide DIR\n");
     exit(2);
 }
 
 int main(int count, char **arguments)
 {
-    double scale = 1;
-
     state = 1;
     for (int o; (o = getopt(count, arguments, "s:x:")) >= 0;)
         if (o == 's')
@@ -223,7 +232,9 @@ int main(int count, char **arguments)
     fill_block();
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         if (strcmp(kinds[i].name, arguments[optind]) == 0) {
-            make_tree(&kinds[i], (uint64_t)((double)kinds[i].files * scale), arguments[optind + 1]);
+            uint64_t files = (uint64_t)((double)kinds[i].files * scale);
+
+            make_tree(&kinds[i], kinds[i].spread == ONE ? 1 : files, arguments[optind + 1]);
             return 0;
         }
     usage();
