@@ -25,6 +25,11 @@ int paths_decode(struct bytes frame, struct rec_dir **out, u32 *count, struct er
             more = err_set(err, ERR_InvalidPath, "a message names an invalid path");
             break;
         }
+        if (dirs[i].replaces > path_depth(dirs[i].path)) {
+            more = err_set(err, ERR_Protocol, "component %u of a path of %u is to be replaced",
+                           dirs[i].replaces, path_depth(dirs[i].path));
+            break;
+        }
         i++;
     }
     if (more < 0) {
@@ -36,6 +41,19 @@ int paths_decode(struct bytes frame, struct rec_dir **out, u32 *count, struct er
     return 0;
 }
 
+/* The upper bits are the code of a refusal, and of nothing else. */
+static int check_flags(const struct rec_item *item, struct err *err)
+{
+    u32 known = ITEM_REPLACES | ITEM_EXISTS | ITEM_REPLACES_DIRECTORY;
+
+    if (item->operation == OPERATION_refuse)
+        known |= UINT32_MAX << ITEM_CODE_SHIFT;
+    if (item->flags & ~known)
+        return err_set(err, ERR_Protocol, "an item to %s with unknown flags %#x",
+                       operation_name(item->operation), item->flags & ~known);
+    return 0;
+}
+
 static int check_item(const struct rec_item *item, u32 dir_count, struct err *err)
 {
     if (item->dir >= dir_count)
@@ -44,9 +62,26 @@ static int check_item(const struct rec_item *item, u32 dir_count, struct err *er
         return err_set(err, ERR_InvalidPath, "a message has an invalid name");
     if (item->kind < KIND_file || item->kind > KIND_block_device)
         return err_set(err, ERR_Protocol, "an item of unknown kind %u", item->kind);
-    if (item->operation < OPERATION_put || item->operation > OPERATION_refuse)
+    switch (item->operation) {
+    case OPERATION_put:
+    case OPERATION_directory:
+    case OPERATION_attributes:
+    case OPERATION_refuse:
+        break;
+    case OPERATION_link:
+        if (item->target.size == 0 || !path_is_valid(item->target))
+            return err_set(err, ERR_InvalidPath, "a link to an invalid path");
+        if (item->target_inode == 0 || item->kind == KIND_directory)
+            return err_set(err, ERR_Protocol, "a link to no object, or of a directory");
+        break;
+    case OPERATION_remove:
+        if (item->inode == 0)
+            return err_set(err, ERR_Protocol, "an object to remove, and not which");
+        break;
+    default:
         return err_set(err, ERR_Protocol, "an item of unknown operation %u", item->operation);
-    return 0;
+    }
+    return check_flags(item, err);
 }
 
 int batch_decode(struct bytes dirs, struct bytes items, struct batch *out, struct err *err)

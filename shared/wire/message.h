@@ -98,7 +98,8 @@ int frame_open(struct frame_reader *reader, struct bytes frame, struct err *err)
 
 /* A decoded dir or item body in memory: arrays of records that borrow from the frame. Refuses a
  * whole batch (ERR_InvalidPath or ERR_Protocol) with an invalid path or name, an item whose dir is
- * not there, an unknown kind or operation, or more than BATCH_ITEMS items. */
+ * not there, an unknown kind, operation or flag, a link without its target, a removal that does not
+ * say of what, or more than BATCH_ITEMS items. */
 struct batch {
     struct rec_dir *dirs;
     u32 dir_count;
@@ -113,7 +114,8 @@ void batch_release(struct batch *batch);
 u32 batch_select(const struct batch *batch, const bool *keep, struct buf *dirs, struct buf *items,
                  u64 *bytes);
 
-/* Path frames (the dir body of scan and close). Refuses invalid paths. Release with free(). */
+/* Path frames (the dir body of scan and close). Refuses invalid paths, and `replaces` beyond their
+ * components. Release with free(). */
 int paths_decode(struct bytes frame, struct rec_dir **out, u32 *count, struct err *err);
 
 #endif

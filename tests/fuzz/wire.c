@@ -118,7 +118,12 @@ static void seed_input(u64 *state, struct buf *out)
     struct message message = {0};
     struct frame_writer writer;
     struct rec_dir dir = {.path = bytes_text("a/b")};
-    struct rec_item item = {.name = bytes_text("name"), .kind = 1, .operation = 1, .size = 77};
+    struct rec_item item = {.name = bytes_text("name"),
+                            .kind = 1,
+                            .size = 77,
+                            .inode = 5,
+                            .target = bytes_text("a/leader"),
+                            .target_inode = 6};
 
     buf_clear(out);
     if (choice < COUNT_OF(kinds)) {
@@ -127,15 +132,17 @@ static void seed_input(u64 *state, struct buf *out)
         return;
     }
     if (choice == COUNT_OF(kinds)) {
-        *buf_reserve(out, 1) = 10; /* length of the dir frame */
-        out->size++;
+        buf_append(out, "", 1);
         frame_begin(&writer, out);
         frame_add_dir(&writer, &dir);
         frame_end(&writer);
+        out->data[0] = (u8)(out->size - 1); /* where the directories end */
     }
     frame_begin(&writer, out);
-    for (u64 i = random_next(state) % 4; i > 0; i--)
+    for (u64 i = random_next(state) % 4; i > 0; i--) {
+        item.operation = (u32)(random_next(state) % 6 + 1);
         frame_add_item(&writer, &item);
+    }
     frame_end(&writer);
 }
 

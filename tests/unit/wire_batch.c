@@ -20,6 +20,18 @@ static struct rec_item an_item(u32 dir, const char *name)
                              .size = 10};
 }
 
+static struct rec_item a_link(const char *target)
+{
+    struct rec_item item = an_item(0, "link");
+
+    item.operation = OPERATION_link;
+    item.device = 1ull << 40;
+    item.inode = 77;
+    item.target = bytes_text(target);
+    item.target_inode = 78;
+    return item;
+}
+
 static void make_dirs(struct buf *out, const char *const *paths, u32 count)
 {
     struct frame_writer writer;
@@ -60,12 +72,22 @@ static void refuses_bad_items(void **state)
         {an_item(2, "x"), ERR_Protocol},         {an_item(UINT32_MAX, "x"), ERR_Protocol},
         {an_item(0, ""), ERR_InvalidPath},       {an_item(0, ".."), ERR_InvalidPath},
         {an_item(0, "a/b"), ERR_InvalidPath},    {an_item(0, "kind"), ERR_Protocol},
-        {an_item(0, "operation"), ERR_Protocol},
+        {an_item(0, "operation"), ERR_Protocol}, {an_item(0, "operation"), ERR_Protocol},
+        {an_item(0, "flag"), ERR_Protocol},      {an_item(0, "code of a put"), ERR_Protocol},
+        {a_link("../out"), ERR_InvalidPath},     {a_link(""), ERR_InvalidPath},
+        {a_link("no inode"), ERR_Protocol},      {a_link("directory"), ERR_Protocol},
+        {an_item(0, "remove"), ERR_Protocol},
     };
 
     (void)state;
     cases[5].item.kind = 99;
     cases[6].item.operation = 0;
+    cases[7].item.operation = OPERATION_remove + 1;
+    cases[8].item.flags = 8;
+    cases[9].item.flags = ERR_Occupied << ITEM_CODE_SHIFT;
+    cases[12].item.target_inode = 0;
+    cases[13].item.kind = KIND_directory;
+    cases[14].item.operation = OPERATION_remove;
     make_dirs(&dir_frame, dirs, 2);
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         struct rec_item items[] = {an_item(0, "good"), cases[i].item};
@@ -102,6 +124,90 @@ static void refuses_bad_paths(void **state)
         assert_int_equal(err.code, ERR_InvalidPath);
         assert_int_equal(paths_decode(buf_bytes(&dir_frame), &paths, &count, &err), -1);
         assert_null(paths);
+    }
+    buf_release(&dir_frame);
+    buf_release(&item_frame);
+}
+
+/* Goal: what may be replaced on the way is a component of the path. Method: none, the first and the
+ * last of two, and one more; of the root, which has none, the first. */
+static void checks_replaces(void **state)
+{
+    static const struct {
+        const char *path;
+        u32 replaces;
+        bool good;
+    } cases[] = {{"a/b", 0, true}, {"a/b", 1, true}, {"a/b", 2, true},        {"a/b", 3, false},
+                 {"", 0, true},    {"", 1, false},   {"a", UINT32_MAX, false}};
+    struct buf frame = {0};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct rec_dir dir = {.path = bytes_text(cases[i].path), .replaces = cases[i].replaces};
+        struct frame_writer writer;
+        struct rec_dir *paths;
+        struct err err;
+        u32 count;
+
+        buf_clear(&frame);
+        frame_begin(&writer, &frame);
+        frame_add_dir(&writer, &dir);
+        frame_end(&writer);
+        assert_int_equal(paths_decode(buf_bytes(&frame), &paths, &count, &err),
+                         cases[i].good ? 0 : -1);
+        if (cases[i].good)
+            assert_int_equal(paths[0].replaces, cases[i].replaces);
+        free(paths);
+    }
+    buf_release(&frame);
+}
+
+/* Goal: an item keeps all that it says when its batch is taken apart. Method: an item of each
+ * operation with everything set, in a directory that replaces, selected alone. */
+static void keeps_fields(void **state)
+{
+    struct rec_dir dirs[] = {{.path = bytes_text("unused")},
+                             {.path = bytes_text("a/b"), .replaces = 2}};
+    struct buf dir_frame = {0}, item_frame = {0};
+    struct frame_writer writer;
+    struct err err;
+
+    (void)state;
+    frame_begin(&writer, &dir_frame);
+    frame_add_dir(&writer, &dirs[0]);
+    frame_add_dir(&writer, &dirs[1]);
+    frame_end(&writer);
+    for (u32 operation = OPERATION_put; operation <= OPERATION_remove; operation++) {
+        struct rec_item item = a_link("a/leader");
+        struct buf kept_dirs = {0}, kept_items = {0};
+        struct batch whole, part;
+        bool keep = true;
+        u64 bytes;
+
+        item.dir = 1;
+        item.operation = operation;
+        item.ctime_ns = -5;
+        item.flags = ITEM_REPLACES | ITEM_EXISTS | ITEM_REPLACES_DIRECTORY;
+        if (operation == OPERATION_refuse)
+            item.flags |= ERR_Occupied << ITEM_CODE_SHIFT;
+        make_items(&item_frame, &item, 1);
+        assert_int_equal(batch_decode(buf_bytes(&dir_frame), buf_bytes(&item_frame), &whole, &err),
+                         0);
+        assert_int_equal(batch_select(&whole, &keep, &kept_dirs, &kept_items, &bytes), 1);
+        assert_int_equal(batch_decode(buf_bytes(&kept_dirs), buf_bytes(&kept_items), &part, &err),
+                         0);
+        assert_int_equal(part.dir_count, 1);
+        assert_int_equal(part.dirs[0].replaces, 2);
+        assert_int_equal(part.items[0].flags, item.flags);
+        assert_int_equal(part.items[0].device, item.device);
+        assert_int_equal(part.items[0].inode, 77);
+        assert_int_equal(part.items[0].ctime_ns, -5);
+        assert_int_equal(part.items[0].target_inode, 78);
+        assert_true(bytes_equal(part.items[0].target, bytes_text("a/leader")));
+        batch_release(&whole);
+        batch_release(&part);
+        buf_release(&kept_dirs);
+        buf_release(&kept_items);
     }
     buf_release(&dir_frame);
     buf_release(&item_frame);
@@ -197,10 +303,9 @@ static void selects(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(refuses_bad_items),
-        cmocka_unit_test(refuses_bad_paths),
-        cmocka_unit_test(bounds_items),
-        cmocka_unit_test(selects),
+        cmocka_unit_test(refuses_bad_items), cmocka_unit_test(refuses_bad_paths),
+        cmocka_unit_test(checks_replaces),   cmocka_unit_test(keeps_fields),
+        cmocka_unit_test(bounds_items),      cmocka_unit_test(selects),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -272,9 +272,9 @@ static void golden_bytes(void **state)
     static const u8 wanted[] = {0x92, 0x46, 0x84, 0x00, 0x07, 0x01, 0xce, 0x65,
                                 0x00, 0x00, 0x00, 0x02, 0xcd, 0x01, 0x2c, 0x03,
                                 0xa6, 'd',  'i',  'r',  ':',  '/',  'd'};
-    static const u8 wanted_frame[] = {0xdd, 0, 0, 0, 2, 0x91, 0xc4, 1, 'a', 0x91, 0xc4, 0};
+    static const u8 wanted_frame[] = {0xdd, 0, 0, 0, 2, 0x92, 0xc4, 1, 'a', 0x02, 0x92, 0xc4, 0, 0};
     struct message message = {.kind = MSG_settle};
-    struct rec_dir dirs[] = {{.path = {(const u8 *)"a", 1}}, {.path = {NULL, 0}}};
+    struct rec_dir dirs[] = {{.path = {(const u8 *)"a", 1}, .replaces = 2}, {.path = {NULL, 0}}};
     struct frame_writer writer;
     struct buf frame = {0};
 
@@ -356,9 +356,9 @@ static void records_round_trip(void **state)
  * Method: frames written by hand. */
 static void records_may_grow(void **state)
 {
-    static const u8 grown[] = {0x91, 0x93, 0xc4, 1, 'a', 0x92, 1, 2, 0xc0};
-    static const u8 shrunk[] = {0x91, 0x90};
-    static const u8 followed[] = {0x91, 0x91, 0xc4, 1, 'a', 0xc0};
+    static const u8 grown[] = {0x91, 0x94, 0xc4, 1, 'a', 0, 0x92, 1, 2, 0xc0};
+    static const u8 shrunk[] = {0x91, 0x91, 0xc4, 1, 'a'};
+    static const u8 followed[] = {0x91, 0x92, 0xc4, 1, 'a', 0, 0xc0};
     struct frame_reader reader;
     struct rec_dir dir;
     struct err err;
