@@ -30,3 +30,11 @@ void prove_lane_destroy(struct prove_lane **lane)
     free(*lane);
     *lane = NULL;
 }
+
+struct hasher *prove_lane_hasher(struct prove_lane *lane, enum hash_kind kind)
+{
+    if (!lane->hashers[kind])
+        lane->hashers[kind] = hasher_new(kind);
+    hasher_reset(lane->hashers[kind]);
+    return lane->hashers[kind];
+}

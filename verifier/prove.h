@@ -21,6 +21,8 @@ struct prove_lane {
 
 struct prove_lane *prove_lane_new(void);
 void prove_lane_destroy(struct prove_lane **lane);
+/* The lane's plain hasher of a kind that is known, reset. */
+struct hasher *prove_lane_hasher(struct prove_lane *lane, enum hash_kind kind);
 
 struct prove_work {
     struct prove_lane *lane;
