@@ -8,7 +8,7 @@
  * In it:
  *     *    any bytes but a slash          **   any bytes, slashes too
  *     ?    one byte but a slash           [a-z] [!a-z]   one byte of these, of none of these
- *     \c   the byte c itself
+ *     \c   the byte c itself              [^a-z]         the same as [!a-z]
  * `dir/` + `**` + `/x` also matches `dir/x`: a `**` between slashes stands for any number of
  * directories, none included. What is below a directory that does not take part is never looked at,
  * as in rsync; a rule that would take it back has no effect. */
