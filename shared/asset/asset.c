@@ -293,6 +293,12 @@ int asset_file_extras(struct asset_file *file, u32 preserve, struct buf *out, u3
     return file->asset->ops->file_extras(file, preserve, out, not_kept, err);
 }
 
+void asset_file_uncached(struct asset_file *file)
+{
+    if (file->asset->ops->file_uncached)
+        file->asset->ops->file_uncached(file);
+}
+
 void asset_file_close(struct asset_file **file)
 {
     if (*file)

@@ -196,6 +196,9 @@ int asset_file_data(struct asset_file *file, u64 offset, u64 size, u64 *start, u
 /* As asset_extras, of the open file. */
 int asset_file_extras(struct asset_file *file, u32 preserve, struct buf *out, u32 *not_kept,
                       struct err *err);
+/* What is read from now on comes from the medium, where that can be had: what was written to the
+ * file is brought there first, and then forgotten. */
+void asset_file_uncached(struct asset_file *file);
 /* Closes a file opened for reading. (A staged file being written is ended by
  * stage_end/stage_abort.) */
 void asset_file_close(struct asset_file **file);
@@ -365,6 +368,7 @@ struct asset_ops {
                      struct err *err);
     int (*file_extras)(struct asset_file *file, u32 preserve, struct buf *out, u32 *not_kept,
                        struct err *err);
+    void (*file_uncached)(struct asset_file *file);
     void (*file_close)(struct asset_file *file);
     int (*read_link)(struct asset_directory *directory, struct bytes name, struct buf *target,
                      struct attributes *attributes, struct err *err);

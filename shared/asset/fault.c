@@ -253,6 +253,7 @@ const struct asset_ops asset_fault_ops = {
     .file_read = fault_file_read,
     .file_attributes = fault_file_attributes,
     .file_data = fault_file_data,
+    .file_uncached = fault_file_uncached,
     .file_extras = fault_file_extras,
     .file_close = fault_file_close,
     .read_link = fault_read_link,

@@ -81,6 +81,11 @@ int fault_file_attributes(struct asset_file *file, struct attributes *out, struc
     return asset_file_attributes(fault_inner_file(file), out, err);
 }
 
+void fault_file_uncached(struct asset_file *file)
+{
+    asset_file_uncached(fault_inner_file(file));
+}
+
 int fault_file_data(struct asset_file *file, u64 offset, u64 size, u64 *start, u64 *end,
                     struct err *err)
 {

@@ -67,6 +67,7 @@ int fault_file_open(struct asset_directory *directory, struct bytes name, struct
 s64 fault_file_read(struct asset_file *file, void *buffer, size_t size, u64 offset,
                     struct err *err);
 int fault_file_attributes(struct asset_file *file, struct attributes *out, struct err *err);
+void fault_file_uncached(struct asset_file *file);
 int fault_file_data(struct asset_file *file, u64 offset, u64 size, u64 *start, u64 *end,
                     struct err *err);
 int fault_file_extras(struct asset_file *file, u32 preserve, struct buf *out, u32 *not_kept,

@@ -139,6 +139,7 @@ int dir_file_open(struct asset_directory *directory, struct bytes name, struct a
                   struct attributes *attributes, struct err *err);
 s64 dir_file_read(struct asset_file *file, void *buffer, size_t size, u64 offset, struct err *err);
 int dir_file_attributes(struct asset_file *file, struct attributes *out, struct err *err);
+void dir_file_uncached(struct asset_file *file);
 void dir_file_close(struct asset_file *file);
 int dir_read_link(struct asset_directory *directory, struct bytes name, struct buf *target,
                   struct attributes *attributes, struct err *err);

@@ -90,6 +90,16 @@ int dir_file_attributes(struct asset_file *file, struct attributes *out, struct 
     return 0;
 }
 
+/* pages that are not written yet cannot be dropped */
+void dir_file_uncached(struct asset_file *file)
+{
+    int fd = ((struct dir_file *)file)->fd;
+
+    sync_file_range(
+        fd, 0, 0, SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER);
+    posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+}
+
 void dir_file_close(struct asset_file *file)
 {
     close(((struct dir_file *)file)->fd);

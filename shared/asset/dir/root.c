@@ -155,6 +155,7 @@ const struct asset_ops asset_dir_ops = {
     .file_open = dir_file_open,
     .file_read = dir_file_read,
     .file_attributes = dir_file_attributes,
+    .file_uncached = dir_file_uncached,
     .file_close = dir_file_close,
     .read_link = dir_read_link,
     .staging_open = dir_staging_open,

@@ -209,13 +209,9 @@ int dir_staged_open(struct asset_token *token, u32 index, bool uncached, struct 
 
     if (fd < 0)
         return err->sys_errno == ENOENT ? dir_staged_missing(self, index, err) : -1;
-    if (uncached) { /* pages that are not written yet cannot be dropped */
-        sync_file_range(fd, 0, 0,
-                        SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE |
-                            SYNC_FILE_RANGE_WAIT_AFTER);
-        posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
-    }
     file = new_file(self, fd, index);
+    if (uncached)
+        dir_file_uncached(&file->base);
     file->size = now.size;
     *version = version_of(&now);
     *out = &file->base;
