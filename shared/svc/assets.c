@@ -213,7 +213,7 @@ void assets_release(struct task *task)
         struct asset_use *use = task->assets;
 
         task->assets = use->next;
-        if (task->kind == MSG_stage)
+        if (task->kind == MSG_stage || task->kind == MSG_part)
             mark_staged_into(use->open);
         stop_using(use->open, false);
         free(use);
