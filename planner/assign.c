@@ -72,6 +72,7 @@ static void give_back(struct job *job, struct assignment lapsed)
     case MSG_stage:
     case MSG_prove:
     case MSG_publish:
+    case MSG_check:
     case MSG_close:
         if (lapsed.batch)
             batch_lost(job, lapsed.batch, lapsed.batch->step, lapsed.sequence);

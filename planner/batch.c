@@ -8,13 +8,13 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/names.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
-static const u32 step_kinds[] = {
-    [STEP_STAGE] = MSG_stage, [STEP_PROVE] = MSG_prove, [STEP_PUBLISH] = MSG_publish};
+static const u32 step_kinds[] = {[STEP_STAGE] = MSG_stage,
+                                 [STEP_PROVE] = MSG_prove,
+                                 [STEP_PUBLISH] = MSG_publish,
+                                 [STEP_CHECK] = MSG_check};
 
 struct job_batch *batch_new(struct job *job, struct shard *shard, struct bytes dirs,
                             struct bytes records, u32 items, u64 bytes)
@@ -95,9 +95,10 @@ static void fill_stage(const struct job *job, struct job_batch *batch, struct en
                                                  .sequence = batch->sequence,
                                                  .source = bytes_text(job->source),
                                                  .destination = bytes_text(job->destination),
-                                                 .hash = job->hash,
-                                                 .durability = job->durability,
-                                                 .attempt = batch->attempt};
+                                                 .hash = job->spec.hash,
+                                                 .durability = job->spec.durability,
+                                                 .attempt = batch->attempt,
+                                                 .preserve = job->spec.preserve};
     envelope->body[0] = buf_bytes(&batch->dirs);
     envelope->body[1] = buf_bytes(&batch->records);
     envelope->bodies = 2;
@@ -109,8 +110,8 @@ static void fill_prove(const struct job *job, struct job_batch *batch, struct en
                                                  .epoch = job->epoch,
                                                  .sequence = batch->sequence,
                                                  .destination = bytes_text(job->destination),
-                                                 .hash = job->hash,
-                                                 .durability = job->durability};
+                                                 .hash = job->spec.hash,
+                                                 .durability = job->spec.durability};
     envelope->body[0] = buf_bytes(&batch->staged);
     envelope->bodies = 1;
 }
@@ -127,16 +128,32 @@ static void fill_publish(const struct job *job, struct job_batch *batch, struct 
                                                      .source = bytes_text(job->source),
                                                      .destination = bytes_text(job->destination),
                                                      .attempt = batch->attempt,
-                                                     .proven = (u32)batch->staged.size};
+                                                     .proven = (u32)batch->staged.size,
+                                                     .preserve = job->spec.preserve};
     envelope->body[0] = buf_bytes(&batch->dirs);
     envelope->body[1] = buf_bytes(&batch->records);
     envelope->body[2] = buf_bytes(both);
     envelope->bodies = 3;
 }
 
+/* A check has no token, so that each assignment of it takes a number of its own. */
+static void fill_check(struct job *job, struct job_batch *batch, u32 sequence,
+                       struct envelope *envelope)
+{
+    envelope->message.check = (struct msg_check){.job = job->id,
+                                                 .epoch = job->epoch,
+                                                 .sequence = sequence,
+                                                 .destination = bytes_text(job->destination),
+                                                 .hash = batch->hash};
+    envelope->body[0] = buf_bytes(&batch->dirs);
+    envelope->body[1] = buf_bytes(&batch->records);
+    envelope->body[2] = buf_bytes(&batch->staged);
+    envelope->bodies = 3;
+}
+
 static struct worker *worker_for(struct job *job, const struct job_batch *batch)
 {
-    if (batch->step == STEP_PROVE)
+    if (batch->step == STEP_PROVE || batch->step == STEP_CHECK)
         return worker_pick(job->planner, ROLE_verifier, 0);
     if (batch->step == STEP_PUBLISH && batch->mover && worker_has_room(batch->mover, 1))
         return batch->mover;
@@ -149,13 +166,20 @@ static void try_assign(struct job *job, struct job_batch *batch)
     struct assignment *assignment;
     struct envelope envelope = {0};
     struct buf both = {0};
+    u32 sequence;
 
     if (!worker)
         return;
-    if (batch->sequence == 0 && (batch->sequence = tokens_take(job)) == 0)
+    if (batch->step == STEP_CHECK)
+        sequence = job_sequence(job);
+    else if (batch->sequence == 0 && (batch->sequence = tokens_take(job)) == 0)
         return;
+    else
+        sequence = batch->sequence;
     envelope.message.kind = step_kinds[batch->step];
-    if (batch->step == STEP_STAGE)
+    if (batch->step == STEP_CHECK)
+        fill_check(job, batch, sequence, &envelope);
+    else if (batch->step == STEP_STAGE)
         fill_stage(job, batch, &envelope);
     else if (batch->step == STEP_PROVE)
         fill_prove(job, batch, &envelope);
@@ -163,7 +187,7 @@ static void try_assign(struct job *job, struct job_batch *batch)
         fill_publish(job, batch, &envelope, &both);
     if (batch->step == STEP_PUBLISH && batch->floor_ns == 0)
         batch->floor_ns = job->clock_ns;
-    assignment = assign(job, worker, &envelope, batch->sequence);
+    assignment = assign(job, worker, &envelope, sequence);
     buf_release(&both);
     if (!assignment)
         return;
@@ -185,7 +209,7 @@ static bool may_go(const struct job *job, const struct job_batch *batch, enum st
 /* What is furthest goes first, so that the line drains and staging stays small. */
 void batch_pump(struct job *job)
 {
-    static const enum step order[] = {STEP_PUBLISH, STEP_PROVE, STEP_STAGE};
+    static const enum step order[] = {STEP_PUBLISH, STEP_PROVE, STEP_STAGE, STEP_CHECK};
     s64 now_ms = clock_monotonic_ms();
     struct job_batch *batch, *next;
 
@@ -298,70 +322,6 @@ void batch_proven(struct job *job, struct assignment *assignment, const struct e
     batch->waiting = true;
 }
 
-/* What a published frame says, checked against its batch. */
-struct verdict {
-    bool again[BATCH_ITEMS];
-    bool seen[BATCH_ITEMS];
-    u32 again_count;
-    u32 answered;
-    u64 moved, bytes_moved, attributes, changed, vanished, failed;
-    u32 job_code; /* of a row that ends the job */
-    char job_message[ERR_TEXT_SIZE];
-};
-
-static int read_row(const struct job *job, const struct job_batch *batch, const struct rec_row *row,
-                    struct verdict *out)
-{
-    if (!path_is_valid(row->path) || !path_is_within(row->path, buf_bytes(&batch->shard->path)))
-        return -1;
-    if (row->index == UINT32_MAX)
-        return row->operation == OPERATION_directory ? 0 : -1;
-    if (row->index >= batch->items || out->seen[row->index])
-        return -1;
-    if (row->outcome == OUTCOME_again && batch->attempt >= ITEM_ATTEMPTS)
-        return -1;
-    out->seen[row->index] = true;
-    out->answered++;
-    out->again[row->index] = row->outcome == OUTCOME_again;
-    out->again_count += row->outcome == OUTCOME_again;
-    if (row->outcome == OUTCOME_moved && row->operation != OPERATION_directory) {
-        out->moved++;
-        out->bytes_moved += row->size;
-    }
-    out->attributes += row->outcome == OUTCOME_attributes;
-    out->changed += row->outcome == OUTCOME_changed;
-    out->vanished += row->outcome == OUTCOME_vanished;
-    if (row->outcome == OUTCOME_failed) {
-        const char *path = log_value(row->path);
-
-        out->failed++;
-        log_write(LOG_WARN, job->name, EVENT_item_failed, "path=%s code=%s message=%s", path,
-                  err_name(row->code), log_value(row->message));
-        if (err_disposition_of(row->code) == DISPOSITION_JOB && !out->job_code) {
-            out->job_code = row->code;
-            snprintf(out->job_message, sizeof out->job_message, "%s: %.*s", path,
-                     (int)row->message.size, (const char *)row->message.data);
-        }
-    }
-    return 0;
-}
-
-static int read_rows(const struct job *job, const struct job_batch *batch, struct bytes frame,
-                     struct verdict *out)
-{
-    struct frame_reader reader;
-    struct rec_row row;
-    struct err err;
-    int more;
-
-    if (frame_open(&reader, frame, &err) < 0)
-        return -1;
-    while ((more = frame_next_row(&reader, &row, &err)) > 0)
-        if (read_row(job, batch, &row, out) < 0)
-            return -1;
-    return more == 0 && out->answered == batch->items ? 0 : -1;
-}
-
 void batch_take_place(struct job_batch *made, const struct job_batch *batch)
 {
     made->from_scan = batch->from_scan;
@@ -369,11 +329,28 @@ void batch_take_place(struct job_batch *made, const struct job_batch *batch)
     made->floor_ns = batch->floor_ns;
 }
 
-/* The items that failed in a way that may pass, as a batch of their own. */
-static void stage_again(struct job *job, const struct job_batch *batch, const bool *again)
+/* The staged records of those items: of a check, what was proven. */
+static void select_staged(struct bytes frame, const bool *keep, struct buf *out)
+{
+    struct frame_reader reader;
+    struct frame_writer writer;
+    struct rec_staged record;
+    struct err err;
+    u32 i = 0;
+
+    if (frame.size == 0 || frame_open(&reader, frame, &err) < 0)
+        return;
+    frame_begin(&writer, out);
+    while (frame_next_staged(&reader, &record, &err) > 0)
+        if (keep[i++])
+            frame_add_staged(&writer, &record);
+    frame_end(&writer);
+}
+
+struct job_batch *batch_part(struct job *job, const struct job_batch *batch, const bool *keep)
 {
     struct buf dirs = {0}, records = {0};
-    struct job_batch *retry;
+    struct job_batch *made;
     struct batch decoded;
     struct err err;
     u64 bytes;
@@ -381,16 +358,38 @@ static void stage_again(struct job *job, const struct job_batch *batch, const bo
 
     if (batch_decode(buf_bytes(&batch->dirs), buf_bytes(&batch->records), &decoded, &err) < 0) {
         job_fail(job, err.code, err.text); /* it was decoded when it was found */
-        return;
+        return NULL;
     }
-    count = batch_select(&decoded, again, &dirs, &records, &bytes);
-    retry = batch_new(job, batch->shard, buf_bytes(&dirs), buf_bytes(&records), count, bytes);
-    batch_take_place(retry, batch);
-    retry->attempt = batch->attempt + 1;
-    retry->not_before_ms = clock_monotonic_ms() + ((s64)RETRY_FIRST_MS << (batch->attempt - 1));
+    count = batch_select(&decoded, keep, &dirs, &records, &bytes);
+    made = batch_new(job, batch->shard, buf_bytes(&dirs), buf_bytes(&records), count, bytes);
+    batch_take_place(made, batch);
+    made->attempt = batch->attempt;
+    if (batch->hash) { /* of a check */
+        made->step = STEP_CHECK;
+        made->hash = batch->hash;
+        select_staged(buf_bytes(&batch->staged), keep, &made->staged);
+    }
     batch_release(&decoded);
     buf_release(&dirs);
     buf_release(&records);
+    return made;
+}
+
+/* The items that failed in a way that may pass, as a batch of their own. */
+static void stage_again(struct job *job, const struct job_batch *batch, const bool *again)
+{
+    struct job_batch *retry = batch_part(job, batch, again);
+
+    if (!retry)
+        return;
+    retry->attempt = batch->attempt + 1;
+    retry->not_before_ms = clock_monotonic_ms() + ((s64)RETRY_FIRST_MS << (batch->attempt - 1));
+}
+
+static void count(struct counters *pending, const struct verdict *verdict)
+{
+    for (u32 i = 0; i < COUNTER_COUNT; i++)
+        pending->value[i] += verdict->counters.value[i];
 }
 
 void batch_published(struct job *job, struct assignment *assignment,
@@ -398,7 +397,6 @@ void batch_published(struct job *job, struct assignment *assignment,
 {
     const struct msg_published *published = &envelope->message.published;
     struct job_batch *batch = assignment->batch;
-    struct counters *pending = &batch->shard->pending;
     struct verdict verdict = {0};
     char *host;
 
@@ -410,18 +408,13 @@ void batch_published(struct job *job, struct assignment *assignment,
         return;
     }
     if (envelope->bodies != 1 || published->code != ERR_Ok ||
-        read_rows(job, batch, envelope->body[0], &verdict) < 0) {
+        verdict_read(job, batch, envelope->body[0], &verdict) < 0) {
         refuse_answer(job, assignment, "published does not fit its batch");
         return;
     }
     host = text_copy(assignment->worker->host);
     assignment_end(job, assignment);
-    pending->value[COUNTER_moved] += (s64)verdict.moved;
-    pending->value[COUNTER_bytes_moved] += (s64)verdict.bytes_moved;
-    pending->value[COUNTER_attributes] += (s64)verdict.attributes;
-    pending->value[COUNTER_changed] += (s64)verdict.changed;
-    pending->value[COUNTER_vanished] += (s64)verdict.vanished;
-    pending->value[COUNTER_failed] += (s64)verdict.failed;
+    count(&batch->shard->pending, &verdict);
     segment_add(job, batch->shard, batch, envelope->body[0], batch->items - verdict.again_count,
                 batch->floor_ns, host, published->began_ns);
     free(host);
@@ -431,5 +424,31 @@ void batch_published(struct job *job, struct assignment *assignment,
         stage_again(job, batch, verdict.again);
     if (verdict.job_code)
         job_fail(job, verdict.job_code, verdict.job_message);
+    batch_end(job, batch);
+}
+
+/* A check writes nothing: no token, no host that has to settle. */
+void batch_checked(struct job *job, struct assignment *assignment, const struct envelope *envelope)
+{
+    const struct msg_checked *checked = &envelope->message.checked;
+    struct job_batch *batch = assignment->batch;
+    struct counters *pending = &batch->shard->pending;
+    struct verdict verdict = {0};
+
+    if (envelope->bodies != 1 || checked->matched > batch->items ||
+        checked->mismatched > batch->items - checked->matched ||
+        verdict_read(job, batch, envelope->body[0], &verdict) < 0) {
+        refuse_answer(job, assignment, "checked does not fit its batch");
+        return;
+    }
+    assignment_end(job, assignment);
+    count(pending, &verdict);
+    pending->value[COUNTER_proven] += checked->matched;
+    pending->value[COUNTER_mismatched] += checked->mismatched;
+    pending->value[COUNTER_bytes_proven] += (s64)checked->bytes;
+    segment_add(job, batch->shard, NULL, envelope->body[0], batch->items - verdict.again_count, 0,
+                NULL, 0);
+    if (verdict.again_count > 0 && !batch_is_unwanted(job, batch))
+        stage_again(job, batch, verdict.again);
     batch_end(job, batch);
 }

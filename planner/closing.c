@@ -79,7 +79,8 @@ static void assign_close(struct job *job, struct job_batch *batch)
                                                 .sequence = batch->sequence,
                                                 .source = bytes_text(job->source),
                                                 .destination = bytes_text(job->destination),
-                                                .finish = 0};
+                                                .finish = 0,
+                                                .preserve = job->spec.preserve};
     envelope.body[0] = buf_bytes(&batch->dirs);
     assignment = assign(job, worker, &envelope, batch->sequence);
     if (!assignment)
@@ -120,7 +121,8 @@ static void send_finish(struct job *job)
                                                 .sequence = sequence,
                                                 .source = bytes_text(job->source),
                                                 .destination = bytes_text(job->destination),
-                                                .finish = 1};
+                                                .finish = 1,
+                                                .preserve = job->spec.preserve};
     job->finish_sent = assign(job, worker, &envelope, sequence) != NULL;
     buf_release(&none);
 }
@@ -173,6 +175,7 @@ void closing_closed(struct job *job, struct assignment *assignment, const struct
 
 void closing_pump(struct job *job)
 {
+    s64 now_ms = clock_monotonic_ms();
     struct job_batch *batch, *next;
 
     if (job->state == JOB_CLOSING) {
@@ -180,10 +183,11 @@ void closing_pump(struct job *job)
             return; /* tokens.c opens the staging area, or the job failed for it */
         for (batch = TAILQ_FIRST(&job->batches); batch; batch = next) {
             next = TAILQ_NEXT(batch, link);
-            if (batch->waiting && batch->step == STEP_REVOKE &&
-                batch->not_before_ms <= clock_monotonic_ms())
+            if (!batch->waiting || batch->not_before_ms > now_ms)
+                continue;
+            if (batch->step == STEP_REVOKE)
                 tokens_revoke(job, batch->sequence, batch);
-            else if (batch->waiting && batch->step == STEP_CLOSE)
+            else if (batch->step == STEP_CLOSE)
                 assign_close(job, batch);
         }
         if (job->closing_batches > 0 || job->close_posted)
@@ -198,6 +202,6 @@ void closing_pump(struct job *job)
             job->state = JOB_FINISHING;
         }
     }
-    if (job->state == JOB_FINISHING && !job->finish_sent)
+    if (job->state == JOB_FINISHING && !job->finish_sent && now_ms >= job->retry_ms)
         send_finish(job);
 }

@@ -11,7 +11,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -57,214 +56,21 @@ static void post_phase(struct job *job, enum phase phase)
     job_post(job, request);
 }
 
-static void enter_phase(struct job *job, enum phase phase)
+void job_enter_phase(struct job *job, enum phase phase)
 {
     log_write(LOG_INFO, job->name, EVENT_job_phase, "phase=%s", phase_name(phase));
     view_event(job->planner->view, job->name, phase_name(phase), "");
     post_phase(job, phase);
 }
 
-/* ---- beginning ---- */
-
-static void read_spec(struct job *job, const char *text)
-{
-    json_t *spec = json_loads(text, 0, NULL);
-    const char *hash = json_string_value(json_object_get(json_object_get(spec, "verify"), "hash"));
-    const char *durability = json_string_value(json_object_get(spec, "durability"));
-
-    job->hash = hash ? hash_kind_by_name(hash) : HASH_XXH3_128;
-    if (job->hash == 0)
-        job->hash = HASH_XXH3_128;
-    job->durability =
-        durability && strcmp(durability, "strict") == 0 ? DURABILITY_STRICT : DURABILITY_STANDARD;
-    json_decref(spec);
-}
-
-void job_claimed(struct planner *planner, const struct claimed_job *claim)
-{
-    struct job *job, *next;
-
-    /* a planner that was stopped for longer than its lease may claim what it has */
-    for (job = TAILQ_FIRST(&planner->jobs); job; job = next) {
-        next = TAILQ_NEXT(job, link);
-        if (job->id == claim->id)
-            job_abandon(job);
-    }
-    job = memory_or_die(sizeof *job);
-    job->planner = planner;
-    job->id = claim->id;
-    job->epoch = claim->epoch;
-    job->name = text_copy(claim->name);
-    job->source = text_copy(claim->source_address);
-    job->destination = text_copy(claim->destination_address);
-    job->asset = claim->destination_asset;
-    job->taken_over = claim->phase != PHASE_Queued;
-    job->was_opened = claim->opened;
-    job->counters = claim->counters;
-    job->next_sequence = 1;
-    job->owned_ms = planner->claim_sent_ms;
-    job->started_ms = clock_monotonic_ms();
-    read_spec(job, claim->spec);
-    TAILQ_INIT(&job->assignments);
-    TAILQ_INIT(&job->shards);
-    TAILQ_INIT(&job->batches);
-    TAILQ_INSERT_TAIL(&planner->jobs, job, link);
-    log_write(LOG_INFO, job->name, EVENT_job_claimed, "epoch=%u phase=%s", job->epoch,
-              phase_name(claim->phase));
-    enter_phase(job, PHASE_Probing);
-    if (claim->cancel_requested)
-        job_cancel(job);
-}
-
-static void send_probe(struct job *job, int which)
-{
-    static const enum role roles[] = {ROLE_watcher, ROLE_mover};
-    struct worker *worker = worker_pick(job->planner, roles[which], 0);
-    struct envelope envelope = {.message = {.kind = MSG_probe}};
-    u32 sequence;
-
-    if (!worker)
-        return;
-    sequence = job_sequence(job);
-    envelope.message.probe = (struct msg_probe){.job = job->id,
-                                                .epoch = job->epoch,
-                                                .sequence = sequence,
-                                                .source = bytes_text(job->source),
-                                                .destination = bytes_text(job->destination)};
-    job->probe_sent[which] = assign(job, worker, &envelope, sequence) != NULL;
-}
-
-static void copy_into(struct buf *out, struct bytes bytes)
-{
-    buf_clear(out);
-    buf_append(out, bytes.data, bytes.size);
-}
-
-void job_probed(struct job *job, struct assignment *assignment, const struct msg_probed *probed)
-{
-    int which = assignment->worker->role == ROLE_mover;
-    struct buf text = {0};
-
-    assignment_end(job, assignment);
-    if (job->state != JOB_PROBING || job->begin_posted)
-        return; /* asked twice, as one of the answers was late */
-    if (probed->code != ERR_Ok) {
-        enum err_disposition disposition = err_disposition_of(probed->code);
-
-        if (disposition == DISPOSITION_GIVE_BACK || disposition == DISPOSITION_RETRY) {
-            job->probe_sent[which] = false;
-            job->retry_ms = clock_monotonic_ms() + PROBE_RETRY_MS;
-            if (++job->probe_failures < ITEM_ATTEMPTS)
-                return;
-        }
-        buf_append(&text, probed->message.data, probed->message.size);
-        job_fail(job, probed->code, buf_text(&text));
-        buf_release(&text);
-        return;
-    }
-    if (job->probed[!which] &&
-        (!bytes_equal(buf_bytes(&job->source_identity), probed->source_identity) ||
-         !bytes_equal(buf_bytes(&job->destination_identity), probed->destination_identity))) {
-        job_fail(job, ERR_AssetUnreachable,
-                 "watcher and mover do not see the same directories: "
-                 "mount source and destination at the same place for both");
-        return;
-    }
-    copy_into(&job->source_identity, probed->source_identity);
-    copy_into(&job->destination_identity, probed->destination_identity);
-    copy_into(&job->source_place, probed->source_place);
-    copy_into(&job->destination_place, probed->destination_place);
-    job->probed[which] = true;
-}
-
-static void pump_probing(struct job *job)
-{
-    struct truth_request *request;
-
-    if (clock_monotonic_ms() < job->retry_ms || job->begin_posted)
-        return;
-    for (int which = 0; which < 2; which++)
-        if (!job->probe_sent[which])
-            send_probe(job, which);
-    if (!job->probed[0] || !job->probed[1])
-        return;
-    request = job_request(job, TRUTH_BEGIN);
-    request->asset = job->asset;
-    copy_into(&request->source_identity, buf_bytes(&job->source_identity));
-    copy_into(&request->destination_identity, buf_bytes(&job->destination_identity));
-    copy_into(&request->source_place, buf_bytes(&job->source_place));
-    copy_into(&request->destination_place, buf_bytes(&job->destination_place));
-    job->begin_posted = true;
-    job_post(job, request);
-}
-
-void job_begun(struct job *job, struct truth_request *answer)
-{
-    if (answer->err.code != ERR_Ok) {
-        job->begin_posted = false;
-        job_fail(job, answer->err.code, answer->err.text);
-        return;
-    }
-    job->upsert = !answer->first || job->taken_over;
-    for (u32 i = 0; i < answer->shard_count; i++) {
-        const struct truth_shard *row = &answer->shards[i];
-        struct shard *shard = shard_add(job, row->number, buf_bytes(&row->path));
-
-        shard->segments = row->segments;
-        shard->unsettled_since_ns = row->unsettled_since_ns;
-        if (job->taken_over)
-            shard->put_again_ns = row->unsettled_since_ns;
-        if (row->done)
-            shard->state = SHARD_DONE;
-        else if (row->segments > 0)
-            shard->state = SHARD_BROKEN; /* its counting is set right before it is scanned again */
-    }
-    job->phase = PHASE_Running;
-    log_write(LOG_INFO, job->name, EVENT_job_phase, "phase=Running");
-    view_event(job->planner->view, job->name, "Running", "");
-    job->state = job->taken_over ? JOB_REVOKING : JOB_RUNNING;
-    if (job->fail_code) { /* cancelled meanwhile */
-        u32 code = job->fail_code;
-
-        job->fail_code = ERR_Ok;
-        job_fail(job, code, job->fail_message);
-    }
-}
-
-static void pump_revoking(struct job *job)
-{
-    struct worker *worker = worker_pick(job->planner, ROLE_mover, 0);
-    struct envelope envelope = {.message = {.kind = MSG_revoke}};
-    u32 request;
-
-    if (job->revoke_sent || !worker || clock_monotonic_ms() < job->retry_ms)
-        return;
-    request = job_sequence(job);
-    envelope.message.revoke = (struct msg_revoke){.job = job->id,
-                                                  .epoch = job->epoch,
-                                                  .destination = bytes_text(job->destination),
-                                                  .request = request};
-    job->revoke_sent = assign(job, worker, &envelope, request) != NULL;
-}
-
 /* ---- running and ending ---- */
-
-static bool all_done(const struct job *job)
-{
-    const struct shard *shard;
-
-    TAILQ_FOREACH(shard, &job->shards, link)
-    if (shard->state != SHARD_DONE)
-        return false;
-    return job->committing == 0;
-}
 
 static bool scans_are_over(const struct job *job)
 {
     const struct shard *shard;
 
     TAILQ_FOREACH(shard, &job->shards, link)
-    if (shard->state < SHARD_DRAINING || shard->state == SHARD_BROKEN)
+    if (shard->feed == FEED_NONE && (shard->state < SHARD_DRAINING || shard->state == SHARD_BROKEN))
         return false;
     return job->committing == 0;
 }
@@ -291,7 +97,8 @@ static void begin_closing(struct job *job)
     if (job->opening == OPENING_NONE)
         job->opening = OPENING_WANTED;
     job->state = JOB_CLOSING;
-    enter_phase(job, PHASE_Closing);
+    if (job->phase != PHASE_Closing)
+        job_enter_phase(job, PHASE_Closing);
 }
 
 static void pump_running(struct job *job)
@@ -304,7 +111,7 @@ static void pump_running(struct job *job)
         return;
     if (!job->scan_complete && scans_are_over(job))
         job->scan_complete = true;
-    if (all_done(job))
+    if (feed_pump(job))
         begin_closing(job);
 }
 
@@ -321,10 +128,8 @@ void job_pump(struct job *job)
 {
     switch (job->state) {
     case JOB_PROBING:
-        pump_probing(job);
-        break;
     case JOB_REVOKING:
-        pump_revoking(job);
+        beginning_pump(job);
         break;
     case JOB_RUNNING:
         pump_running(job);
@@ -366,7 +171,8 @@ void job_fail(struct job *job, u32 code, const char *message)
         log_write(code == ERR_Cancelled ? LOG_INFO : LOG_ERROR, job->name, EVENT_failure,
                   "code=%s message=%s", err_name(code), log_text(message));
     }
-    if (job->state == JOB_PROBING && code == ERR_Cancelled && job->was_opened)
+    if (job->state == JOB_PROBING && job->was_opened &&
+        (code == ERR_Cancelled || code == ERR_Configuration))
         return; /* what the last owner left there is taken away first (job_begun) */
     if (job->state == JOB_PROBING && !job->begin_posted) {
         job->state = JOB_ENDING;
@@ -393,6 +199,8 @@ static enum phase final_phase(const struct job *job)
         return PHASE_Cancelled;
     if (job->fail_code != ERR_Ok)
         return PHASE_Failed;
+    if (job->held)
+        return PHASE_Held;
     if (job->counters.value[COUNTER_failed] > 0 || job->counters.value[COUNTER_changed] > 0)
         return PHASE_CompletedWithErrors;
     return PHASE_Succeeded;
@@ -407,6 +215,9 @@ void job_ended(struct job *job)
     if (job->fail_code) {
         request->reason = text_copy(err_name(job->fail_code));
         request->message = text_copy(job->fail_message);
+    } else if (job->verdict_message) {
+        request->reason = job->held ? text_copy(job->verdict_reason) : NULL;
+        request->message = text_copy(job->verdict_message);
     }
     job_post(job, request);
 }
@@ -436,6 +247,10 @@ void job_destroy(struct job *job)
     buf_release(&job->destination_place);
     free(job->tokens);
     free(job->openers);
+    spec_release(&job->spec);
+    free(job->unused_tokens);
+    free(job->verdict_reason);
+    free(job->verdict_message);
     free(job->fail_message);
     free(job->name);
     free(job->source);
@@ -464,7 +279,7 @@ static const char *waiting_for(const struct job *job)
 
     if (!truth_is_up(planner->truth))
         return "Postgres";
-    if (job->state <= JOB_RUNNING && !worker_exists(planner, ROLE_watcher))
+    if (job->state <= JOB_RUNNING && !job->scan_complete && !worker_exists(planner, ROLE_watcher))
         return "a watcher";
     if (!worker_exists(planner, ROLE_mover))
         return "a mover";

@@ -61,6 +61,12 @@ static void on_found(struct job *job, struct assignment *assignment,
     shard_found(job, assignment->shard, envelope);
 }
 
+static void on_listed(struct job *job, struct assignment *assignment,
+                      const struct envelope *envelope)
+{
+    shard_listed(job, assignment->shard, envelope);
+}
+
 static void on_split(struct job *job, struct assignment *assignment,
                      const struct envelope *envelope)
 {
@@ -85,27 +91,37 @@ static const struct {
     {MSG_revoked, MSG_revoke, on_revoked}, {MSG_staged, MSG_stage, batch_staged},
     {MSG_proven, MSG_prove, batch_proven}, {MSG_published, MSG_publish, batch_published},
     {MSG_settled, MSG_settle, on_settled}, {MSG_closed, MSG_close, closing_closed},
+    {MSG_listed, MSG_scan, on_listed},     {MSG_checked, MSG_check, batch_checked},
 };
 
 /* A worker with several planners had no room: nothing has begun, so that nothing is to be revoked.
- */
+ * What was sent is sent again, here or elsewhere, but not at once. */
 static void on_busy(struct job *job, struct assignment *assignment)
 {
+    s64 later_ms = clock_monotonic_ms() + RETRY_FIRST_MS;
     struct job_batch *batch = assignment->batch;
     struct shard *shard = assignment->shard;
 
-    if (batch && assignment->kind != MSG_revoke) {
+    if (batch) { /* in STEP_REVOKE too: the token is still to be revoked */
         assignment_end(job, assignment);
         batch->waiting = true;
-        batch->not_before_ms = clock_monotonic_ms() + RETRY_FIRST_MS;
-    } else if (shard && shard->received == 0) {
+        batch->not_before_ms = later_ms;
+    } else if (shard) {
+        shard->not_before_ms = later_ms;
+        if (shard->received > 0) { /* what it found must end before the next one begins */
+            assignment_lapse(job, assignment, "busy");
+            return;
+        }
         assignment_end(job, assignment);
         shard->state = SHARD_PENDING;
-    } else { /* also a scan that said something before: what it found must end before the next one
-              */
-        assignment_lapse(job, assignment, "busy");
-        if (!shard) /* probe, open, grant: not again at once */
-            job->retry_ms = clock_monotonic_ms() + RETRY_FIRST_MS;
+    } else {
+        job->retry_ms = later_ms;
+        if (assignment->kind == MSG_revoke && assignment->target != 0) {
+            tokens_unused(job, assignment->target);
+            assignment_end(job, assignment);
+        } else { /* probe, open, grant, settle, finish, the revoke of a takeover */
+            assignment_lapse(job, assignment, "busy");
+        }
     }
 }
 
@@ -259,6 +275,12 @@ static void answer_about_job(struct job *job, struct truth_request *answer)
         break;
     case TRUTH_REDO:
         shard_redo_ready(job, answer);
+        break;
+    case TRUTH_RESOLVE:
+        feed_resolved(job, answer);
+        break;
+    case TRUTH_FEED:
+        feed_next(job, answer);
         break;
     case TRUTH_CLOSE_NEXT:
         closing_next(job, answer);

@@ -9,6 +9,7 @@
  * not older than its unsettled_since is put again. */
 #include "planner/planner.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 
 #include <stdlib.h>
@@ -32,16 +33,34 @@ static void note_written(struct segment *segment, const char *host, s64 began_ns
         (struct written){.host = text_copy(host), .began_ns = began_ns};
 }
 
+static void add_frame(struct buf **frames, u32 *count, struct bytes frame)
+{
+    *frames = memory_resize_or_die(*frames, (*count + 1) * sizeof **frames);
+    (*frames)[*count] = (struct buf){0};
+    buf_append(&(*frames)[(*count)++], frame.data, frame.size);
+}
+
+void segment_add_names(struct job *job, struct shard *shard, struct bytes names, u32 count)
+{
+    struct segment *segment = &shard->open;
+
+    add_frame(&segment->names, &segment->name_count, names);
+    segment->items += count;
+    segment->bytes += names.size;
+    job->held_bytes += names.size;
+}
+
+bool segment_is_empty(const struct segment *segment)
+{
+    return segment->row_count == 0 && segment->name_count == 0;
+}
+
 void segment_add(struct job *job, struct shard *shard, const struct job_batch *batch,
                  struct bytes rows, u32 items, s64 floor_ns, const char *host, s64 began_ns)
 {
     struct segment *segment = &shard->open;
-    struct buf *added;
 
-    segment->rows = memory_resize_or_die(segment->rows, (segment->row_count + 1) * sizeof *added);
-    added = &segment->rows[segment->row_count++];
-    *added = (struct buf){0};
-    buf_append(added, rows.data, rows.size);
+    add_frame(&segment->rows, &segment->row_count, rows);
     segment->items += items;
     segment->bytes += rows.size;
     job->held_bytes += rows.size;
@@ -53,19 +72,20 @@ void segment_add(struct job *job, struct shard *shard, const struct job_batch *b
         segment->floor_ns = floor_ns;
 }
 
-static void release_rows(struct segment *segment)
+static void release_frames(struct buf **frames, u32 *count)
 {
-    for (u32 i = 0; i < segment->row_count; i++)
-        buf_release(&segment->rows[i]);
-    free(segment->rows);
-    segment->rows = NULL;
-    segment->row_count = 0;
+    for (u32 i = 0; i < *count; i++)
+        buf_release(&(*frames)[i]);
+    free(*frames);
+    *frames = NULL;
+    *count = 0;
 }
 
 void segment_discard(struct job *job, struct segment *segment)
 {
     job->held_bytes -= segment->bytes;
-    release_rows(segment);
+    release_frames(&segment->rows, &segment->row_count);
+    release_frames(&segment->names, &segment->name_count);
     for (u32 i = 0; i < segment->written_count; i++)
         free(segment->written[i].host);
     free(segment->written);
@@ -86,15 +106,16 @@ static bool is_due(const struct job *job, const struct shard *shard)
 
     if (shard->closing_active || shard->state == SHARD_DONE)
         return false;
-    if (open->items >= SEGMENT_ITEMS || (job->held_bytes >= SEGMENT_BYTES && open->row_count > 0))
+    if (open->items >= SEGMENT_ITEMS ||
+        (job->held_bytes >= SEGMENT_BYTES && !segment_is_empty(open)))
         return true;
     if (shard->batches > 0)
         return false;
     if (shard->state == SHARD_DRAINING)
         return true;
     if (job->state == JOB_WINDING_DOWN)
-        return open->row_count > 0 || !counters_are_zero(&shard->pending);
-    return shard->state == SHARD_BROKEN && open->row_count > 0;
+        return !segment_is_empty(open) || !counters_are_zero(&shard->pending);
+    return shard->state == SHARD_BROKEN && !segment_is_empty(open);
 }
 
 /* ---- settling ---- */
@@ -215,7 +236,7 @@ static bool settle(struct job *job, struct shard *shard)
                          "no mover has a descriptor that is older than the first write");
             return false;
         }
-        if (worker_has_room(worker, 0))
+        if (worker_has_room(worker, 0) && clock_monotonic_ms() >= job->retry_ms)
             send_settle(job, worker);
     }
     return all;
@@ -292,6 +313,7 @@ static void fill_counters(struct shard *shard, struct truth_request *request)
     memset(&shard->pending, 0, sizeof shard->pending);
     /* these are counted from the rows, where they are committed */
     counters->value[COUNTER_moved] = counters->value[COUNTER_attributes] = 0;
+    counters->value[COUNTER_linked] = counters->value[COUNTER_removed] = 0;
     counters->value[COUNTER_changed] = counters->value[COUNTER_vanished] = 0;
     counters->value[COUNTER_failed] = 0;
 }
@@ -307,12 +329,20 @@ static void post_commit(struct job *job, struct shard *shard)
     request->redo = shard->redo;
     request->upsert = job->upsert;
     request->asset = job->asset;
-    request->hash = job->hash;
+    request->hash = job->spec.hash;
+    request->feed = shard->feed;
+    request->present = shard->present;
+    request->source_empty = shard->source_empty;
+    request->dry_run = job->spec.dry_run;
     request->unsettled_since_ns = unsettled_since(job, shard);
     request->rows = closing->rows;
     request->row_count = closing->row_count;
     closing->rows = NULL;
     closing->row_count = 0;
+    request->names = closing->names;
+    request->name_count = closing->name_count;
+    closing->names = NULL;
+    closing->name_count = 0;
     fill_counters(shard, request);
     shard->closing_posted = true;
     job->committing++;
@@ -324,7 +354,8 @@ void segment_committed(struct job *job, struct truth_request *answer)
     struct shard *shard = shard_by_number(job, answer->shard);
 
     job->committing--;
-    job->counters = answer->counters;
+    if (answer->err.code == ERR_Ok)
+        job->counters = answer->counters;
     if (!shard)
         return;
     log_write(LOG_DEBUG, job->name, EVENT_segment_committed, "shard=%u segment=%u items=%u",
@@ -360,7 +391,7 @@ bool segment_all_idle(const struct job *job)
     const struct shard *shard;
 
     TAILQ_FOREACH(shard, &job->shards, link)
-    if (shard->closing_active || shard->open.row_count > 0)
+    if (shard->closing_active || !segment_is_empty(&shard->open))
         return false;
     return job->committing == 0;
 }

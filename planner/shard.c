@@ -1,9 +1,9 @@
 /* shard.c: subtrees of a job and their scans.
  *
- * found, split and scanned come numbered, without gaps; what is not the next number is dropped and
- * will be sent again. A split is acknowledged after its shard row is committed. `through` tells the
- * watcher what it can forget, how far it may go on (so that memory is bounded whatever the tree),
- * and how many subtrees others could take now.
+ * found, listed (found.c), split and scanned come numbered, without gaps; what is not the next
+ * number is dropped and will be sent again. A split is acknowledged after its shard row is
+ * committed. `through` tells the watcher what it can forget, how far it may go on (so that memory
+ * is bounded whatever the tree), and how many subtrees others could take now.
  *
  * A shard whose scan was lost, or whose settle failed, is broken: no batch of it goes further, what
  * is in the hands of movers ends or is revoked, what was published is settled and committed, and
@@ -32,6 +32,22 @@ struct shard *shard_add(struct job *job, u32 number, struct bytes path)
     return shard;
 }
 
+struct shard *shard_restore(struct job *job, const struct truth_shard *row)
+{
+    struct shard *shard = shard_add(job, row->number, buf_bytes(&row->path));
+
+    shard->feed = row->feed;
+    shard->segments = row->segments;
+    shard->unsettled_since_ns = row->unsettled_since_ns;
+    if (job->taken_over)
+        shard->put_again_ns = row->unsettled_since_ns;
+    if (row->done)
+        shard->state = SHARD_DONE;
+    else if (row->segments > 0)
+        shard->state = SHARD_BROKEN; /* its counting is set right before it is scanned again */
+    return shard;
+}
+
 void shard_put_again(struct shard *shard, s64 since_ns)
 {
     if (since_ns && (shard->put_again_ns == 0 || since_ns < shard->put_again_ns))
@@ -41,6 +57,7 @@ void shard_put_again(struct shard *shard, s64 since_ns)
 void shard_destroy(struct shard *shard)
 {
     buf_release(&shard->path);
+    buf_release(&shard->cursor);
     free(shard->splits);
     free(shard);
 }
@@ -73,26 +90,28 @@ static u32 pending_shards(const struct job *job)
     u32 count = 0;
 
     TAILQ_FOREACH(shard, &job->shards, link)
-    count += shard->state == SHARD_PENDING || shard->state == SHARD_PREPARING;
+    count += shard->feed == FEED_NONE &&
+             (shard->state == SHARD_PENDING || shard->state == SHARD_PREPARING);
     return count;
 }
 
 static void start_scan(struct job *job, struct shard *shard)
 {
     struct worker *worker = worker_for_scan(job->planner);
-    struct envelope envelope = {.message = {.kind = MSG_scan}, .bodies = 1};
+    struct envelope envelope = {.message = {.kind = MSG_scan}, .bodies = 2};
     struct assignment *assignment;
     struct frame_writer writer;
     struct buf inner = {0};
     struct shard *other;
     u32 sequence;
 
-    if (!worker)
+    if (!worker || clock_monotonic_ms() < shard->not_before_ms)
         return;
     sequence = job_sequence(job);
     frame_begin(&writer, &inner);
     TAILQ_FOREACH(other, &job->shards, link)
-    if (other != shard && path_is_within(buf_bytes(&other->path), buf_bytes(&shard->path))) {
+    if (other != shard && other->feed == FEED_NONE &&
+        path_is_within(buf_bytes(&other->path), buf_bytes(&shard->path))) {
         struct rec_dir dir = {.path = buf_bytes(&other->path)};
 
         frame_add_dir(&writer, &dir);
@@ -106,8 +125,11 @@ static void start_scan(struct job *job, struct shard *shard)
                                               .source = bytes_text(job->source),
                                               .destination = bytes_text(job->destination),
                                               .put_again_since_ns = shard->put_again_ns,
-                                              .window = SCAN_WINDOW};
+                                              .window = SCAN_WINDOW,
+                                              .preserve = job->spec.preserve,
+                                              .flags = spec_scan_flags(&job->spec)};
     envelope.body[0] = buf_bytes(&inner);
+    envelope.body[1] = buf_bytes(&job->spec.rules);
     assignment = assign(job, worker, &envelope, sequence);
     buf_release(&inner);
     if (!assignment)
@@ -146,12 +168,12 @@ void shard_redo_ready(struct job *job, struct truth_request *answer)
         shard->state = SHARD_PENDING;
 }
 
-/* A broken shard of which nothing is on its way any more goes back to the beginning. A split that
- * is on its way to Postgres counts: the new scan must not enter that subtree too. */
-static void mend(struct job *job, struct shard *shard)
+/* A split that is on its way to Postgres counts: the new scan must not enter that subtree too. What
+ * a feed has done does not come again, so that nothing of it is taken back. */
+void shard_mend(struct job *job, struct shard *shard)
 {
-    if (shard->batches > 0 || shard->closing_active || shard->open.row_count > 0 ||
-        shard->split_count > 0)
+    if (shard->batches > 0 || shard->closing_active || !segment_is_empty(&shard->open) ||
+        shard->split_count > 0 || shard->feed_posted)
         return;
     shard->redone++;
     if (shard->failures > SHARD_REDONE_MAX) { /* workers may be lost any number of times */
@@ -161,7 +183,7 @@ static void mend(struct job *job, struct shard *shard)
     }
     log_write(LOG_INFO, job->name, EVENT_shard_redone, "shard=%u times=%u", shard->number,
               shard->redone);
-    shard->redo = shard->segments > 0;
+    shard->redo = shard->segments > 0 && shard->feed == FEED_NONE;
     job->upsert = true; /* what this shard committed may be found again, also by one split off it */
     if (shard->redo) {
         prepare_redo(job, shard);
@@ -179,8 +201,10 @@ void shard_pump(struct job *job)
 
     for (shard = TAILQ_FIRST(&job->shards); shard; shard = next) {
         next = TAILQ_NEXT(shard, link);
+        if (shard->feed != FEED_NONE)
+            continue;
         if (shard->state == SHARD_BROKEN && job->state == JOB_RUNNING)
-            mend(job, shard);
+            shard_mend(job, shard);
         if (shard->state == SHARD_PENDING && job->state == JOB_RUNNING)
             start_scan(job, shard);
         if (shard->state == SHARD_SCANNING && shard->scanned_whole)
@@ -234,7 +258,7 @@ void shard_through(struct job *job, struct shard *shard, bool force)
 /* The next number is taken; an old one is acknowledged again, one out of order waits to be sent
  * again. One beyond the window is not taken: what is kept here is bounded whatever a watcher sends.
  */
-static bool take_number(struct job *job, struct shard *shard, u32 number)
+bool shard_take_number(struct job *job, struct shard *shard, u32 number)
 {
     if (number > shard->window_sent)
         return false;
@@ -247,51 +271,6 @@ static bool take_number(struct job *job, struct shard *shard, u32 number)
         shard_through(job, shard, true);
     }
     return false;
-}
-
-/* Every path of a batch is checked, and that it belongs to the shard. */
-static bool found_fits(const struct job *job, const struct shard *shard,
-                       const struct envelope *envelope, u64 *bytes)
-{
-    struct batch decoded;
-    struct err err;
-    bool fits;
-
-    if (batch_decode(envelope->body[0], envelope->body[1], &decoded, &err) < 0) {
-        log_error(job->name, EVENT_message_refused, &err);
-        return false;
-    }
-    fits = decoded.item_count > 0 && decoded.item_count == envelope->message.found.items;
-    for (u32 i = 0; i < decoded.dir_count; i++)
-        fits = fits && path_is_within(decoded.dirs[i].path, buf_bytes(&shard->path));
-    for (u32 i = 0; i < decoded.item_count; i++)
-        *bytes += decoded.items[i].operation == OPERATION_put ? decoded.items[i].size : 0;
-    if (!fits)
-        log_write(LOG_ERROR, job->name, EVENT_message_refused, "message=found shard=%u",
-                  shard->number);
-    batch_release(&decoded);
-    return fits;
-}
-
-void shard_found(struct job *job, struct shard *shard, const struct envelope *envelope)
-{
-    const struct msg_found *found = &envelope->message.found;
-    struct job_batch *batch;
-    u64 bytes = 0;
-
-    if (envelope->bodies != 2 || !found_fits(job, shard, envelope, &bytes) ||
-        !take_number(job, shard, found->number))
-        return;
-    shard->scanned = (s64)found->scanned;
-    shard->unchanged = (s64)found->unchanged;
-    shard->extra = (s64)found->extra;
-    shard->pending.value[COUNTER_found] += found->items;
-    shard->pending.value[COUNTER_bytes_found] += (s64)bytes;
-    shard->window_used++;
-    batch = batch_new(job, shard, envelope->body[0], envelope->body[1], found->items, bytes);
-    batch->from_scan = true;
-    if (job->opening == OPENING_NONE)
-        job->opening = OPENING_WANTED;
 }
 
 /* What the answer of TRUTH_SPLIT is about; freed with the answer. */
@@ -314,7 +293,7 @@ void shard_split(struct job *job, struct shard *shard, const struct msg_split *s
                   log_value(split->path));
         return;
     }
-    if (!take_number(job, shard, split->number))
+    if (!shard_take_number(job, shard, split->number))
         return;
     shard->splits =
         memory_resize_or_die(shard->splits, (shard->split_count + 1) * sizeof *shard->splits);
@@ -400,7 +379,7 @@ void shard_scanned(struct job *job, struct shard *shard, const struct msg_scanne
     struct assignment *assignment = assignment_find(job, shard->scan, MSG_scan);
     struct buf text = {0};
 
-    if (!assignment || !take_number(job, shard, scanned->number))
+    if (!assignment || !shard_take_number(job, shard, scanned->number))
         return;
     if (scanned->code != ERR_Ok) {
         buf_append(&text, scanned->message.data, scanned->message.size);
@@ -420,10 +399,13 @@ void shard_scanned(struct job *job, struct shard *shard, const struct msg_scanne
     shard->scanned = (s64)scanned->scanned;
     shard->unchanged = (s64)scanned->unchanged;
     shard->extra = (s64)scanned->extra;
+    shard->present = scanned->present;
+    shard->source_empty = scanned->source_empty != 0;
     shard->scanned_whole = true;
-    if (scanned->root_differs && shard->path.size == 0 && job->opening == OPENING_NONE)
-        job->opening =
-            OPENING_WANTED; /* the root's attributes are set when the staging area goes */
+    /* the root's attributes are set when the staging area goes */
+    if (scanned->root_differs && shard->path.size == 0 && job->opening == OPENING_NONE &&
+        !job->spec.dry_run && !job->spec.verify)
+        job->opening = OPENING_WANTED;
 }
 
 /* The last message came and every split before it is committed: the watcher is released. */

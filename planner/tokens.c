@@ -90,7 +90,7 @@ static u32 batches_without_token(const struct job *job)
     u32 count = 0;
 
     TAILQ_FOREACH(batch, &job->batches, link)
-    count += batch->waiting && batch->sequence == 0;
+    count += batch->waiting && batch->sequence == 0 && batch->step != STEP_CHECK;
     return count;
 }
 
@@ -120,6 +120,12 @@ static void send_grant(struct job *job, u32 count)
     job->granting += count;
 }
 
+static void revoke_unused(struct job *job)
+{
+    while (job->unused_count > 0 && worker_pick(job->planner, ROLE_mover, 0))
+        tokens_revoke(job, job->unused_tokens[--job->unused_count], NULL);
+}
+
 void tokens_pump(struct job *job)
 {
     s64 now_ms = clock_monotonic_ms();
@@ -131,6 +137,7 @@ void tokens_pump(struct job *job)
      */
     if (now_ms - job->owned_ms > PLANNER_LEASE_MS)
         return;
+    revoke_unused(job);
     if (opening_is_due(job))
         send_open(job);
     if (job->opening < OPENING_COMMITTING)
@@ -204,6 +211,15 @@ void tokens_confirmed(struct job *job)
     job->tokens_usable = job->tokens_confirming;
 }
 
+void tokens_unused(struct job *job, u32 sequence)
+{
+    if (job->unused_count >= GRANT_AHEAD)
+        return; /* it goes with the staging area */
+    job->unused_tokens = memory_resize_or_die(job->unused_tokens,
+                                              (job->unused_count + 1) * sizeof *job->unused_tokens);
+    job->unused_tokens[job->unused_count++] = sequence;
+}
+
 void tokens_revoke(struct job *job, u32 sequence, struct job_batch *batch)
 {
     struct worker *worker = worker_pick(job->planner, ROLE_mover, 0);
@@ -216,8 +232,11 @@ void tokens_revoke(struct job *job, u32 sequence, struct job_batch *batch)
         batch->sequence = sequence;
         batch->waiting = true;
     }
-    if (!worker)
-        return; /* a batch waits for it (batch_pump); an unused token goes with the staging area */
+    if (!worker) {
+        if (!batch)
+            tokens_unused(job, sequence);
+        return; /* a batch waits for it (batch_pump) */
+    }
     request = job_sequence(job);
     envelope.message.revoke = (struct msg_revoke){.job = job->id,
                                                   .epoch = job->epoch,
@@ -276,29 +295,13 @@ void tokens_revoked(struct job *job, struct assignment *assignment,
 static void halve(struct job *job, struct job_batch *batch)
 {
     bool keep[BATCH_ITEMS];
-    struct batch decoded;
-    struct err err;
 
-    if (batch_decode(buf_bytes(&batch->dirs), buf_bytes(&batch->records), &decoded, &err) < 0) {
-        job_fail(job, err.code, err.text);
-        return;
-    }
     for (u32 half = 0; half < 2; half++) {
-        struct buf dirs = {0}, records = {0};
-        struct job_batch *made;
-        u64 bytes;
-        u32 count;
-
         for (u32 i = 0; i < batch->items; i++)
             keep[i] = (i < batch->items / 2) == (half == 0);
-        count = batch_select(&decoded, keep, &dirs, &records, &bytes);
-        made = batch_new(job, batch->shard, buf_bytes(&dirs), buf_bytes(&records), count, bytes);
-        batch_take_place(made, batch);
-        made->attempt = batch->attempt;
-        buf_release(&dirs);
-        buf_release(&records);
+        if (!batch_part(job, batch, keep))
+            return;
     }
-    batch_release(&decoded);
 }
 
 /* A single item that cost its worker each time. */
@@ -333,6 +336,16 @@ static void fail_single(struct job *job, struct job_batch *batch)
     buf_release(&path);
 }
 
+/* Lost too often: smaller, or given up. */
+static void split_or_fail(struct job *job, struct job_batch *batch)
+{
+    if (batch->items > 1)
+        halve(job, batch);
+    else
+        fail_single(job, batch);
+    batch_end(job, batch);
+}
+
 /* Only now that the old token can publish nothing may anything of the batch be staged again. */
 void batch_restart(struct job *job, struct job_batch *batch)
 {
@@ -342,24 +355,29 @@ void batch_restart(struct job *job, struct job_batch *batch)
     batch->step = batch->shard ? STEP_STAGE : STEP_CLOSE;
     if (!batch->shard)
         return;
-    if (batch_is_unwanted(job, batch)) {
+    if (batch_is_unwanted(job, batch))
         batch_give_up(job, batch);
-        return;
-    }
-    if (batch->losses < BATCH_LOSSES)
-        return;
-    if (batch->items > 1)
-        halve(job, batch);
-    else
-        fail_single(job, batch);
-    batch_end(job, batch);
+    else if (batch->losses >= BATCH_LOSSES)
+        split_or_fail(job, batch);
+}
+
+/* It has no token, and nothing to be taken back. */
+static void check_lost(struct job *job, struct job_batch *batch)
+{
+    batch->waiting = true;
+    if (batch_is_unwanted(job, batch))
+        batch_give_up(job, batch);
+    else if (batch->losses >= BATCH_LOSSES)
+        split_or_fail(job, batch);
 }
 
 void batch_lost(struct job *job, struct job_batch *batch, enum step step, u32 sequence)
 {
     batch->losses++;
+    if (step == STEP_CHECK)
+        check_lost(job, batch);
     /* a verifier writes nothing: the token stays good */
-    if (step == STEP_PROVE && batch->losses < BATCH_LOSSES && !batch_is_unwanted(job, batch))
+    else if (step == STEP_PROVE && batch->losses < BATCH_LOSSES && !batch_is_unwanted(job, batch))
         batch->waiting = true;
     else
         tokens_revoke(job, sequence, batch);

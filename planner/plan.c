@@ -1,0 +1,45 @@
+/* plan.c: dry runs: what a scan found becomes rows that say what would be done, and nothing else
+ * happens: no token, no staging area. What cannot be carried fails as it would in earnest. */
+#include "planner/planner.h"
+
+#include "base/names.h"
+#include "wire/refusal.h"
+
+static void add_row(struct frame_writer *writer, const struct batch *batch, u32 index,
+                    struct buf *path)
+{
+    const struct rec_item *item = &batch->items[index];
+    struct rec_row row = {.index = index,
+                          .kind = item->kind,
+                          .operation = item->operation,
+                          .outcome = OUTCOME_planned,
+                          .size = item->size};
+    struct err err = {0};
+
+    buf_clear(path);
+    path_join(path, batch->dirs[item->dir].path, item->name);
+    row.path = buf_bytes(path);
+    if (item->operation == OPERATION_refuse) {
+        (void)item_refuse(item, &err); /* its error is what is told */
+        row.outcome = OUTCOME_failed;
+        row.code = err.code;
+        row.message = bytes_text(err.text);
+    }
+    frame_add_row(writer, &row);
+}
+
+void plan_batch(struct job *job, struct shard *shard, const struct batch *batch)
+{
+    struct buf rows = {0}, path = {0};
+    struct frame_writer writer;
+
+    frame_begin(&writer, &rows);
+    for (u32 i = 0; i < batch->item_count; i++) {
+        add_row(&writer, batch, i, &path);
+        shard->pending.value[COUNTER_failed] += batch->items[i].operation == OPERATION_refuse;
+    }
+    frame_end(&writer);
+    segment_add(job, shard, NULL, buf_bytes(&rows), batch->item_count, 0, NULL, 0);
+    buf_release(&rows);
+    buf_release(&path);
+}
