@@ -6,6 +6,7 @@
 #include "mover/mover.h"
 
 #include "base/clock.h"
+#include "wire/refusal.h"
 
 struct stage {
     struct mover_work *work;
@@ -109,42 +110,13 @@ static int stage_attributes(struct stage *stage, const struct rec_item *item,
     return 0;
 }
 
-static const char *kind_in_words(u32 kind)
-{
-    switch (kind) {
-    case KIND_fifo:
-        return "a FIFO";
-    case KIND_socket:
-        return "a socket";
-    case KIND_character_device:
-        return "a character device";
-    case KIND_block_device:
-        return "a block device";
-    default:
-        return NULL;
-    }
-}
-
-/* The scan says why with a code in the flags; without one, the kind says it. */
-static int refuse(const struct rec_item *item, struct err *err)
-{
-    u32 code = item->flags >> ITEM_CODE_SHIFT;
-    const char *words = kind_in_words(item->kind);
-
-    if (code == 0)
-        code = words ? ERR_UnsupportedKind : ERR_Occupied;
-    if (code == ERR_UnsupportedKind && words)
-        return err_set(err, code, "%s is not carried in this version", words);
-    return err_set(err, code, "%s", err_describe(code));
-}
-
 static int stage_item(struct stage *stage, u32 index, struct rec_staged *record, struct err *err)
 {
     const struct rec_item *item = &stage->batch.items[index];
     int rc = 0;
 
     if (item->operation == OPERATION_refuse)
-        return refuse(item, err);
+        return item_refuse(item, err);
     if (item->operation == OPERATION_put) {
         if (item->kind != KIND_file && item->kind != KIND_symlink)
             return err_set(err, ERR_UnsupportedKind, "a %s cannot be put", kind_name(item->kind));
