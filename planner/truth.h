@@ -135,8 +135,12 @@ struct truth_request {
     bool verify, repair;
     u64 delete_max;     /* names; UINT64_MAX = not given */
     u32 delete_percent; /* of the entries seen at the destination; UINT32_MAX = not given */
-    bool held; /* result: the guard tripped; reason and message say by what. `shards`: new feeds */
-    /* FEED: at most `limit` items; `cursor` is empty at first, and then as it came back */
+    /* result: the guard tripped; reason and message say by what (a dry run is not held: message
+     * only). `shards`: every feed of the job, also those that BEGIN gave, in order of number.
+     * unsettled_since_ns: of new feeds */
+    bool held;
+    /* FEED: at most `limit` items of `feed` that are not done; `cursor` is empty at first, and then
+     * as it came back. Of removals those of one depth. CHECK and REPAIR need `asset` */
     struct buf cursor;
     struct truth_batch *batches;
     u32 batch_count; /* result: 0 = none is left */

@@ -74,6 +74,7 @@ CREATE TABLE job (
   opened              boolean NOT NULL DEFAULT false, -- the staging area may exist
   resolved            boolean NOT NULL DEFAULT false, -- scans are done; what the close has to do is decided
   approved            boolean NOT NULL DEFAULT false, -- the removals that the guard held may be done
+  destination_changed boolean NOT NULL DEFAULT false, -- it is not the directory of earlier jobs: the guard trips
   superseded_by       text, -- of a Held job: the job that took its place
   not_kept            jsonb NOT NULL DEFAULT '{}', -- {"OwnerNotKept": objects, …}
   scan_complete       boolean NOT NULL DEFAULT false,
@@ -140,7 +141,9 @@ CREATE TABLE object (
   PRIMARY KEY (asset, key)
 );
 
--- What became of an item that has no object row from its job: attributes, changed, vanished, failed.
+-- What became of an item, where an object row from its job does not say it all: attributes, changed, vanished,
+-- failed, linked, removed, kept, planned; of a directory, moved too; of a verification, rotten, drifted, missing,
+-- extra, and moved for what was put again (operation repair).
 CREATE TABLE item (
   job       bigint NOT NULL REFERENCES job ON DELETE CASCADE,
   key       uuid NOT NULL,
@@ -150,6 +153,7 @@ CREATE TABLE item (
   operation text NOT NULL,
   outcome   item_outcome NOT NULL,
   size      bigint NOT NULL DEFAULT 0,
+  not_kept  integer NOT NULL DEFAULT 0, -- as in object
   code      text,
   message   text,
   at        timestamptz NOT NULL DEFAULT now(),
@@ -170,15 +174,18 @@ CREATE TABLE directory (
 CREATE INDEX directory_depth ON directory (job, depth DESC);
 
 -- A name that is dealt with in the close. Gone when the job ends, but for a Held one, whose list it is.
+--   parent     key of its directory: feeds go through the rows a directory at a time
 --   operation  link: a name of an object with several, by (device, inode) of the source; remove: only the
 --              destination has it; put: waits until what is in its way is removed; inventory: is there (verify)
 --   there_*    what the scan saw at the destination; 0 = no such name. Of a link that is done: as published
+--   differs    of a link: not equal to the source; of an inventory: is to be put again
 --   role       of a link, decided when the scans are done: leader (put, or confirmed if it does not differ),
 --              follower (linked to the leader of its object)
---   outcome    NULL until it is done
+--   outcome    NULL until it is done; of an inventory: what the verification found
 CREATE TABLE pending (
   job            bigint NOT NULL REFERENCES job ON DELETE CASCADE,
   key            uuid NOT NULL,
+  parent         uuid NOT NULL,
   shard          integer NOT NULL,
   path           bytea NOT NULL,
   depth          integer NOT NULL,
@@ -196,7 +203,8 @@ CREATE TABLE pending (
   outcome        item_outcome,
   PRIMARY KEY (job, key)
 );
-CREATE INDEX pending_group ON pending (job, device, inode) WHERE operation = 'link';
+CREATE INDEX pending_feed ON pending (job, operation, (-depth), parent, key);
+CREATE INDEX pending_leader ON pending (job, device, inode) WHERE role = 'leader';
 
 CREATE TABLE event (
   id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -222,7 +230,7 @@ CREATE VIEW v_jobs AS
          j.finished_at - j.started_at AS duration, p.name AS planner, j.epoch, j.scan_complete,
          j.scanned + greatest(-j.unchanged, 0) AS scanned, greatest(j.unchanged, 0) AS unchanged,
          j.found, j.moved, j.linked, j.attributes, j.removed, j.extra, j.changed, j.vanished, j.failed, j.proven, j.mismatched, j.bytes_found, j.bytes_moved, j.bytes_proven,
-         j.source_address, j.destination_address, j.uid, j.id
+         j.source_address, j.destination_address, j.uid, j.id, j.not_kept, j.superseded_by, j.approved
     FROM job j JOIN synchronization s ON s.id = j.synchronization LEFT JOIN planner p ON p.id = j.owner;
 
 CREATE VIEW v_active AS
@@ -233,7 +241,32 @@ CREATE VIEW v_active AS
 CREATE VIEW v_failures AS
   SELECT j.name AS job, path_text(i.path) AS path, i.kind, i.operation, i.outcome, i.code, i.message, i.at,
          i.path AS path_bytes
-    FROM item i JOIN job j ON j.id = i.job WHERE i.outcome IN ('failed', 'changed', 'vanished');
+    FROM item i JOIN job j ON j.id = i.job
+   WHERE i.outcome IN ('failed', 'changed', 'vanished', 'rotten', 'drifted', 'missing');
+
+-- What a job removed, left where it was, or (outcome pending) would remove: the list of a Held job.
+CREATE VIEW v_removals AS
+  SELECT j.name AS job, path_text(i.path) AS path, i.kind, i.size, i.outcome, i.code, i.message,
+         i.path AS path_bytes
+    FROM item i JOIN job j ON j.id = i.job WHERE i.operation = 'remove'
+  UNION ALL
+  SELECT j.name, path_text(p.path), CASE p.operation WHEN 'put' THEN 'directory' ELSE p.kind END,
+         CASE p.operation WHEN 'put' THEN 0 ELSE p.size END, 'pending', NULL, NULL, p.path
+    FROM pending p JOIN job j ON j.id = p.job WHERE p.operation IN ('remove', 'put') AND p.outcome IS NULL;
+
+-- The lines of a job's report, one for each path: items, and what was put of which no item says more.
+CREATE VIEW v_items AS
+  SELECT j.name AS job, path_text(i.path) AS path, i.kind, i.operation, i.outcome, i.size, o.hash,
+         encode(o.checksum, 'hex') AS checksum, i.not_kept, i.code, i.message, i.at, i.path AS path_bytes, i.key,
+         i.job AS job_id
+    FROM item i JOIN job j ON j.id = i.job
+    LEFT JOIN object o ON o.asset = j.destination_asset AND o.key = i.key AND o.job = i.job
+                      AND i.outcome IN ('moved', 'linked')
+  UNION ALL
+  SELECT j.name, path_text(o.path), o.kind, 'put', 'moved', o.size, o.hash, encode(o.checksum, 'hex'), o.not_kept,
+         NULL, NULL, o.proven_at, o.path, o.key, o.job
+    FROM object o JOIN job j ON j.id = o.job AND j.destination_asset = o.asset
+   WHERE NOT EXISTS (SELECT FROM item i WHERE i.job = o.job AND i.key = o.key);
 
 CREATE VIEW v_objects AS
   SELECT a.name AS asset, path_text(o.path) AS path, o.kind, o.size, o.hash,
