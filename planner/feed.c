@@ -52,8 +52,6 @@ void feed_resolved(struct job *job, struct truth_request *answer)
         return; /* the job ends with it */
     job->resolving = RESOLVE_DONE;
     job->held = answer->held && !job->spec.dry_run;
-    if (answer->reason)
-        job->verdict_reason = text_copy(answer->reason);
     if (answer->message)
         job->verdict_message = text_copy(answer->message);
     job->upsert = true;

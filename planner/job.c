@@ -215,9 +215,11 @@ void job_ended(struct job *job)
     if (job->fail_code) {
         request->reason = text_copy(err_name(job->fail_code));
         request->message = text_copy(job->fail_message);
-    } else if (job->verdict_message) {
-        request->reason = job->held ? text_copy(job->verdict_reason) : NULL;
-        request->message = text_copy(job->verdict_message);
+    } else if (job->held || job->verdict_message) {
+        if (job->held)
+            request->reason = text_copy(err_name(ERR_RemovalHeld));
+        if (job->verdict_message)
+            request->message = text_copy(job->verdict_message);
     }
     job_post(job, request);
 }
@@ -249,7 +251,6 @@ void job_destroy(struct job *job)
     free(job->openers);
     spec_release(&job->spec);
     free(job->unused_tokens);
-    free(job->verdict_reason);
     free(job->verdict_message);
     free(job->fail_message);
     free(job->name);

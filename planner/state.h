@@ -236,10 +236,8 @@ struct job {
     struct counters counters; /* committed */
 
     enum resolving resolving;
-    bool held; /* the guard tripped: no removal is fed, and the job ends as Held */
-    char
-        *verdict_reason; /* of the resolve: why it is held, or would be (dry run); NULL = nothing */
-    char *verdict_message;
+    bool held;             /* the guard tripped: no removal is fed, and the job ends as Held */
+    char *verdict_message; /* by what, or (dry run) by what it would; NULL = it did not */
     /* tokens that nobody uses any more, to be revoked when there is room; what is left of them goes
      * with the staging area */
     u32 *unused_tokens;
