@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "planner/large.h"
 
 #include <stdlib.h>
 
@@ -79,7 +80,13 @@ static void give_back(struct job *job, struct assignment lapsed)
         else
             job->finish_sent = false;
         break;
+    case MSG_part:
+    case MSG_prove_part:
+        large_returned(job, &lapsed, true);
+        break;
     default: /* settle: segments whose settle is not open any more ask again (segment.c) */
+        if (lapsed.batch)
+            large_returned(job, &lapsed, true);
         break;
     }
 }
@@ -95,7 +102,7 @@ void assignment_lapse(struct job *job, struct assignment *assignment, const char
     give_back(job, lapsed);
 }
 
-static s64 stall_ms(const struct assignment *assignment)
+static s64 stall_ms(const struct job *job, const struct assignment *assignment)
 {
     switch (assignment->kind) {
     case MSG_publish: /* it syncs before it replaces content */
@@ -104,6 +111,9 @@ static s64 stall_ms(const struct assignment *assignment)
     case MSG_open:
     case MSG_revoke:
         return STALL_SYNC_MS;
+    case MSG_stage:
+    case MSG_part: /* a strict one syncs before it answers */
+        return job->spec.durability == DURABILITY_STRICT ? STALL_SYNC_MS : STALL_MS;
     default:
         return STALL_MS;
     }
@@ -123,7 +133,7 @@ void assignment_tick(struct job *job, s64 now_ms)
             if (now_ms - assignment->listed_ms > LEASE_MS)
                 why = "not listed";
             else if (assignment->kind != MSG_scan &&
-                     now_ms - assignment->progress_ms > stall_ms(assignment))
+                     now_ms - assignment->progress_ms > stall_ms(job, assignment))
                 why = "no progress";
             if (why) {
                 assignment_lapse(job, assignment, why);

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "planner/large.h"
 
 #include <stdlib.h>
 
@@ -29,8 +30,10 @@ struct job_batch *batch_new(struct job *job, struct shard *shard, struct bytes d
     batch->attempt = 1;
     buf_append(&batch->dirs, dirs.data, dirs.size);
     buf_append(&batch->records, records.data, records.size);
-    if (shard)
+    if (shard) {
+        batch->step = large_first_step(batch);
         shard->batches++;
+    }
     TAILQ_INSERT_TAIL(&job->batches, batch, link);
     return batch;
 }
@@ -42,6 +45,7 @@ static void batch_free(struct job *job, struct job_batch *batch)
     buf_release(&batch->records);
     buf_release(&batch->staged);
     buf_release(&batch->proven);
+    large_release(batch);
     free(batch->host);
     free(batch);
 }
@@ -76,8 +80,10 @@ void batch_drop_waiting(struct job *job, struct shard *shard)
     while (batch) {
         struct job_batch *next = TAILQ_NEXT(batch, link);
 
-        if (batch->waiting && batch->step != STEP_REVOKE && batch->shard &&
-            (!shard || batch->shard == shard)) {
+        if (batch->step == STEP_PARTS && (!shard || batch->shard == shard)) {
+            large_give_up(job, batch);
+        } else if (batch->waiting && batch->step != STEP_REVOKE && batch->shard &&
+                   (!shard || batch->shard == shard)) {
             if (batch->sequence)
                 tokens_revoke(job, batch->sequence, NULL);
             batch_give_up(job, batch);
@@ -218,6 +224,7 @@ void batch_pump(struct job *job)
         if (batch->waiting && batch->step == STEP_REVOKE && batch->not_before_ms <= now_ms)
             tokens_revoke(job, batch->sequence, batch);
     }
+    large_pump(job);
     for (size_t i = 0; i < COUNT_OF(order); i++) {
         for (batch = TAILQ_FIRST(&job->batches); batch; batch = next) {
             next = TAILQ_NEXT(batch, link);

@@ -201,6 +201,8 @@ void segment_discard(struct job *job, struct segment *segment);
 bool segment_all_idle(const struct job *job);
 /* This mover's descriptor of the destination is as old as this. */
 void segment_opener(struct job *job, struct worker *worker, s64 opened_ns);
+/* The mover on that host with the oldest descriptor; NULL if none is older than the first write. */
+struct worker *segment_settler(const struct job *job, const struct written *written);
 void segment_forget_worker(struct job *job, const struct worker *worker);
 
 /* ---- closing.c ---- */

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "planner/large.h"
 
 #include <stdlib.h>
 
@@ -52,7 +53,10 @@ static void on_probed(struct job *job, struct assignment *assignment,
 static void on_settled(struct job *job, struct assignment *assignment,
                        const struct envelope *envelope)
 {
-    segment_settled(job, assignment, &envelope->message.settled);
+    if (assignment->batch)
+        large_settled(job, assignment, &envelope->message.settled);
+    else
+        segment_settled(job, assignment, &envelope->message.settled);
 }
 
 static void on_found(struct job *job, struct assignment *assignment,
@@ -92,6 +96,7 @@ static const struct {
     {MSG_proven, MSG_prove, batch_proven}, {MSG_published, MSG_publish, batch_published},
     {MSG_settled, MSG_settle, on_settled}, {MSG_closed, MSG_close, closing_closed},
     {MSG_listed, MSG_scan, on_listed},     {MSG_checked, MSG_check, batch_checked},
+    {MSG_parted, MSG_part, large_parted},  {MSG_part_proven, MSG_prove_part, large_part_proven},
 };
 
 /* A worker with several planners had no room: nothing has begun, so that nothing is to be revoked.
@@ -102,7 +107,12 @@ static void on_busy(struct job *job, struct assignment *assignment)
     struct job_batch *batch = assignment->batch;
     struct shard *shard = assignment->shard;
 
-    if (batch) { /* in STEP_REVOKE too: the token is still to be revoked */
+    if (batch && batch->step == STEP_PARTS) {
+        struct assignment returned = *assignment;
+
+        assignment_end(job, assignment);
+        large_returned(job, &returned, false);
+    } else if (batch) { /* in STEP_REVOKE too: the token is still to be revoked */
         assignment_end(job, assignment);
         batch->waiting = true;
         batch->not_before_ms = later_ms;

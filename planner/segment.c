@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "planner/large.h"
 
 #include <stdlib.h>
 
@@ -66,6 +67,9 @@ void segment_add(struct job *job, struct shard *shard, const struct job_batch *b
     job->held_bytes += rows.size;
     if (batch && batch->host)
         note_written(segment, batch->host, batch->began_ns);
+    if (batch && batch->large) /* every host that wrote a part */
+        for (u32 i = 0; i < batch->large->written_count; i++)
+            note_written(segment, batch->large->written[i].host, batch->large->written[i].began_ns);
     if (host)
         note_written(segment, host, began_ns);
     if (floor_ns && (!segment->floor_ns || floor_ns < segment->floor_ns))
@@ -142,7 +146,7 @@ void segment_forget_worker(struct job *job, const struct worker *worker)
 }
 
 /* The mover on that host with the oldest descriptor; NULL if none is old enough. */
-static struct worker *settler_for(const struct job *job, const struct written *written)
+struct worker *segment_settler(const struct job *job, const struct written *written)
 {
     struct worker *best = NULL;
     s64 oldest = written->began_ns;
@@ -230,7 +234,7 @@ static bool settle(struct job *job, struct shard *shard)
         all = false;
         if (settle_is_open(job, written->host))
             continue; /* this one is covered by it, or will be by the next */
-        worker = settler_for(job, written);
+        worker = segment_settler(job, written);
         if (!worker) {
             fail_closing(job, shard,
                          "no mover has a descriptor that is older than the first write");

@@ -45,6 +45,7 @@ TAILQ_HEAD(worker_list, worker);
 /* ---- assignments ---- */
 
 struct job_batch;
+struct large;
 struct shard;
 
 /* One message that waits for its answer. The answer is accepted once: it ends the assignment. */
@@ -57,6 +58,7 @@ struct assignment {
     struct shard *shard;     /* scan */
     u32 first, count;        /* grant */
     u32 target;              /* revoke: the token */
+    u32 part, area;          /* of a large file: which, and the token of its copy (large.h) */
     u64 progress;            /* as last listed */
     s64 listed_ms;           /* when it was last listed (or sent) */
     s64 progress_ms;         /* when its progress last moved */
@@ -86,6 +88,7 @@ struct job_batch {
     s64 began_ns;      /* that host's boot clock before the first write */
     struct worker *mover; /* that staged it: preferred for publish; may be NULL */
     u32 hash;             /* STEP_CHECK: enum hash_kind of what was proven */
+    struct large *large;  /* STEP_PARTS, and from there on; else NULL */
     struct buf dirs, records, staged, proven; /* body frames, as they came */
 };
 TAILQ_HEAD(batch_list, job_batch);

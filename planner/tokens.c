@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "planner/large.h"
 #include "base/names.h"
 
 #include <stdlib.h>
@@ -352,7 +353,8 @@ void batch_restart(struct job *job, struct job_batch *batch)
     batch->sequence = 0;
     batch->waiting = true;
     batch->mover = NULL;
-    batch->step = batch->shard ? STEP_STAGE : STEP_CLOSE;
+    large_release(batch);
+    batch->step = batch->shard ? large_first_step(batch) : STEP_CLOSE;
     if (!batch->shard)
         return;
     if (batch_is_unwanted(job, batch))

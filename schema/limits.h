@@ -27,6 +27,8 @@
 #define BATCH_BYTES (64ull << 20)
 #define PART_BYTES (64ull << 20)
 #define PART_FROM (128ull << 20) /* files of this size and more go in parts, and so does their hash */
+#define PARTS_MAX (1u << 18) /* of one file and of all that are under way in a job; more: staged whole */
+#define COPIES_MAX 4         /* abandoned copies of one file that parts are adopted from */
 #define SCAN_WINDOW 32          /* batches that a scan may be ahead of those that ended */
 #define SHARD_SPLIT_ENTRIES 16384
 #define SEGMENT_ITEMS 65536
