@@ -21,6 +21,25 @@ static int check_rows(const struct batch *batch, struct err *err)
     return 0;
 }
 
+_Static_assert(EXTRAS_BYTES <= EXTRAS_BATCH_BYTES, "an object alone fits in a batch");
+_Static_assert(EXTRAS_BATCH_BYTES + BATCH_ITEMS * 2 * ROW_BYTES < FRAME_MAX,
+               "records of a stage and their verdicts fit in one frame");
+
+u32 mover_preserve(const struct mover_work *work, u32 preserve)
+{
+    if (work->source && !(asset_capabilities(work->source) & ASSET_EXTRAS))
+        preserve &= ~(u32)(PRESERVE_xattrs | PRESERVE_acls);
+    return preserve;
+}
+
+int mover_require_object(const struct rec_item *item, const struct attributes *attributes,
+                         struct err *err)
+{
+    if (attributes->inode == item->inode && attributes->device == item->device)
+        return 0;
+    return err_set(err, ERR_Changed, "is another object than was listed");
+}
+
 int mover_batch_decode(const struct envelope *task, struct batch *out, struct err *err)
 {
     *out = (struct batch){0};
@@ -48,7 +67,8 @@ int mover_directory(struct mover_directories *directories, u32 place, struct ass
         directories->slots[slot].place = place + 1;
         err_clear(kept);
         if (directories->token)
-            rc = asset_publish_directory(directories->token, path, 0,
+            rc = asset_publish_directory(directories->token, path,
+                                         directories->batch->dirs[place].replaces,
                                          &directories->slots[slot].directory, kept);
         else
             rc = asset_directory_open(directories->source, path,

@@ -11,15 +11,18 @@
 struct closing {
     struct mover_work *work;
     const struct msg_close *message;
+    u32 preserve; /* what of the message's the source can tell */
     struct asset_token *token;
     struct frame_writer rows;
     size_t room;        /* bytes of the answer's frame that no path needs: for messages */
     struct err blocked; /* with a code: no directory can be set */
 };
 
-static int read_source(struct closing *closing, struct bytes path, struct attributes *out,
-                       struct err *err)
+/* `wanted` borrows from the lane. What is too much to be taken is not taken away there either. */
+static int read_source(struct closing *closing, struct bytes path, struct wanted *wanted,
+                       u32 *not_kept, struct err *err)
 {
+    struct buf *extras = &closing->work->lane->extras;
     struct asset_directory *directory = NULL;
     int rc;
 
@@ -29,26 +32,33 @@ static int read_source(struct closing *closing, struct bytes path, struct attrib
             err->code = ERR_Vanished; /* the destination's directory stays as it is */
         return -1;
     }
-    rc = asset_directory_attributes(directory, out, err);
+    buf_clear(extras);
+    *wanted = (struct wanted){.preserve = closing->preserve};
+    rc = asset_directory_attributes(directory, &wanted->attributes, err);
+    if (rc == 0)
+        rc = asset_extras(directory, bytes_of(NULL, 0), closing->preserve, extras, not_kept, err);
     asset_directory_close(&directory);
+    wanted->extras = buf_bytes(extras);
+    if (rc == 0 && *not_kept & (NOT_KEPT_XATTR | NOT_KEPT_ACL))
+        wanted->preserve &= ~(u32)(PRESERVE_xattrs | PRESERVE_acls);
     return rc;
 }
 
 static int close_directory(struct closing *closing, struct rec_row *row, struct err *err)
 {
-    struct attributes attributes;
     struct wanted wanted;
+    u32 not_read, not_set = 0;
 
     if (closing->blocked.code != ERR_Ok) {
         *err = closing->blocked;
         return -1;
     }
-    if (read_source(closing, row->path, &attributes, err) < 0)
+    if (read_source(closing, row->path, &wanted, &not_read, err) < 0)
         return -1;
-    row->mtime_ns = attributes.mtime_ns;
-    wanted = (struct wanted){.attributes = attributes, .preserve = PRESERVE_ALL};
-    if (asset_set_directory_attributes(closing->token, row->path, &wanted, &row->not_kept, err) < 0)
+    row->mtime_ns = wanted.attributes.mtime_ns;
+    if (asset_set_directory_attributes(closing->token, row->path, &wanted, &not_set, err) < 0)
         return -1;
+    row->not_kept = not_read | not_set;
     row->outcome = OUTCOME_attributes;
     return 0;
 }
@@ -128,13 +138,14 @@ done:
     return rc;
 }
 
-static int finish(struct mover_work *work, struct err *err)
+static int finish(struct closing *closing, struct err *err)
 {
-    struct wanted root = {.preserve = PRESERVE_ALL};
+    struct mover_work *work = closing->work;
+    struct wanted root;
     u32 not_kept = 0;
 
     if (asset_staging_close(work->destination, err) < 0 ||
-        asset_root_attributes(work->source, &root.attributes, err) < 0 ||
+        read_source(closing, bytes_of(NULL, 0), &root, &not_kept, err) < 0 ||
         asset_set_root_attributes(work->destination, &root, &not_kept, err) < 0)
         return -1;
     return asset_settle(work->destination, err);
@@ -144,7 +155,10 @@ int mover_close(struct mover_work *work, const struct envelope *task, struct env
                 struct err *err)
 {
     const struct msg_close *message = &task->message.close;
-    struct closing closing = {.work = work, .message = message, .blocked = work->unreachable};
+    struct closing closing = {.work = work,
+                              .message = message,
+                              .blocked = work->unreachable,
+                              .preserve = mover_preserve(work, message->preserve)};
     struct msg_closed closed = {
         .job = message->job, .epoch = message->epoch, .sequence = message->sequence};
     struct err *failure = &work->lane->answer;
@@ -157,7 +171,7 @@ int mover_close(struct mover_work *work, const struct envelope *task, struct env
         rc = close_directories(&closing, task, failure, err);
     else if (work->unreachable.code != ERR_Ok)
         *failure = work->unreachable;
-    else if (finish(work, failure) == 0)
+    else if (finish(&closing, failure) == 0)
         err_clear(failure);
     if (failure->code != ERR_Ok) { /* then no row counts */
         buf_clear(&work->lane->body);

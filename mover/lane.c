@@ -22,11 +22,14 @@ void mover_lane_destroy(struct mover_lane **lane)
 {
     if (!*lane)
         return;
-    for (size_t i = 0; i < COUNT_OF((*lane)->hashers); i++)
+    for (size_t i = 0; i < COUNT_OF((*lane)->hashers); i++) {
         hasher_destroy(&(*lane)->hashers[i]);
+        content_destroy(&(*lane)->contents[i]);
+    }
     buf_release(&(*lane)->body);
     buf_release(&(*lane)->path);
     buf_release(&(*lane)->target);
+    buf_release(&(*lane)->extras);
     free((*lane)->buffer);
     free(*lane);
     *lane = NULL;
@@ -38,4 +41,11 @@ struct hasher *mover_lane_hasher(struct mover_lane *lane, enum hash_kind kind)
         lane->hashers[kind] = hasher_new(kind);
     hasher_reset(lane->hashers[kind]);
     return lane->hashers[kind];
+}
+
+struct content *mover_lane_content(struct mover_lane *lane, enum hash_kind kind)
+{
+    if (!lane->contents[kind])
+        lane->contents[kind] = content_new(kind);
+    return lane->contents[kind];
 }

@@ -7,6 +7,7 @@
 
 #include "asset/asset.h"
 #include "base/buf.h"
+#include "base/content.h"
 #include "base/err.h"
 #include "base/hash.h"
 #include "wire/message.h"
@@ -14,12 +15,14 @@
 /* ---- what one lane keeps from task to task, so that an item costs no allocation ---- */
 
 struct mover_lane {
-    u8 *buffer;                              /* COPY_BUFFER bytes, page-aligned */
-    struct hasher *hashers[HASH_SHA256 + 1]; /* by enum hash_kind, made when first needed */
-    struct buf body;                         /* the answer's body frame */
-    struct buf path;                         /* the full path of the item at hand */
-    struct buf target;                       /* of the symbolic link at hand */
-    struct err answer;                       /* borrowed by the answer's message field */
+    u8 *buffer;                                /* COPY_BUFFER bytes, page-aligned */
+    struct hasher *hashers[HASH_SHA256 + 1];   /* by enum hash_kind, made when first needed */
+    struct content *contents[HASH_SHA256 + 1]; /* the same, of whole files */
+    struct buf body;                           /* the answer's body frame */
+    struct buf path;                           /* the full path of the item at hand */
+    struct buf target;                         /* of the symbolic link at hand */
+    struct buf extras;                         /* of the object at hand */
+    struct err answer;                         /* borrowed by the answer's message field */
     struct rec_staged staged[BATCH_ITEMS]; /* publish: decoded records, borrowing from the frame */
     struct rec_proven proven[BATCH_ITEMS];
 };
@@ -28,6 +31,8 @@ struct mover_lane *mover_lane_new(void);
 void mover_lane_destroy(struct mover_lane **lane);
 /* The lane's hasher of a kind that hash_kind_is_known, reset. */
 struct hasher *mover_lane_hasher(struct mover_lane *lane, enum hash_kind kind);
+/* The lane's content hasher of such a kind; content_begin is the caller's. */
+struct content *mover_lane_content(struct mover_lane *lane, enum hash_kind kind);
 
 /* ---- one task ---- */
 
@@ -60,17 +65,27 @@ int mover_close(struct mover_work *work, const struct envelope *task, struct env
 
 /* ---- copy.c: one file of the source into staging ---- */
 
+/* What to copy, and how. */
+struct mover_order {
+    struct asset_directory *directory; /* of the source */
+    const struct rec_item *item;
+    struct asset_token *token;
+    u32 index; /* of the staged copy */
+    enum hash_kind hash;
+    u32 preserve;
+};
+
 struct mover_copied {
-    struct attributes attributes; /* of the version that was read */
+    struct attributes attributes; /* of the version that was read; its extras are the lane's */
     struct digest digest;
     struct staged_version version;
     u32 not_kept; /* bits of NOT_KEPT_… */
 };
 
-/* Stages one whole version of a regular file. Vanished if it is gone, Changed if no version held
- * still for the time of a read; destination errors as the asset gives them. */
-int mover_copy(struct mover_work *work, enum hash_kind hash, struct asset_directory *directory,
-               struct bytes name, struct asset_token *token, u32 index, struct mover_copied *out,
+/* Stages one whole version of a regular file, holes as holes. Vanished if it is gone, Changed if no
+ * version held still for the time of a read, or it is not the object that the item names;
+ * destination errors as the asset gives them. */
+int mover_copy(struct mover_work *work, const struct mover_order *order, struct mover_copied *out,
                struct err *err);
 
 /* Inode, size, mtime and ctime: is it the same version of a source file? */
@@ -89,6 +104,14 @@ int mover_part(struct mover_work *work, const struct envelope *task, struct enve
 /* The index of a row that is of no item: a directory that has to be closed because of the others.
  */
 #define MOVER_NO_ITEM UINT32_MAX
+
+/* What of `preserve` the source can tell: an asset without attributes and lists says nothing of
+ * those that the destination has. */
+u32 mover_preserve(const struct mover_work *work, u32 preserve);
+
+/* Of an item that names an object (device and inode) at the source: Changed unless this is it. */
+int mover_require_object(const struct rec_item *item, const struct attributes *attributes,
+                         struct err *err);
 
 /* batch_decode, and refuses a batch whose rows could not be answered within one frame. */
 int mover_batch_decode(const struct envelope *task, struct batch *out, struct err *err);
@@ -113,10 +136,20 @@ int mover_directory(struct mover_directories *directories, u32 place, struct ass
                     struct err *err);
 void mover_directories_close(struct mover_directories *directories);
 
+/* ---- remove.c: may it really go? ---- */
+
+/* 0 if the source still is the directory that it was, and has no object of this path: the parent
+ * could be opened and does not have the name, or is itself not there (*orphan). Else why not:
+ * SourceChanged, Changed (it is there again), AccessDenied and the like. */
+int mover_may_remove(struct mover_work *work, const struct batch *batch, u32 index, bool *orphan,
+                     struct err *err);
+
 /* ---- outcome.c: pure ---- */
 
 /* What becomes of an item that ended with this code (not 0) in the given attempt. */
 enum outcome mover_outcome(u32 code, u32 attempt);
+/* The same of a removal: what is not as it was listed is kept. */
+enum outcome mover_outcome_of_removal(u32 code, u32 attempt);
 /* The work was given back: it must not count, whatever was done of it. */
 bool mover_gives_back(u32 code);
 /* True if what follows in the batch would fail the same way, and need not be tried. */

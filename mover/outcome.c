@@ -19,6 +19,14 @@ enum outcome mover_outcome(u32 code, u32 attempt)
     return code == ERR_Changed ? OUTCOME_changed : OUTCOME_failed;
 }
 
+enum outcome mover_outcome_of_removal(u32 code, u32 attempt)
+{
+    enum outcome outcome = mover_outcome(code, attempt);
+
+    /* an object that changed will not change back */
+    return outcome == OUTCOME_again && code != ERR_Changed ? OUTCOME_again : OUTCOME_kept;
+}
+
 bool mover_gives_back(u32 code)
 {
     return err_disposition_of(code) == DISPOSITION_GIVE_BACK;

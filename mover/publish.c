@@ -18,6 +18,7 @@ struct publish {
     struct batch batch;
     struct rec_staged *staged; /* one for each item, borrowed from the lane */
     struct rec_proven *proven;
+    u32 preserve; /* what of the message's the source can tell */
     struct asset_token *token;
     struct mover_directories directories;
     struct frame_writer rows;
@@ -29,11 +30,33 @@ struct publish {
 
 /* ---- the third body: verdicts on each item ---- */
 
+/* Drivers are given them as they came. */
+static int check_extras(struct bytes extras, struct err *err)
+{
+    struct frame_reader reader;
+    struct rec_attribute attribute;
+    int more;
+
+    if (extras.size == 0)
+        return 0;
+    if (extras.size > EXTRAS_BATCH_BYTES)
+        return err_set(err, ERR_Protocol, "extended attributes of %zu bytes", extras.size);
+    if (frame_open(&reader, extras, err) < 0)
+        return -1;
+    while ((more = frame_next_attribute(&reader, &attribute, err)) > 0)
+        if (attribute.name.size == 0 || attribute.name.size > NAME_BYTES ||
+            memchr(attribute.name.data, '\0', attribute.name.size))
+            return err_set(err, ERR_Protocol, "an extended attribute of an invalid name");
+    return more;
+}
+
 static int check_records(const struct publish *publish, u32 index, struct err *err)
 {
     const struct rec_staged *staged = &publish->staged[index];
     bool put = publish->batch.items[index].operation == OPERATION_put;
 
+    if (check_extras(staged->extras, err) < 0)
+        return -1;
     if (!put || staged->code != ERR_Ok || publish->proven[index].code != ERR_Ok)
         return 0;
     if (!staged->prove || staged->inode == 0)
@@ -100,15 +123,36 @@ static int decode(struct publish *publish, const struct envelope *task, struct e
 
 /* ---- one item ---- */
 
-static struct attributes attributes_of(const struct rec_staged *staged)
+/* What was too much to be taken at the source is not taken away at the destination. */
+static struct wanted wanted_of(const struct publish *publish, const struct rec_staged *staged)
 {
-    return (struct attributes){.kind = staged->kind,
-                               .mode = staged->mode,
-                               .uid = staged->uid,
-                               .gid = staged->gid,
-                               .links = 1,
-                               .size = staged->size,
-                               .mtime_ns = staged->mtime_ns};
+    u32 preserve = publish->preserve;
+
+    if (staged->not_kept & (NOT_KEPT_XATTR | NOT_KEPT_ACL))
+        preserve &= ~(u32)(PRESERVE_xattrs | PRESERVE_acls);
+    return (struct wanted){.attributes = {.kind = staged->kind,
+                                          .mode = staged->mode,
+                                          .uid = staged->uid,
+                                          .gid = staged->gid,
+                                          .links = 1,
+                                          .size = staged->size,
+                                          .rdev = staged->rdev,
+                                          .mtime_ns = staged->mtime_ns},
+                           .preserve = preserve,
+                           .extras = staged->extras};
+}
+
+/* Where times are not preserved, the ledger has to know the one that publishing left. */
+static s64 published_time(const struct publish *publish, struct asset_directory *directory,
+                          const struct rec_item *item, const struct rec_staged *staged)
+{
+    struct attributes there;
+    struct err ignored;
+
+    if (publish->preserve & PRESERVE_times ||
+        asset_directory_lookup(directory, item->name, &there, &ignored) != 1)
+        return staged->mtime_ns;
+    return there.mtime_ns;
 }
 
 static int publish_put(struct publish *publish, u32 index, struct asset_directory *directory,
@@ -118,7 +162,7 @@ static int publish_put(struct publish *publish, u32 index, struct asset_director
     const struct rec_staged *staged = &publish->staged[index];
     const struct rec_proven *proven = &publish->proven[index];
     struct staged_version version = {proven->inode, proven->size, proven->ctime_ns};
-    struct wanted wanted = {.attributes = attributes_of(staged), .preserve = PRESERVE_ALL};
+    struct wanted wanted = wanted_of(publish, staged);
     u32 not_kept = 0;
 
     if (proven->inode != staged->inode || proven->size != staged->size)
@@ -127,12 +171,15 @@ static int publish_put(struct publish *publish, u32 index, struct asset_director
         *err = publish->unsettled;
         return -1;
     }
-    if (asset_publish(publish->token, index, &version, &wanted, false, directory, item->name,
-                      &not_kept, err) < 0)
+    if (asset_publish(publish->token, index, &version, &wanted,
+                      item->flags & ITEM_REPLACES_DIRECTORY, directory, item->name, &not_kept,
+                      err) < 0)
         return -1;
     publish->touched[item->dir] = true;
     row->outcome = OUTCOME_moved;
     row->digest = staged->digest;
+    row->inode = version.inode;
+    row->mtime_ns = published_time(publish, directory, item, staged);
     row->not_kept = staged->not_kept | not_kept;
     return 0;
 }
@@ -145,39 +192,111 @@ static int publish_directory(struct publish *publish, u32 index, struct asset_di
     const struct rec_item *item = &publish->batch.items[index];
     bool made = false;
 
-    if (asset_publish_make(publish->token, index, directory, item->name, false, &made, err) < 0)
+    if (asset_publish_make(publish->token, index, directory, item->name,
+                           item->flags & ITEM_REPLACES, &made, err) < 0)
         return -1;
     publish->touched[item->dir] = true;
     row->outcome = made || !(item->flags & ITEM_EXISTS) ? OUTCOME_moved : OUTCOME_pending;
     return 0;
 }
 
-/* Mode and owner only. The time stays what it is at the destination: if the content at the source
+/* All but the time, which stays what it is at the destination: if the content at the source
  * was rewritten since the scan, its new time on the old content would hide that for good. */
 static int publish_attributes(struct publish *publish, u32 index, struct asset_directory *directory,
                               struct rec_row *row, struct err *err)
 {
     const struct rec_item *item = &publish->batch.items[index];
-    struct attributes attributes = attributes_of(&publish->staged[index]);
+    const struct rec_staged *staged = &publish->staged[index];
+    struct wanted wanted = wanted_of(publish, staged);
     struct attributes there;
-    struct wanted wanted;
+    u32 not_kept = 0;
     int found = asset_directory_lookup(directory, item->name, &there, err);
 
     if (found < 0)
         return -1;
     if (found == 0)
         return err_set(err, ERR_NotFound, "is gone from the destination");
-    if (there.kind != attributes.kind)
+    if ((u32)there.kind != staged->kind)
         return err_set(err, ERR_Occupied, "became a %s at the destination", kind_name(there.kind));
-    attributes.mtime_ns = there.mtime_ns;
-    attributes.size = there.size;
-    wanted = (struct wanted){.attributes = attributes, .preserve = PRESERVE_ALL};
-    if (asset_set_attributes(publish->token, directory, item->name, &wanted, &row->not_kept, err) <
-        0)
+    wanted.attributes.mtime_ns = there.mtime_ns;
+    wanted.attributes.size = there.size;
+    if (asset_set_attributes(publish->token, directory, item->name, &wanted, &not_kept, err) < 0)
         return -1;
     row->outcome = OUTCOME_attributes;
+    row->not_kept = staged->not_kept | not_kept;
     row->size = there.size;
     row->mtime_ns = there.mtime_ns;
+    return 0;
+}
+
+static struct bytes parent_of(struct bytes path, struct bytes *name)
+{
+    size_t slash = path.size;
+
+    while (slash > 0 && path.data[slash - 1] != '/')
+        slash--;
+    *name = bytes_of(path.data + slash, path.size - slash);
+    return bytes_of(path.data, slash ? slash - 1 : 0);
+}
+
+/* One more name of an object that is there. The directory of the other name is not made. */
+static int publish_link(struct publish *publish, u32 index, struct asset_directory *directory,
+                        struct rec_row *row, struct err *err)
+{
+    const struct rec_item *item = &publish->batch.items[index];
+    struct asset_directory *other = NULL;
+    struct bytes name, parent = parent_of(item->target, &name);
+    int rc;
+
+    if (asset_directory_open(publish->work->destination, parent, &other, err) < 0)
+        return -1;
+    rc = asset_stage_hard_link(publish->token, index, other, name, item->target_inode, err);
+    asset_directory_close(&other);
+    if (rc < 0 || asset_publish_hard_link(publish->token, index, item->target_inode, directory,
+                                          item->name, err) < 0)
+        return -1;
+    publish->touched[item->dir] = true;
+    row->outcome = OUTCOME_linked;
+    row->inode = item->target_inode;
+    row->not_kept = publish->staged[index].not_kept;
+    return 0;
+}
+
+/* 1 with the directory open for publishing, 0 if it is not there: publishing would make it. */
+static int existing_directory(struct publish *publish, u32 place, struct asset_directory **out,
+                              struct err *err)
+{
+    struct asset_directory *there = NULL;
+
+    if (asset_directory_open(publish->work->destination, publish->batch.dirs[place].path, &there,
+                             err) < 0)
+        return err->code == ERR_NotFound ? 0 : -1;
+    asset_directory_close(&there);
+    return mover_directory(&publish->directories, place, out, err) < 0 ? -1 : 1;
+}
+
+/* What is gone already was removed by this job, in a try whose answer was lost, or by somebody
+ * else. A directory that only the destination has is not closed: it is to be removed too. */
+static int publish_remove(struct publish *publish, u32 index, struct rec_row *row, struct err *err)
+{
+    const struct rec_item *item = &publish->batch.items[index];
+    struct attributes expected = {
+        .kind = item->kind, .inode = item->inode, .ctime_ns = item->ctime_ns};
+    struct asset_directory *directory;
+    bool orphan;
+    int there;
+
+    if (mover_may_remove(publish->work, &publish->batch, index, &orphan, err) < 0)
+        return -1;
+    there = existing_directory(publish, item->dir, &directory, err);
+    if (there < 0)
+        return -1;
+    if (there && asset_remove(publish->token, index, directory, item->name, &expected, err) < 0 &&
+        err->code != ERR_NotFound)
+        return -1;
+    if (there && !orphan)
+        publish->touched[item->dir] = true;
+    row->outcome = OUTCOME_removed;
     return 0;
 }
 
@@ -197,6 +316,8 @@ static int publish_item(struct publish *publish, u32 index, struct rec_row *row,
         *err = publish->blocked;
         return -1;
     }
+    if (publish->batch.items[index].operation == OPERATION_remove)
+        return publish_remove(publish, index, row, err);
     if (mover_directory(&publish->directories, publish->batch.items[index].dir, &directory, err) <
         0)
         return -1;
@@ -207,6 +328,8 @@ static int publish_item(struct publish *publish, u32 index, struct rec_row *row,
         return publish_directory(publish, index, directory, row, err);
     case OPERATION_attributes:
         return publish_attributes(publish, index, directory, row, err);
+    case OPERATION_link:
+        return publish_link(publish, index, directory, row, err);
     default:
         return err_set(err, ERR_Protocol, "a refused item was staged without a code");
     }
@@ -223,13 +346,16 @@ static int add_row(struct publish *publish, u32 index)
     struct rec_row row = {.index = index, .kind = item->kind, .operation = item->operation};
     struct err err = {0};
 
-    row.size = staged->code == ERR_Ok ? staged->size : item->size;
+    row.size =
+        staged->code == ERR_Ok && item->operation != OPERATION_remove ? staged->size : item->size;
     row.mtime_ns = staged->mtime_ns;
     if (publish_item(publish, index, &row, &err) < 0) {
         if (mover_gives_back(err.code))
             return -1;
         row.code = err.code;
-        row.outcome = mover_outcome(err.code, publish->message->attempt);
+        row.outcome = item->operation == OPERATION_remove
+                          ? mover_outcome_of_removal(err.code, publish->message->attempt)
+                          : mover_outcome(err.code, publish->message->attempt);
         row.message = bytes_text(err.text);
         publish->again += row.outcome == OUTCOME_again;
         if (mover_ends_batch(err.code))
@@ -330,6 +456,7 @@ int mover_publish(struct mover_work *work, const struct envelope *task, struct e
     struct publish publish = {.work = work,
                               .message = message,
                               .blocked = work->unreachable,
+                              .preserve = mover_preserve(work, message->preserve),
                               .staged = work->lane->staged,
                               .proven = work->lane->proven};
     struct msg_published published = {

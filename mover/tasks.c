@@ -26,6 +26,8 @@ static verb_fn *verb_of(u32 kind)
         return mover_settle;
     case MSG_close:
         return mover_close;
+    case MSG_part:
+        return mover_part;
     default:
         return NULL;
     }
@@ -55,6 +57,7 @@ static void addresses_of(const struct message *message, const struct bytes **sou
         BOTH(stage)
         BOTH(publish)
         BOTH(close)
+        BOTH(part)
 #undef BOTH
     default:
         break;
@@ -123,8 +126,8 @@ static void lane_destroy(void *lane_state)
     mover_lane_destroy(&lane);
 }
 
-static const u32 kinds[] = {MSG_probe, MSG_open,    MSG_grant,  MSG_revoke,
-                            MSG_stage, MSG_publish, MSG_settle, MSG_close};
+static const u32 kinds[] = {MSG_probe,   MSG_open,   MSG_grant, MSG_revoke, MSG_stage,
+                            MSG_publish, MSG_settle, MSG_close, MSG_part};
 
 const struct worker_role mover_role = {
     .role = ROLE_mover,

@@ -89,6 +89,15 @@ void content_finish(struct content *content, struct digest *out)
     hasher_finish(content->in_parts ? content->whole : content->part, out);
 }
 
+void content_of_node(enum hash_kind hash, enum object_kind kind, u64 rdev, struct digest *out)
+{
+    u8 number[8];
+
+    for (size_t i = 0; i < sizeof number; i++)
+        number[i] = (u8)(rdev >> 8 * i);
+    hash_bytes(hash, bytes_of(number, kind == KIND_fifo ? 0 : sizeof number), out);
+}
+
 void hasher_zeros(struct hasher *hasher, u64 size)
 {
     static const u8 zeros[64 << 10];

@@ -16,8 +16,11 @@ static int step_close(const char *const *paths, u32 count, u32 finish)
     batch_begin(&f);
     for (u32 i = 0; i < count; i++)
         batch_dir(&f, paths[i]);
-    task.message.close = (struct msg_close){
-        .job = f.token.job, .epoch = f.token.epoch, .sequence = f.token.sequence, .finish = finish};
+    task.message.close = (struct msg_close){.job = f.token.job,
+                                            .epoch = f.token.epoch,
+                                            .sequence = f.token.sequence,
+                                            .finish = finish,
+                                            .preserve = f.preserve};
     task.body[0] = buf_bytes(&f.dirs);
     rc = mover_close(&work, &task, &f.answer, &f.err);
     assert_int_equal(f.answer.message.kind, MSG_closed);

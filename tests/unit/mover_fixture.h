@@ -36,6 +36,7 @@ struct fixture {
     struct token token;
     u32 hash;
     u32 durability;
+    u32 preserve;
     u32 progressed; /* calls of the progress callback */
     u32 stop_after; /* the task is stopped from this call on; 0 = never */
     void (*on_progress)(struct fixture *fixture);
@@ -90,6 +91,7 @@ FIXTURE_UNUSED static void fixture_open(struct fixture *f, const char *driver,
     memset(f, 0, sizeof *f);
     f->hash = HASH_XXH3_128;
     f->durability = DURABILITY_STANDARD;
+    f->preserve = PRESERVE_ALL;
     f->token = (struct token){.job = 7, .epoch = 3, .sequence = 11};
     number++;
     if (strcmp(driver, "dir") == 0) {
@@ -151,6 +153,7 @@ FIXTURE_UNUSED static void fixture_seed(struct asset *asset, const char *path,
                                     .links = 1,
                                     .size = size,
                                     .mtime_ns = FIXTURE_MTIME_NS};
+    struct wanted wanted = {.attributes = attributes, .preserve = PRESERVE_ALL};
     struct token token = {.job = 999999, .epoch = 1, .sequence = 1};
     struct asset_directory *directory = NULL;
     struct asset_token *right = NULL;
@@ -165,12 +168,11 @@ FIXTURE_UNUSED static void fixture_seed(struct asset *asset, const char *path,
     assert_ok(asset_staging_open(asset, 999999, 1, &now_ns, &err), &err);
     assert_ok(asset_grant(asset, &token, 1, &err), &err);
     assert_ok(asset_token_open(asset, &token, &right, &err), &err);
-    assert_ok(asset_publish_directory(right, parent, &directory, &err), &err);
+    assert_ok(asset_publish_directory(right, parent, 0, &directory, &err), &err);
     if (kind == KIND_directory) {
-        assert_ok(asset_publish_make(right, 0, directory, name, &made, &err), &err);
-        assert_ok(
-            asset_set_directory_attributes(right, bytes_text(path), &attributes, &not_kept, &err),
-            &err);
+        assert_ok(asset_publish_make(right, 0, directory, name, false, &made, &err), &err);
+        assert_ok(asset_set_directory_attributes(right, bytes_text(path), &wanted, &not_kept, &err),
+                  &err);
     } else {
         if (kind == KIND_file) {
             assert_ok(asset_stage_file(right, 0, &file, &err), &err);
@@ -180,8 +182,9 @@ FIXTURE_UNUSED static void fixture_seed(struct asset *asset, const char *path,
         } else {
             assert_ok(asset_stage_link(right, 0, bytes_of(content, size), &version, &err), &err);
         }
-        assert_ok(asset_publish(right, 0, &version, &attributes, directory, name, &not_kept, &err),
-                  &err);
+        assert_ok(
+            asset_publish(right, 0, &version, &wanted, false, directory, name, &not_kept, &err),
+            &err);
     }
     asset_directory_close(&directory);
     assert_ok(asset_token_end(&right, &err), &err);
@@ -264,6 +267,12 @@ FIXTURE_UNUSED static u32 batch_dir(struct fixture *f, const char *path)
     return f->dir_writer.count - 1;
 }
 
+FIXTURE_UNUSED static void batch_add(struct fixture *f, const struct rec_item *item)
+{
+    frame_add_item(&f->item_writer, item);
+    frame_end(&f->item_writer);
+}
+
 FIXTURE_UNUSED static void batch_item(struct fixture *f, u32 dir, const char *name, u32 kind,
                                       u32 operation, u32 flags)
 {
@@ -274,8 +283,7 @@ FIXTURE_UNUSED static void batch_item(struct fixture *f, u32 dir, const char *na
                             .size = 1,
                             .flags = flags};
 
-    frame_add_item(&f->item_writer, &item);
-    frame_end(&f->item_writer);
+    batch_add(f, &item);
 }
 
 /* The usual batch of one file in the root. */
@@ -354,7 +362,8 @@ FIXTURE_UNUSED static int step_stage(struct fixture *f)
                                             .sequence = f->token.sequence,
                                             .hash = f->hash,
                                             .durability = f->durability,
-                                            .attempt = 1};
+                                            .attempt = 1,
+                                            .preserve = f->preserve};
     task.body[0] = buf_bytes(&f->dirs);
     task.body[1] = buf_bytes(&f->items);
     rc = mover_stage(&work, &task, &f->answer, &f->err);
@@ -419,6 +428,7 @@ FIXTURE_UNUSED static int step_publish(struct fixture *f, u32 attempt)
                                                 .epoch = f->token.epoch,
                                                 .sequence = f->token.sequence,
                                                 .attempt = attempt,
+                                                .preserve = f->preserve,
                                                 .proven = (u32)f->staged.size};
     task.body[0] = buf_bytes(&f->dirs);
     task.body[1] = buf_bytes(&f->items);
