@@ -193,6 +193,19 @@ void job_cancel(struct job *job)
     job_fail(job, ERR_Cancelled, "cancelled on request");
 }
 
+/* What was to be made equal and is not, for whatever reason. Of a verify: what is not as it was
+ * proven, less what was put again. */
+static bool has_errors(const struct job *job)
+{
+    const s64 *value = job->counters.value;
+    s64 wrong = job->spec.verify ? value[COUNTER_mismatched] : 0;
+
+    if (job->spec.repair)
+        wrong -= value[COUNTER_moved];
+    return wrong > 0 || value[COUNTER_failed] > 0 || value[COUNTER_changed] > 0 ||
+           (job->spec.verify && value[COUNTER_vanished] > 0);
+}
+
 static enum phase final_phase(const struct job *job)
 {
     if (job->fail_code == ERR_Cancelled)
@@ -201,9 +214,7 @@ static enum phase final_phase(const struct job *job)
         return PHASE_Failed;
     if (job->held)
         return PHASE_Held;
-    if (job->counters.value[COUNTER_failed] > 0 || job->counters.value[COUNTER_changed] > 0)
-        return PHASE_CompletedWithErrors;
-    return PHASE_Succeeded;
+    return has_errors(job) ? PHASE_CompletedWithErrors : PHASE_Succeeded;
 }
 
 void job_ended(struct job *job)
