@@ -71,31 +71,48 @@ enum place_relation place_compare(struct bytes a, struct bytes b)
 
 /* ---- an asset ---- */
 
-int asset_open(const char *address, struct asset **out, struct err *err)
+/* The driver of an address, and what stands behind its scheme; NULL if there is none. */
+static const struct asset_ops *driver_of(const char *address, const char **rest)
 {
     const char *colon = strchr(address, ':');
     size_t length = colon ? (size_t)(colon - address) : 0;
 
-    *out = NULL;
     for (size_t i = 0; colon && i < COUNT_OF(drivers); i++) {
-        const struct asset_ops *ops = drivers[i];
-        s64 now;
-
-        if (strlen(ops->scheme) != length || memcmp(ops->scheme, address, length) != 0)
-            continue;
-        now = clock_boot_ns();
-        if (ops->open(colon + 1, out, err) < 0)
-            return -1;
-        if (!(*out)->ops)
-            (*out)->ops = ops;
-        (*out)->address = text_copy(address);
-        (*out)->opened_ns = now;
-        return 0;
+        *rest = colon + 1;
+        if (strlen(drivers[i]->scheme) == length &&
+            memcmp(drivers[i]->scheme, address, length) == 0)
+            return drivers[i];
     }
-    return err_set(err, ERR_Configuration,
-                   "asset address \"%.200s\": it begins with none of dir:, mem:, "
-                   "fault:",
-                   address);
+    return NULL;
+}
+
+int asset_open(const char *address, struct asset **out, struct err *err)
+{
+    const char *rest;
+    const struct asset_ops *ops = driver_of(address, &rest);
+    s64 now = clock_boot_ns();
+
+    *out = NULL;
+    if (!ops)
+        return err_set(err, ERR_Configuration,
+                       "asset address \"%.200s\": it begins with none of dir:, mem:, "
+                       "fault:",
+                       address);
+    if (ops->open(rest, out, err) < 0)
+        return -1;
+    if (!(*out)->ops)
+        (*out)->ops = ops;
+    (*out)->address = text_copy(address);
+    (*out)->opened_ns = now;
+    return 0;
+}
+
+const char *asset_path_of(const char *address)
+{
+    const char *rest;
+    const struct asset_ops *ops = driver_of(address, &rest);
+
+    return ops && ops->path ? ops->path(rest) : NULL;
 }
 
 void asset_close(struct asset **asset)

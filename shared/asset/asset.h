@@ -118,6 +118,8 @@ struct staged_version {
 /* Opens by address. The root must be a directory: SourceMissing and the like are for the probe to
  * say, here it is NotFound, NotADirectory, AccessDenied, Configuration (bad address). */
 int asset_open(const char *address, struct asset **out, struct err *err);
+/* The path on this machine that an address leads to; NULL if it leads to none. Borrowed from it. */
+const char *asset_path_of(const char *address);
 void asset_close(struct asset **asset);
 /* 1 if the address still leads to the object that is open and it can be settled; 0 if not
  * (unmounted, replaced, or a settle of it failed: then it must be opened anew); -1 on error. */
@@ -330,6 +332,7 @@ int asset_settle(struct asset *asset, struct err *err);
 struct asset_ops {
     const char *scheme;
     u32 capabilities;
+    const char *(*path)(const char *rest); /* see asset_path_of; may be NULL */
     int (*open)(const char *rest, struct asset **out, struct err *err);
     void (*close)(struct asset *asset);
     int (*is_current)(struct asset *asset, struct err *err);

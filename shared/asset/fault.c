@@ -77,6 +77,15 @@ static int fault_open(const char *rest, struct asset **out, struct err *err)
     return 0;
 }
 
+static const char *fault_path(const char *rest)
+{
+    struct fault_options options;
+    const char *address;
+    struct err err;
+
+    return fault_parse(rest, &options, &address, &err) < 0 ? NULL : asset_path_of(address);
+}
+
 static void fault_close(struct asset *asset)
 {
     asset_close(&fault_of(asset)->inner);
@@ -230,6 +239,7 @@ static int fault_extras(struct asset_directory *directory, struct bytes name, u3
 const struct asset_ops asset_fault_ops = {
     .scheme = "fault",
     .open = fault_open,
+    .path = fault_path,
     .close = fault_close,
     .is_current = fault_is_current,
     .identity = fault_identity,

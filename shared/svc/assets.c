@@ -17,6 +17,7 @@
 #include "svc/worker_internal.h"
 
 #include "base/clock.h"
+#include "svc/confine.h"
 
 #include <stdlib.h>
 
@@ -159,7 +160,7 @@ static int use_new(struct bytes address, struct open_asset **out, struct err *er
 {
     struct open_asset *open = memory_or_die(sizeof *open), *other, *unused;
     char *text = text_of_bytes(address);
-    int rc = asset_open(text, &open->asset, err);
+    int rc = confine_check(text, err) < 0 ? -1 : asset_open(text, &open->asset, err);
 
     free(text);
     if (rc < 0) {

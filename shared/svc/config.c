@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "base/names.h"
 #include "schema/limits.h"
+#include "svc/confine.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -24,6 +25,7 @@ enum setting {
     OPTION_LANES,
     OPTION_LOG_LEVEL,
     OPTION_LOG_JSON,
+    OPTION_ROOTS,
     OPTION_COUNT
 };
 
@@ -36,7 +38,7 @@ struct given {
 static const char *const variables[OPTION_COUNT] = {
     [OPTION_PLANNER] = "SYNCLINE_PLANNER",   [OPTION_NAME] = "SYNCLINE_NAME",
     [OPTION_LANES] = "SYNCLINE_LANES",       [OPTION_LOG_LEVEL] = "SYNCLINE_LOG_LEVEL",
-    [OPTION_LOG_JSON] = "SYNCLINE_LOG_JSON",
+    [OPTION_LOG_JSON] = "SYNCLINE_LOG_JSON", [OPTION_ROOTS] = "SYNCLINE_ROOTS",
 };
 
 static const struct option flags[] = {
@@ -45,6 +47,7 @@ static const struct option flags[] = {
     {"lanes", required_argument, NULL, OPTION_LANES},
     {"log-level", required_argument, NULL, OPTION_LOG_LEVEL},
     {"log-json", no_argument, NULL, OPTION_LOG_JSON},
+    {"roots", required_argument, NULL, OPTION_ROOTS},
     {"help", no_argument, NULL, 'h'},
     {"version", no_argument, NULL, 'V'},
     {0},
@@ -62,6 +65,8 @@ static void print_help(const char *program)
            "  --log-level LEVEL  debug, info, warn or error (SYNCLINE_LOG_LEVEL);\n"
            "                     default: info\n"
            "  --log-json         log lines are JSON objects (SYNCLINE_LOG_JSON=1)\n"
+           "  --roots A:B        directories that workers may use (SYNCLINE_ROOTS), and no\n"
+           "                     others; default: all that their user may\n"
            "  --help, --version\n\n"
            "From the environment only:\n"
            "  SYNCLINE_DATABASE_URL  Postgres connection string\n"
@@ -185,6 +190,19 @@ static int judge_name(const char *program, const struct given *given, struct con
     return 0;
 }
 
+static int judge_roots(const struct given *given, struct config *out, struct err *err)
+{
+    const char *roots = given->value[OPTION_ROOTS];
+
+    if (!roots)
+        return 0;
+    if (!roots_are_valid(roots))
+        return wrong(given, OPTION_ROOTS, "absolute paths of directories, separated by colons",
+                     err);
+    out->roots = text_copy(roots);
+    return 0;
+}
+
 static int judge(const char *program, const struct given *given, struct config *out,
                  struct err *err)
 {
@@ -195,7 +213,7 @@ static int judge(const char *program, const struct given *given, struct config *
             "ipc:///run/syncline/planner-1.ipc or tcp://planner:5570");
     out->planner = text_copy(given->value[OPTION_PLANNER]);
     if (judge_lanes(given, out, err) < 0 || judge_log(given, out, err) < 0 ||
-        judge_name(program, given, out, err) < 0)
+        judge_name(program, given, out, err) < 0 || judge_roots(given, out, err) < 0)
         return -1;
     if (config_secret("SYNCLINE_DATABASE_URL", &out->database_url, err) < 0 ||
         config_secret("SYNCLINE_REDIS_URL", &out->redis_url, err) < 0)
@@ -236,6 +254,7 @@ void config_release(struct config *config)
     free(config->planner);
     free(config->name);
     free(config->state_dir);
+    free(config->roots);
     release_secret(&config->database_url);
     release_secret(&config->redis_url);
     memset(config, 0, sizeof *config);

@@ -1,15 +1,17 @@
 /* config.h: settings of a process: flag > environment > default. Secrets come from the environment
  * or from the file that SYNCLINE_…_FILE names, never from flags.
  *
- *   --planner LIST    SYNCLINE_PLANNER        endpoints; a planner binds the first, workers connect
- * to all
+ *   --planner LIST    SYNCLINE_PLANNER        endpoints; a planner binds the first, workers
+ *                                             connect to all
  *   --name NAME       SYNCLINE_NAME           what operators call it (default: <role>-<pid>)
  *   --lanes N         SYNCLINE_LANES          worker threads (default: cores)
  *   --log-level L     SYNCLINE_LOG_LEVEL      debug | info | warn | error
  *   --log-json        SYNCLINE_LOG_JSON=1
+ *   --roots A:B       SYNCLINE_ROOTS          directories that workers may use (confine.h)
  *                     SYNCLINE_DATABASE_URL   libpq connection string (or …_URL_FILE)
- *                     SYNCLINE_REDIS_URL      redis://[:password@]host:port/db or unix:///path (or
- * …_FILE) SYNCLINE_STATE_DIR      of the embedded stack */
+ *                     SYNCLINE_REDIS_URL      redis://[:password@]host:port/db or unix:///path
+ *                                             (or …_URL_FILE)
+ *                     SYNCLINE_STATE_DIR      of the embedded stack */
 #ifndef SYNCLINE_SVC_CONFIG_H
 #define SYNCLINE_SVC_CONFIG_H
 
@@ -23,6 +25,7 @@ struct config {
     char *database_url;
     char *redis_url;
     char *state_dir;
+    char *roots; /* NULL: not set */
     u32 lanes;
     enum log_level log_level;
     bool log_json;

@@ -6,6 +6,7 @@
 #include "svc/worker_internal.h"
 
 #include "base/clock.h"
+#include "svc/confine.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -281,6 +282,11 @@ int worker_main(const struct worker_role *role, int argc, char **argv)
         exit_code = fail(buf_text(&program), &err);
     } else {
         log_setup(role_name(role->role), worker.config.log_level, worker.config.log_json);
+        /* before there is a second thread, which would go free */
+        if (confine_start(role->role, worker.config.roots, worker.config.planner, &err) < 0) {
+            log_error(NULL, EVENT_failure, &err);
+            _exit(err.code == ERR_Configuration ? EXIT_USAGE : 1);
+        }
         if (start(&worker, &err) < 0) {
             log_error(NULL, EVENT_failure, &err);
             _exit(1);
