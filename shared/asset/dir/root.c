@@ -31,6 +31,11 @@ static int dir_open(const char *rest, struct asset **out, struct err *err)
     return 0;
 }
 
+static const char *dir_path(const char *rest)
+{
+    return rest;
+}
+
 static void dir_close(struct asset *asset)
 {
     struct dir_asset *self = dir_asset_of(asset);
@@ -134,6 +139,7 @@ const struct asset_ops asset_dir_ops = {
     .scheme = "dir",
     .capabilities = ASSET_OWNERS | ASSET_MODES | ASSET_RENAMES | ASSET_LOOKUP | ASSET_DURABLE,
     .open = dir_open,
+    .path = dir_path,
     .close = dir_close,
     .is_current = dir_is_current,
     .identity = dir_identity,
