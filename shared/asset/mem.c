@@ -281,6 +281,39 @@ static int mem_file_attributes(struct asset_file *file, struct attributes *out, 
     return 0;
 }
 
+static int mem_extras(struct asset_directory *directory, struct bytes name, u32 preserve,
+                      struct buf *out, u32 *not_kept, struct err *err)
+{
+    struct mem_tree *tree = mem_tree_of(directory->asset);
+    const struct mem_node *node = ((struct mem_directory *)directory)->node;
+    int result = 0;
+
+    pthread_mutex_lock(&tree->mutex);
+    if (name.size > 0) {
+        const struct mem_child *child = node_find(node, name);
+
+        node = child ? child->node : NULL;
+    }
+    if (node)
+        result = mem_append_extras(node, preserve, out, not_kept, err);
+    else
+        result = err_set(err, ERR_NotFound, "read extras: no such object");
+    pthread_mutex_unlock(&tree->mutex);
+    return result;
+}
+
+static int mem_file_extras(struct asset_file *file, u32 preserve, struct buf *out, u32 *not_kept,
+                           struct err *err)
+{
+    struct mem_tree *tree = mem_tree_of(file->asset);
+    int result;
+
+    pthread_mutex_lock(&tree->mutex);
+    result = mem_append_extras(((struct mem_file *)file)->node, preserve, out, not_kept, err);
+    pthread_mutex_unlock(&tree->mutex);
+    return result;
+}
+
 static void mem_file_close(struct asset_file *file)
 {
     struct mem_file *self = (struct mem_file *)file;
@@ -316,7 +349,8 @@ static int mem_read_link(struct asset_directory *directory, struct bytes name, s
 
 const struct asset_ops asset_mem_ops = {
     .scheme = "mem",
-    .capabilities = ASSET_OWNERS | ASSET_MODES | ASSET_RENAMES | ASSET_LOOKUP,
+    .capabilities =
+        ASSET_OWNERS | ASSET_MODES | ASSET_RENAMES | ASSET_LOOKUP | ASSET_EXTRAS | ASSET_NODES,
     .open = mem_open,
     .close = mem_close,
     .identity = mem_identity,
@@ -331,9 +365,11 @@ const struct asset_ops asset_mem_ops = {
     .directory_seek = mem_directory_seek,
     .directory_lookup = mem_directory_lookup,
     .directory_attributes = mem_directory_attributes,
+    .extras = mem_extras,
     .file_open = mem_file_open,
     .file_read = mem_file_read,
     .file_attributes = mem_file_attributes,
+    .file_extras = mem_file_extras,
     .file_close = mem_file_close,
     .read_link = mem_read_link,
     .staging_open = mem_staging_open,
@@ -347,13 +383,20 @@ const struct asset_ops asset_mem_ops = {
     .stage_write = mem_stage_write,
     .stage_end = mem_stage_end,
     .stage_abort = mem_stage_abort,
+    .stage_reserve = mem_stage_reserve,
+    .stage_open = mem_stage_open,
+    .stage_close = mem_stage_close,
+    .stage_adopt = mem_stage_adopt,
+    .stage_node = mem_stage_node,
     .stage_link = mem_stage_link,
     .stage_remove = mem_stage_remove,
     .staged_open = mem_staged_open,
     .staged_link = mem_staged_link,
+    .staged_node = mem_staged_node,
     .publish_directory = mem_publish_directory,
     .publish = mem_publish,
     .publish_make = mem_publish_make,
+    .remove = mem_remove,
     .set_attributes = mem_set_attributes,
     .set_directory_attributes = mem_set_directory_attributes,
     .set_root_attributes = mem_set_root_attributes,

@@ -11,12 +11,15 @@
 #include "asset/asset.h"
 
 /* Makes or replaces the object at `path`, and directories (0755) that are missing on the way. Of
- * `attributes` kind, mode, uid, gid and mtime_ns are taken. `content` is the data of a file or the
- * target of a link. `extras`: what asset_file_extras is to say of it. InvalidPath, NotADirectory
- * (an object of another kind on the way), Occupied (a directory that is not empty would be
- * replaced). */
+ * `attributes` kind, mode, uid, gid, rdev and mtime_ns are taken. `content` is the data of a file
+ * or the target of a link. `extras`: bits of NOT_KEPT_… that reading its extras is to say.
+ * InvalidPath, NotADirectory (an object of another kind on the way), Occupied (a directory that is
+ * not empty would be replaced). */
 int mem_plant(const char *tree, struct bytes path, const struct attributes *attributes,
               struct bytes content, u32 extras, struct err *err);
+/* Gives the object at `path` these extended attributes and access control lists: a frame of
+ * `attribute` records in order of name. NotFound. */
+int mem_plant_extras(const char *tree, struct bytes path, struct bytes extras, struct err *err);
 /* Removes an object with all below it, as another user of the tree would. NotFound. */
 int mem_unplant(const char *tree, struct bytes path, struct err *err);
 /* Drops a tree; no asset may be open on it. An unknown name is no error. */

@@ -1,4 +1,4 @@
-/* mem_publish.c: publishing and changes in place of the memory driver.
+/* mem_publish.c: publishing and removing of the memory driver.
  *
  * How: each call checks and acts under the tree's mutex, so what the directory driver reaches by a
  * rename and a lock file is one step here. Order of checks and error codes are the same. */
@@ -18,15 +18,20 @@ static int refuse_name(struct mem_tree *tree, const struct mem_node *directory, 
     return 0;
 }
 
+static bool is_directory(const struct mem_child *child)
+{
+    return child && child->node->attributes.kind == KIND_directory;
+}
+
 int mem_publish_directory(struct asset_token *token, struct bytes path, u32 replaces,
                           struct asset_directory **out, struct err *err)
 {
     struct mem_token *self = (struct mem_token *)token;
     struct mem_tree *tree = mem_tree_of(token->asset);
     struct mem_node *node = tree->root;
+    u32 number = 0;
     int result = 0;
 
-    (void)replaces;
     if (!path_is_valid(path))
         return err_set(err, ERR_InvalidPath, "publish: not a path below the root");
     if (path_is_within(path, bytes_text(STAGING_NAME)))
@@ -38,11 +43,15 @@ int mem_publish_directory(struct asset_token *token, struct bytes path, u32 repl
         struct bytes name = bytes_of(path.data, size);
         struct mem_child *child = node_find(node, name);
 
-        if (!child && !self->node->linked) {
+        bool make = !child || (number + 1 == replaces && !is_directory(child));
+
+        if (make && !self->node->linked) {
             result = mem_revoked(&self->token, err);
-        } else if (!child) {
+        } else if (make) {
             struct mem_node *made = node_new(tree, KIND_directory, 0700);
 
+            if (child)
+                node_unlink(tree, node, child);
             node_link(tree, node, name, made);
             node = made;
         } else if (child->node->attributes.kind != KIND_directory) {
@@ -53,6 +62,7 @@ int mem_publish_directory(struct asset_token *token, struct bytes path, u32 repl
         }
         size += slash != NULL;
         path = bytes_of(path.data + size, path.size - size);
+        number++;
     }
     if (result == 0)
         *out = mem_directory_new(token->asset, node);
@@ -86,7 +96,6 @@ int mem_publish(struct asset_token *token, u32 index, const struct staged_versio
     struct attributes *now;
     int result = -1;
 
-    (void)over_directory;
     (void)not_kept; /* in memory there is nobody who could refuse an owner */
     if (refuse_name(tree, into, name, err) < 0)
         return -1;
@@ -106,17 +115,13 @@ int mem_publish(struct asset_token *token, u32 index, const struct staged_versio
     if (now->kind != attributes->kind || now->inode != version->inode ||
         now->size != version->size || now->ctime_ns != version->ctime_ns) {
         err_set(err, ERR_StagedChanged, "staged copy %u is not what was proven", index);
-    } else if (there && there->node->attributes.kind == KIND_directory) {
+    } else if (is_directory(there) && !over_directory) {
         err_set(err, ERR_Occupied, "publish: a directory is there");
+    } else if (is_directory(there) && there->node->count > 0) {
+        err_set(err, ERR_NotEmpty, "publish: the directory there is not empty");
     } else if (!into->linked) {
         err_set(err, ERR_IoError, "publish: the directory at the destination vanished");
-    } else {
-        now->uid = attributes->uid;
-        now->gid = attributes->gid;
-        if (now->kind != KIND_symlink)
-            now->mode = attributes->mode & 07777;
-        now->mtime_ns = attributes->mtime_ns;
-        now->ctime_ns = tree_tick(tree);
+    } else if (mem_dress(tree, staged->node, wanted, MEM_NEW, err) == 0) {
         move_node(tree, self->node, staged, into, name);
         result = 0;
     }
@@ -135,21 +140,22 @@ int mem_publish_make(struct asset_token *token, u32 index, struct asset_director
     int result = 0;
 
     (void)index;
-    (void)replaces;
     if (refuse_name(tree, into, name, err) < 0)
         return -1;
     pthread_mutex_lock(&tree->mutex);
     there = node_find(into, name);
-    if (there && there->node->attributes.kind == KIND_directory) {
+    if (is_directory(there)) {
         result = 0;
     } else if (!self->node->linked) {
         result = mem_revoked(&self->token, err);
-    } else if (there) {
+    } else if (there && !replaces) {
         result = err_set(err, ERR_Occupied, "make directory: a %s is there",
                          kind_name(there->node->attributes.kind));
     } else if (!into->linked) {
         result = err_set(err, ERR_IoError, "make directory: its parent vanished");
     } else {
+        if (there)
+            node_unlink(tree, into, there);
         node_link(tree, into, name, node_new(tree, KIND_directory, 0700));
         *made = true;
     }
@@ -157,78 +163,35 @@ int mem_publish_make(struct asset_token *token, u32 index, struct asset_director
     return result;
 }
 
-/* ---- changes in place ---- */
-
-static int set_in_place(struct mem_tree *tree, struct mem_node *node,
-                        const struct attributes *wanted, bool times, struct err *err)
-{
-    if (node->attributes.kind != wanted->kind)
-        return err_set(err, ERR_Occupied, "set attributes: it is a %s by now",
-                       kind_name(node->attributes.kind));
-    if (wanted->kind == KIND_file && node->attributes.links > 1)
-        return err_set(err, ERR_Occupied, "set attributes: it has %u links",
-                       node->attributes.links);
-    node->attributes.uid = wanted->uid;
-    node->attributes.gid = wanted->gid;
-    if (wanted->kind != KIND_symlink)
-        node->attributes.mode = wanted->mode & 07777;
-    if (times)
-        node->attributes.mtime_ns = wanted->mtime_ns;
-    node->attributes.ctime_ns = tree_tick(tree);
-    return 0;
-}
-
-int mem_set_attributes(struct asset_token *token, struct asset_directory *directory,
-                       struct bytes name, const struct wanted *wanted, u32 *not_kept,
-                       struct err *err)
+int mem_remove(struct asset_token *token, u32 index, struct asset_directory *directory,
+               struct bytes name, const struct attributes *expected, struct err *err)
 {
     struct mem_token *self = (struct mem_token *)token;
     struct mem_tree *tree = mem_tree_of(token->asset);
+    struct mem_node *from = ((struct mem_directory *)directory)->node;
+    const struct attributes *now;
     struct mem_child *child;
-    int result;
+    int result = 0;
 
-    (void)not_kept;
-    if (!name_is_valid(name))
-        return err_set(err, ERR_InvalidPath, "set attributes: not the name of an entry");
+    (void)index;
+    if (refuse_name(tree, from, name, err) < 0)
+        return -1;
+    if (token->asset->before_publish && expected->kind != KIND_directory)
+        token->asset->before_publish(token->asset->before_publish_context);
     pthread_mutex_lock(&tree->mutex);
-    child = node_find(((struct mem_directory *)directory)->node, name);
+    child = node_find(from, name);
+    now = child ? &child->node->attributes : NULL;
     if (!self->node->linked)
         result = mem_revoked(&self->token, err);
     else if (!child)
-        result = err_set(err, ERR_NotFound, "set attributes: no such object");
+        result = err_set(err, ERR_NotFound, "remove: no such object");
+    else if (now->kind != expected->kind || now->inode != expected->inode ||
+             (now->kind != KIND_directory && now->ctime_ns != expected->ctime_ns))
+        result = err_set(err, ERR_Changed, "remove: it is another object by now, or was changed");
+    else if (child->node->count > 0)
+        result = err_set(err, ERR_NotEmpty, "remove: the directory is not empty");
     else
-        result = set_in_place(tree, child->node, &wanted->attributes, false, err);
-    pthread_mutex_unlock(&tree->mutex);
-    return result;
-}
-
-int mem_set_directory_attributes(struct asset_token *token, struct bytes path,
-                                 const struct wanted *wanted, u32 *not_kept, struct err *err)
-{
-    struct mem_token *self = (struct mem_token *)token;
-    struct mem_tree *tree = mem_tree_of(token->asset);
-    struct mem_node *node;
-    int result;
-
-    (void)not_kept;
-    pthread_mutex_lock(&tree->mutex);
-    if (!self->node->linked)
-        result = mem_revoked(&self->token, err);
-    else if ((result = tree_walk(tree, path, &node, err)) == 0)
-        result = set_in_place(tree, node, &wanted->attributes, true, err);
-    pthread_mutex_unlock(&tree->mutex);
-    return result;
-}
-
-int mem_set_root_attributes(struct asset *asset, const struct wanted *wanted, u32 *not_kept,
-                            struct err *err)
-{
-    struct mem_tree *tree = mem_tree_of(asset);
-    int result;
-
-    (void)not_kept;
-    pthread_mutex_lock(&tree->mutex);
-    result = set_in_place(tree, tree->root, &wanted->attributes, true, err);
+        node_unlink(tree, from, child);
     pthread_mutex_unlock(&tree->mutex);
     return result;
 }

@@ -15,7 +15,7 @@ static struct bytes index_name(u32 index, char out[16])
     return bytes_text(out);
 }
 
-static struct staged_version version_of(const struct mem_node *node)
+struct staged_version mem_version_of(const struct mem_node *node)
 {
     return (struct staged_version){.inode = node->attributes.inode,
                                    .size = node->attributes.size,
@@ -186,11 +186,10 @@ int mem_token_end(struct asset_token *token, struct err *err)
 
 /* ---- staging ---- */
 
-/* Puts a new node under an index, over what an earlier try left. */
-static struct mem_node *stage_node(struct mem_tree *tree, struct mem_token *token, u32 index,
-                                   enum object_kind kind)
+struct mem_node *mem_stage_under(struct mem_tree *tree, struct mem_token *token, u32 index,
+                                 enum object_kind kind)
 {
-    struct mem_node *node = node_new(tree, kind, kind == KIND_file ? 0600 : 0777);
+    struct mem_node *node = node_new(tree, kind, kind == KIND_symlink ? 0777 : 0600);
     struct mem_child *old;
     char name[16];
 
@@ -201,23 +200,28 @@ static struct mem_node *stage_node(struct mem_tree *tree, struct mem_token *toke
     return node;
 }
 
+struct asset_file *mem_staged_file(struct mem_token *token, struct mem_node *node, u32 index)
+{
+    struct mem_file *file = memory_or_die(sizeof *file);
+
+    file->base.asset = token->base.asset;
+    file->node = node_hold(node);
+    file->token = token->node;
+    file->index = index;
+    return &file->base;
+}
+
 int mem_stage_file(struct asset_token *token, u32 index, struct asset_file **out, struct err *err)
 {
     struct mem_token *self = (struct mem_token *)token;
     struct mem_tree *tree = mem_tree_of(token->asset);
-    struct mem_file *file;
     int result = -1;
 
     pthread_mutex_lock(&tree->mutex);
     if (!self->node->linked) {
         mem_revoked(&self->token, err);
     } else {
-        file = memory_or_die(sizeof *file);
-        file->base.asset = token->asset;
-        file->node = node_hold(stage_node(tree, self, index, KIND_file));
-        file->token = self->node;
-        file->index = index;
-        *out = &file->base;
+        *out = mem_staged_file(self, mem_stage_under(tree, self, index, KIND_file), index);
         result = 0;
     }
     pthread_mutex_unlock(&tree->mutex);
@@ -253,7 +257,7 @@ int mem_stage_end(struct asset_file *file, struct staged_version *out, struct er
 
     (void)err;
     pthread_mutex_lock(&tree->mutex);
-    *out = version_of(self->node);
+    *out = mem_version_of(self->node);
     node_release(self->node);
     pthread_mutex_unlock(&tree->mutex);
     free(self);
@@ -294,10 +298,10 @@ int mem_stage_link(struct asset_token *token, u32 index, struct bytes target,
     if (!self->node->linked) {
         mem_revoked(&self->token, err);
     } else {
-        node = stage_node(tree, self, index, KIND_symlink);
+        node = mem_stage_under(tree, self, index, KIND_symlink);
         buf_append(&node->content, target.data, target.size);
         node->attributes.size = target.size;
-        *out = version_of(node);
+        *out = mem_version_of(node);
         result = 0;
     }
     pthread_mutex_unlock(&tree->mutex);
@@ -351,7 +355,7 @@ int mem_staged_open(struct asset_token *token, u32 index, bool uncached, struct 
         file = memory_or_die(sizeof *file);
         file->base.asset = token->asset;
         file->node = node_hold(child->node);
-        *version = version_of(child->node);
+        *version = mem_version_of(child->node);
         *out = &file->base;
         result = 0;
     }
@@ -373,7 +377,7 @@ int mem_staged_link(struct asset_token *token, u32 index, struct buf *target,
         err_set(err, ERR_StagedChanged, "staged copy %u is not a link", index);
     } else if (child) {
         buf_append(target, child->node->content.data, child->node->content.size);
-        *version = version_of(child->node);
+        *version = mem_version_of(child->node);
         result = 0;
     }
     pthread_mutex_unlock(&tree->mutex);

@@ -11,6 +11,7 @@
 
 static pthread_mutex_t registry = PTHREAD_MUTEX_INITIALIZER;
 static struct mem_tree *trees;
+static u64 last_device;
 
 struct mem_tree *tree_get(const char *name)
 {
@@ -23,6 +24,7 @@ struct mem_tree *tree_get(const char *name)
         tree = memory_or_die(sizeof *tree);
         tree->name = text_copy(name);
         pthread_mutex_init(&tree->mutex, NULL);
+        tree->device = ++last_device;
         tree->root = node_new(tree, KIND_directory, 0755);
         tree->root->linked = true;
         tree->next = trees;
@@ -68,6 +70,7 @@ struct mem_node *node_new(struct mem_tree *tree, enum object_kind kind, u32 mode
     node->attributes.mode = mode;
     node->attributes.links = kind == KIND_directory ? 2 : 1;
     node->attributes.inode = ++tree->last_inode;
+    node->attributes.device = tree->device;
     node->attributes.mtime_ns = node->attributes.ctime_ns = tree_tick(tree);
     node->refs = 1;
     return node;
@@ -84,6 +87,7 @@ void node_release(struct mem_node *node)
     if (--node->refs > 0)
         return;
     buf_release(&node->content);
+    buf_release(&node->extras);
     free(node->children);
     free(node);
 }
@@ -248,7 +252,8 @@ int mem_plant(const char *name, struct bytes path, const struct attributes *attr
         buf_append(&node->content, content.data, content.size);
         node->attributes.size = node->attributes.allocated = content.size;
     }
-    node->extras = extras;
+    node->not_kept = extras;
+    node->attributes.rdev = attributes->rdev;
     node_link(tree, above, last, node);
     result = 0;
 done:
@@ -274,6 +279,30 @@ int mem_unplant(const char *name, struct bytes path, struct err *err)
         node_unlink(tree, above, child);
     } else if (result == 0) {
         result = err_set(err, ERR_NotFound, "remove: no such object");
+    }
+    pthread_mutex_unlock(&tree->mutex);
+    return result;
+}
+
+int mem_plant_extras(const char *name, struct bytes path, struct bytes extras, struct err *err)
+{
+    struct mem_tree *tree = tree_get(name);
+    struct bytes parent, last;
+    struct mem_node *above;
+    struct mem_child *child = NULL;
+    int result;
+
+    path_split(path, &parent, &last);
+    pthread_mutex_lock(&tree->mutex);
+    result = tree_walk(tree, parent, &above, err);
+    if (result == 0)
+        child = node_find(above, last);
+    if (child) {
+        buf_clear(&child->node->extras);
+        buf_append(&child->node->extras, extras.data, extras.size);
+        child->node->attributes.ctime_ns = tree_tick(tree);
+    } else if (result == 0) {
+        result = err_set(err, ERR_NotFound, "plant extras: no such object");
     }
     pthread_mutex_unlock(&tree->mutex);
     return result;

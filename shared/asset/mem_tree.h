@@ -23,7 +23,8 @@ struct mem_child {
 struct mem_node {
     struct attributes attributes; /* size and links are kept up to date */
     struct buf content;           /* of a file; the target of a link */
-    u32 extras;
+    struct buf extras;            /* frame of attribute records */
+    u32 not_kept;                 /* what is said of them: as planted */
     u32 refs;
     bool is_area;               /* the staging area, not a user's directory of its name */
     bool linked;                /* still in a directory (the root: always) */
@@ -38,6 +39,7 @@ struct mem_tree {
     char *name;
     pthread_mutex_t mutex;
     struct mem_node *root;
+    u64 device;
     u64 last_inode;
     s64 last_ns;
 };
@@ -114,11 +116,37 @@ int mem_staged_open(struct asset_token *token, u32 index, bool uncached, struct 
                     struct staged_version *version, struct err *err);
 int mem_staged_link(struct asset_token *token, u32 index, struct buf *target,
                     struct staged_version *version, struct err *err);
+struct staged_version mem_version_of(const struct mem_node *node);
+/* Puts a new node under an index, over what an earlier try left. */
+struct mem_node *mem_stage_under(struct mem_tree *tree, struct mem_token *token, u32 index,
+                                 enum object_kind kind);
+/* A handle that writes into the staged `node`. */
+struct asset_file *mem_staged_file(struct mem_token *token, struct mem_node *node, u32 index);
 int mem_revoked(const struct token *token, struct err *err);
 /* The staged copy, borrowed; NULL with Revoked or StagedChanged. */
 struct mem_child *mem_staged_find(const struct mem_token *token, u32 index, struct err *err);
 
+/* mem_parts.c */
+int mem_stage_reserve(struct asset_file *file, u64 size, struct err *err);
+int mem_stage_open(struct asset_token *token, u32 index, struct asset_file **out, struct err *err);
+void mem_stage_close(struct asset_file *file);
+int mem_stage_adopt(struct asset_file *file, struct asset_token *from, u32 index, u64 offset,
+                    u64 length, struct err *err);
+int mem_stage_node(struct asset_token *token, u32 index, enum object_kind kind, u64 rdev,
+                   struct staged_version *out, struct err *err);
+int mem_staged_node(struct asset_token *token, u32 index, enum object_kind *kind, u64 *rdev,
+                    struct staged_version *version, struct err *err);
+
+/* mem_attributes.c */
+enum mem_dress { MEM_NEW, MEM_IN_PLACE /* without the time */, MEM_DIRECTORY };
+int mem_dress(struct mem_tree *tree, struct mem_node *node, const struct wanted *wanted,
+              enum mem_dress how, struct err *err);
+int mem_append_extras(const struct mem_node *node, u32 preserve, struct buf *out, u32 *not_kept,
+                      struct err *err);
+
 /* mem_publish.c */
+int mem_remove(struct asset_token *token, u32 index, struct asset_directory *directory,
+               struct bytes name, const struct attributes *expected, struct err *err);
 int mem_publish_directory(struct asset_token *token, struct bytes path, u32 replaces,
                           struct asset_directory **out, struct err *err);
 int mem_publish(struct asset_token *token, u32 index, const struct staged_version *version,

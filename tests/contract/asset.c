@@ -190,8 +190,9 @@ static void reading(void **state)
     struct attributes planted = {.kind = KIND_file, .mode = 0600};
     struct asset_directory *root;
     struct asset_file *file;
-    struct buf target = {0};
+    struct buf target = {0}, extras = {0};
     struct err err;
+    u32 not_kept;
 
     for (size_t i = 0; i < sizeof content; i++)
         content[i] = (u8)(i * 7 + i / 251);
@@ -208,7 +209,9 @@ static void reading(void **state)
     assert_int_equal(asset_file_read(file, got, 10, 199995, &err), 5);
     assert_int_equal(asset_file_read(file, got, 10, 200000, &err), 0);
     assert_int_equal(asset_file_read(file, got, 10, 900000, &err), 0);
-    assert_int_equal(asset_file_extras(file, &attributes), 0);
+    must(asset_file_extras(file, PRESERVE_ALL, &extras, &not_kept, &err));
+    assert_int_equal(extras.size, 0);
+    assert_int_equal(not_kept, 0);
     must(asset_file_attributes(file, &attributes, &err));
     assert_int_equal(attributes.size, sizeof content);
     asset_file_close(&file);
@@ -246,7 +249,7 @@ static void odd_names(void **state)
 
     memset(longest, 'x', 255);
     for (u32 i = 0; i < COUNT_OF(names); i++) {
-        must(asset_publish_directory(token, bytes_text(names[i]), &into, &err));
+        must(asset_publish_directory(token, bytes_text(names[i]), 0, &into, &err));
         must(put(token, i, into, names[i], names[i], &err));
         asset_directory_close(&into);
     }
@@ -288,10 +291,11 @@ static void deep_and_long(void **state)
             buf_release(&path);
             path = next;
         }
-        must(asset_publish_directory(token, buf_bytes(&path), &into, &err));
+        must(asset_publish_directory(token, buf_bytes(&path), 0, &into, &err));
         must(put(token, 0, into, "leaf", "at the end", &err));
         asset_directory_close(&into);
-        must(asset_set_directory_attributes(token, buf_bytes(&path), &directory, &not_kept, &err));
+        must(asset_set_directory_attributes(token, buf_bytes(&path), WANTED(directory), &not_kept,
+                                            &err));
         must(asset_directory_open(place->asset, buf_bytes(&path), &into, &err));
         must(asset_directory_attributes(into, &there, &err));
         assert_int_equal(there.mode, 0750);

@@ -46,6 +46,9 @@ struct place {
             fail_msg("%s: %s instead of %s: %s", #call, err_name(err.code), #wanted, err.text);    \
     } while (0)
 
+/* All of these attributes, without extras. */
+#define WANTED(of) (&(struct wanted){.attributes = (of), .preserve = PRESERVE_ALL})
+
 static inline void place_make(struct place *place, const char *prefix, bool is_mem)
 {
     static unsigned serial;
@@ -255,8 +258,8 @@ static inline int put(struct asset_token *token, u32 index, struct asset_directo
     struct attributes attributes = file_attributes(0644);
     u32 not_kept;
 
-    return asset_publish(token, index, &version, &attributes, directory, bytes_text(name),
-                         &not_kept, err);
+    return asset_publish(token, index, &version, WANTED(attributes), false, directory,
+                         bytes_text(name), &not_kept, err);
 }
 
 /* The drivers that every contract test runs against, and the one that it is at. */

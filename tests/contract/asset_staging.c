@@ -140,14 +140,16 @@ static void stale_token(void **state)
     must_fail(asset_stage_link(handle, 2, TEXT("x"), &version, &err), Revoked);
     must_fail(asset_staged_open(handle, 0, false, &file, &version, &err), Revoked);
     must_fail(asset_staged_link(handle, 0, &target, &version, &err), Revoked);
-    must_fail(asset_publish(handle, 0, &version, &attributes, root, TEXT("late"), &not_kept, &err),
+    must_fail(asset_publish(handle, 0, &version, WANTED(attributes), false, root, TEXT("late"),
+                            &not_kept, &err),
               Revoked);
-    must_fail(asset_publish_make(handle, 1, root, TEXT("new"), &made, &err), Revoked);
-    must_fail(asset_publish_directory(handle, TEXT("new/er"), &directory, &err), Revoked);
-    must_fail(asset_set_attributes(handle, root, TEXT("there"), &attributes, &not_kept, &err),
-              Revoked);
+    must_fail(asset_publish_make(handle, 1, root, TEXT("new"), false, &made, &err), Revoked);
+    must_fail(asset_publish_directory(handle, TEXT("new/er"), 0, &directory, &err), Revoked);
+    must_fail(
+        asset_set_attributes(handle, root, TEXT("there"), WANTED(attributes), &not_kept, &err),
+        Revoked);
     attributes.kind = KIND_directory;
-    must_fail(asset_set_directory_attributes(handle, TEXT(""), &attributes, &not_kept, &err),
+    must_fail(asset_set_directory_attributes(handle, TEXT(""), WANTED(attributes), &not_kept, &err),
               Revoked);
     asset_stage_remove(handle, 0);
     assert_int_equal(count_entries(place, ""), 1);
@@ -181,8 +183,8 @@ static void *publish_on(void *argument)
         snprintf(name, sizeof name, "n%u", i);
         if (asset_stage_file(self->token, i, &file, &err) == 0 &&
             asset_stage_end(&file, &version, &err) == 0 &&
-            asset_publish(self->token, i, &version, &attributes, root, bytes_text(name), &not_kept,
-                          &err) == 0)
+            asset_publish(self->token, i, &version, WANTED(attributes), false, root,
+                          bytes_text(name), &not_kept, &err) == 0)
             atomic_fetch_add(&self->published, 1);
         if (err.code == ERR_Revoked)
             atomic_store(&self->revoked, true);
@@ -253,7 +255,8 @@ static void stage_prove_publish(void **state)
     asset_token_close(&prover);
     assert_int_equal(count_entries(place, ""), 0);
     must_fail(asset_staged_open(mover, 8, false, &file, &seen, &err), StagedChanged);
-    must(asset_publish(mover, 7, &seen, &attributes, root, TEXT("out"), &not_kept, &err));
+    must(asset_publish(mover, 7, &seen, WANTED(attributes), false, root, TEXT("out"), &not_kept,
+                       &err));
     assert_int_equal(not_kept, 0);
     assert_int_equal(look_up(place, "", "out", &there), 1);
     assert_int_equal(there.mode, 04751);
@@ -261,8 +264,10 @@ static void stage_prove_publish(void **state)
     assert_int_equal(there.inode, version.inode);
     assert_true(there.mtime_ns == attributes.mtime_ns);
     check_content(place, "", TEXT("out"), TEXT("hello world"));
-    must(asset_publish(mover, 7, &seen, &attributes, root, TEXT("out"), &not_kept, &err));
-    must_fail(asset_publish(mover, 7, &seen, &attributes, root, TEXT("other"), &not_kept, &err),
+    must(asset_publish(mover, 7, &seen, WANTED(attributes), false, root, TEXT("out"), &not_kept,
+                       &err));
+    must_fail(asset_publish(mover, 7, &seen, WANTED(attributes), false, root, TEXT("other"),
+                            &not_kept, &err),
               StagedChanged);
     must(asset_token_end(&mover, &err));
     must(asset_staging_close(place->asset, &err));
@@ -284,14 +289,17 @@ static void changed_after_proof(void **state)
 
     wrong = proven;
     wrong.size++;
-    must_fail(asset_publish(token, 0, &wrong, &attributes, root, TEXT("x"), &not_kept, &err),
+    must_fail(asset_publish(token, 0, &wrong, WANTED(attributes), false, root, TEXT("x"), &not_kept,
+                            &err),
               StagedChanged);
     wrong = proven;
     wrong.ctime_ns--;
-    must_fail(asset_publish(token, 0, &wrong, &attributes, root, TEXT("x"), &not_kept, &err),
+    must_fail(asset_publish(token, 0, &wrong, WANTED(attributes), false, root, TEXT("x"), &not_kept,
+                            &err),
               StagedChanged);
     stage(token, 0, TEXT("two"));
-    must_fail(asset_publish(token, 0, &proven, &attributes, root, TEXT("x"), &not_kept, &err),
+    must_fail(asset_publish(token, 0, &proven, WANTED(attributes), false, root, TEXT("x"),
+                            &not_kept, &err),
               StagedChanged);
     assert_int_equal(count_entries(place, ""), 0);
     must(asset_token_end(&token, &err));
@@ -383,12 +391,14 @@ static void links(void **state)
         must(asset_staged_link(token, i, &target, &seen, &err));
         assert_true(bytes_equal(buf_bytes(&target), bytes_text(targets[i])));
         assert_true(version.inode == seen.inode && version.ctime_ns == seen.ctime_ns);
-        must(asset_publish(token, i, &seen, &attributes, root, TEXT("link"), &not_kept, &err));
+        must(asset_publish(token, i, &seen, WANTED(attributes), false, root, TEXT("link"),
+                           &not_kept, &err));
         buf_clear(&target);
         must(asset_read_link(root, TEXT("link"), &target, &there, &err));
         assert_true(bytes_equal(buf_bytes(&target), bytes_text(targets[i])));
         assert_true(there.mtime_ns == attributes.mtime_ns);
-        must(asset_publish(token, i, &seen, &attributes, root, TEXT("link"), &not_kept, &err));
+        must(asset_publish(token, i, &seen, WANTED(attributes), false, root, TEXT("link"),
+                           &not_kept, &err));
     }
     must(asset_token_end(&token, &err));
     asset_directory_close(&root);
@@ -408,23 +418,23 @@ static void parents(void **state)
     plant_file(place, "file", "");
     plant_directory(place, "real");
     plant_link(place, "link", "real");
-    must(asset_publish_directory(token, TEXT("a/b/c"), &directory, &err));
+    must(asset_publish_directory(token, TEXT("a/b/c"), 0, &directory, &err));
     must(put(token, 0, directory, "x", "1", &err));
     asset_directory_close(&directory);
-    must(asset_publish_directory(second, TEXT("a/b/c"), &directory, &err));
+    must(asset_publish_directory(second, TEXT("a/b/c"), 0, &directory, &err));
     must(put(second, 0, directory, "y", "2", &err));
     asset_directory_close(&directory);
-    must(asset_publish_directory(second, TEXT(""), &directory, &err));
+    must(asset_publish_directory(second, TEXT(""), 0, &directory, &err));
     asset_directory_close(&directory);
     assert_int_equal(count_entries(place, "a/b/c"), 2);
     assert_int_equal(look_up(place, "a", "b", &there), 1);
     assert_int_equal(there.mode & 0777, 0700);
-    must_fail(asset_publish_directory(token, TEXT("file/x"), &directory, &err), Occupied);
-    must_fail(asset_publish_directory(token, TEXT("file"), &directory, &err), Occupied);
-    must_fail(asset_publish_directory(token, TEXT("link/x"), &directory, &err), Occupied);
-    must_fail(asset_publish_directory(token, TEXT("link"), &directory, &err), Occupied);
-    must_fail(asset_publish_directory(token, TEXT("../x"), &directory, &err), InvalidPath);
-    must_fail(asset_publish_directory(token, TEXT(STAGING_NAME "/x"), &directory, &err),
+    must_fail(asset_publish_directory(token, TEXT("file/x"), 0, &directory, &err), Occupied);
+    must_fail(asset_publish_directory(token, TEXT("file"), 0, &directory, &err), Occupied);
+    must_fail(asset_publish_directory(token, TEXT("link/x"), 0, &directory, &err), Occupied);
+    must_fail(asset_publish_directory(token, TEXT("link"), 0, &directory, &err), Occupied);
+    must_fail(asset_publish_directory(token, TEXT("../x"), 0, &directory, &err), InvalidPath);
+    must_fail(asset_publish_directory(token, TEXT(STAGING_NAME "/x"), 0, &directory, &err),
               ReservedName);
     assert_int_equal(count_entries(place, "real"), 0);
     must(asset_token_end(&token, &err));
@@ -446,16 +456,17 @@ static void making_directories(void **state)
 
     plant_file(place, "file", "");
     plant_link(place, "link", "file");
-    must(asset_publish_make(token, 0, root, TEXT("new"), &made, &err));
+    must(asset_publish_make(token, 0, root, TEXT("new"), false, &made, &err));
     assert_true(made);
     assert_int_equal(look_up(place, "", "new", &there), 1);
     assert_int_equal(there.kind, KIND_directory);
     assert_int_equal(there.mode & 0777, 0700);
-    must(asset_publish_make(token, 0, root, TEXT("new"), &made, &err));
+    must(asset_publish_make(token, 0, root, TEXT("new"), false, &made, &err));
     assert_false(made);
-    must_fail(asset_publish_make(token, 1, root, TEXT("file"), &made, &err), Occupied);
-    must_fail(asset_publish_make(token, 2, root, TEXT("link"), &made, &err), Occupied);
-    must_fail(asset_publish_make(token, 3, root, TEXT(STAGING_NAME), &made, &err), ReservedName);
+    must_fail(asset_publish_make(token, 1, root, TEXT("file"), false, &made, &err), Occupied);
+    must_fail(asset_publish_make(token, 2, root, TEXT("link"), false, &made, &err), Occupied);
+    must_fail(asset_publish_make(token, 3, root, TEXT(STAGING_NAME), false, &made, &err),
+              ReservedName);
     must(asset_token_end(&token, &err));
     must(asset_staging_close(place->asset, &err));
     asset_directory_close(&root);
@@ -476,25 +487,29 @@ static void attributes_in_place(void **state)
     directory.mtime_ns = -1500000000123456789;
     plant_file(place, "file", "content");
     plant_file(place, "d/e/file", "");
-    must(asset_set_attributes(token, root, TEXT("file"), &file, &not_kept, &err));
+    must(asset_set_attributes(token, root, TEXT("file"), WANTED(file), &not_kept, &err));
     assert_int_equal(not_kept, 0);
     assert_int_equal(look_up(place, "", "file", &there), 1);
     assert_int_equal(there.mode, 0400);
     assert_true(there.mtime_ns == 1500000000123456789);
-    must(asset_set_directory_attributes(token, TEXT("d/e"), &directory, &not_kept, &err));
+    must(asset_set_directory_attributes(token, TEXT("d/e"), WANTED(directory), &not_kept, &err));
     assert_int_equal(look_up(place, "d", "e", &there), 1);
     assert_int_equal(there.mode, 02750);
     assert_true(there.mtime_ns == directory.mtime_ns);
-    must_fail(asset_set_attributes(token, root, TEXT("d"), &file, &not_kept, &err), Occupied);
-    must_fail(asset_set_attributes(token, root, TEXT("none"), &file, &not_kept, &err), NotFound);
-    must_fail(asset_set_directory_attributes(token, TEXT("file"), &directory, &not_kept, &err),
-              NotADirectory);
-    must_fail(asset_set_directory_attributes(token, TEXT("x/y"), &directory, &not_kept, &err),
+    must_fail(asset_set_attributes(token, root, TEXT("d"), WANTED(file), &not_kept, &err),
+              Occupied);
+    must_fail(asset_set_attributes(token, root, TEXT("none"), WANTED(file), &not_kept, &err),
               NotFound);
+    must_fail(
+        asset_set_directory_attributes(token, TEXT("file"), WANTED(directory), &not_kept, &err),
+        NotADirectory);
+    must_fail(
+        asset_set_directory_attributes(token, TEXT("x/y"), WANTED(directory), &not_kept, &err),
+        NotFound);
     must(asset_token_end(&token, &err));
     must(asset_staging_close(place->asset, &err));
     directory.mode = 0711;
-    must(asset_set_root_attributes(place->asset, &directory, &not_kept, &err));
+    must(asset_set_root_attributes(place->asset, WANTED(directory), &not_kept, &err));
     must(asset_root_attributes(place->asset, &there, &err));
     assert_int_equal(there.mode, 0711);
     assert_true(there.mtime_ns == directory.mtime_ns);

@@ -9,7 +9,6 @@
 #include <stdatomic.h>
 #include <sys/file.h>
 #include <sys/wait.h>
-#include <sys/xattr.h>
 
 #include "base/clock.h"
 
@@ -59,18 +58,19 @@ static bool try_through(struct place *place, struct asset_token *token, u64 outs
     struct err err;
 
     directory.kind = KIND_directory;
-    entered = asset_publish_directory(token, TEXT("name"), &into, &err) == 0;
+    entered = asset_publish_directory(token, TEXT("name"), 0, &into, &err) == 0;
     if (entered) {
         must(put(token, 0, into, "canary", "changed", &err));
-        must(asset_publish_make(token, 1, into, TEXT("made"), &made, &err));
-        must(asset_set_attributes(token, into, TEXT("canary"), &attributes, &not_kept, &err));
+        must(asset_publish_make(token, 1, into, TEXT("made"), false, &made, &err));
+        must(
+            asset_set_attributes(token, into, TEXT("canary"), WANTED(attributes), &not_kept, &err));
         asset_directory_close(&into);
     } else {
         assert_int_equal(err.code, ERR_Occupied);
     }
-    if (asset_publish_directory(token, TEXT("name/made/further"), &into, &err) == 0)
+    if (asset_publish_directory(token, TEXT("name/made/further"), 0, &into, &err) == 0)
         asset_directory_close(&into);
-    asset_set_directory_attributes(token, TEXT("name"), &directory, &not_kept, &err);
+    asset_set_directory_attributes(token, TEXT("name"), WANTED(directory), &not_kept, &err);
     if (asset_directory_open(place->asset, TEXT("name"), &into, &err) == 0) {
         must(asset_directory_attributes(into, &there, &err));
         assert_int_not_equal(there.inode, outside);
@@ -148,7 +148,8 @@ static void tampering(void **state)
             assert_int_equal(way == 2 ? symlink("../../secret", staged) : mkfifo(staged, 0600), 0);
         }
         must_fail(asset_staged_open(token, 0, false, &file, &seen, &err), StagedChanged);
-        must_fail(asset_publish(token, 0, &version, &attributes, root, TEXT("x"), &not_kept, &err),
+        must_fail(asset_publish(token, 0, &version, WANTED(attributes), false, root, TEXT("x"),
+                                &not_kept, &err),
                   StagedChanged);
     }
     assert_int_equal(count_entries(place, ""), 2);
@@ -199,7 +200,7 @@ static void lock_against_revoke(void **state)
 
         snprintf(name, sizeof name, STAGING_NAME "/1-1-%u/lock", round);
         holder.lock = below(place, name);
-        must(asset_set_attributes(token, root, TEXT("file"), &attributes, &not_kept, &err));
+        must(asset_set_attributes(token, root, TEXT("file"), WANTED(attributes), &not_kept, &err));
         assert_int_equal(pthread_create(&thread, NULL, hold, &holder), 0);
         while (!atomic_load(&holder.has))
             usleep(100);
@@ -209,8 +210,9 @@ static void lock_against_revoke(void **state)
         assert_int_equal(clean, round == 1);
         assert_true(clock_monotonic_ms() - start >= (round == 1 ? 80 : LOCK_WAIT_MS));
         assert_true(clock_monotonic_ms() - start < LOCK_WAIT_MS + 250);
-        must_fail(asset_set_attributes(token, root, TEXT("file"), &attributes, &not_kept, &err),
-                  Revoked);
+        must_fail(
+            asset_set_attributes(token, root, TEXT("file"), WANTED(attributes), &not_kept, &err),
+            Revoked);
         pthread_join(thread, NULL);
         asset_token_close(&token);
         asset_directory_close(&root);
@@ -235,9 +237,10 @@ static void revoked_by_half(void **state)
     plant_file(place, "file", "");
     assert_int_equal(unlink(below(place, STAGING_NAME "/1-1-1/lock")), 0);
     assert_int_equal(unlink(below(place, STAGING_NAME "/1-1-1/0")), 0);
-    must_fail(asset_set_attributes(token, root, TEXT("file"), &attributes, &not_kept, &err),
+    must_fail(asset_set_attributes(token, root, TEXT("file"), WANTED(attributes), &not_kept, &err),
               Revoked);
-    must_fail(asset_publish(token, 0, &version, &attributes, root, TEXT("y"), &not_kept, &err),
+    must_fail(asset_publish(token, 0, &version, WANTED(attributes), false, root, TEXT("y"),
+                            &not_kept, &err),
               Revoked);
     must(asset_revoke(place->asset, &which, &clean, &err));
     assert_int_equal(access(below(place, STAGING_NAME "/1-1-1"), F_OK), -1);
@@ -355,55 +358,7 @@ static void tokens_and_places(void **state)
     assert_int_equal(place_compare(TEXT("12345678a"), TEXT("12345679a")), PLACE_APART);
 }
 
-/* ---- what is not carried, and who may not ---- */
-
-static u32 extras_of(struct place *place, const char *name)
-{
-    struct asset_directory *root = open_directory(place, "");
-    struct attributes attributes;
-    struct asset_file *file;
-    struct err err;
-    u32 extras;
-
-    must(asset_file_open(root, bytes_text(name), &file, &attributes, &err));
-    extras = asset_file_extras(file, &attributes);
-    asset_file_close(&file);
-    asset_directory_close(&root);
-    return extras;
-}
-
-/* Goal: what an object has that is not carried is named, and nothing is named that it has not.
- * Method: plain files of several sizes; a hole, a second link, an attribute, an ACL. */
-static void extras(void **state)
-{
-    /* version 2; user::rw-, user:65534:r--, group::r--, mask::r--, other::--- */
-    static const u8 acl[] = {2, 0,   0,   0,   1,   0,   6,  0, 255, 255, 255, 255, 2,   0,  4,
-                             0, 254, 255, 0,   0,   4,   0,  4, 0,   255, 255, 255, 255, 16, 0,
-                             4, 0,   255, 255, 255, 255, 32, 0, 0,   0,   255, 255, 255, 255};
-    struct attributes plain = {.kind = KIND_file, .mode = 0644};
-    struct place *place = *state;
-    static u8 content[70000];
-    int fd;
-
-    memset(content, 1, sizeof content);
-    for (size_t size = 0; size < sizeof content; size = size * 3 + 1) {
-        plant(place, TEXT("plain"), &plain, bytes_of(content, size));
-        assert_int_equal(extras_of(place, "plain"), 0);
-    }
-    assert_int_equal(link(below(place, "plain"), below(place, "second")), 0);
-    assert_int_equal(extras_of(place, "second"), NOT_KEPT_HARD_LINK);
-    fd = open(below(place, "sparse"), O_RDWR | O_CREAT, 0600);
-    assert_int_equal(ftruncate(fd, 1 << 20), 0);
-    assert_int_equal(pwrite(fd, "x", 1, 900000), 1);
-    close(fd);
-    assert_int_equal(extras_of(place, "sparse"), NOT_KEPT_HOLES);
-    plant_file(place, "named", "x");
-    if (setxattr(below(place, "named"), "user.color", "red", 3, 0) == 0)
-        assert_int_equal(extras_of(place, "named"), NOT_KEPT_XATTR);
-    plant_file(place, "listed", "x");
-    if (setxattr(below(place, "listed"), "system.posix_acl_access", acl, sizeof acl, 0) == 0)
-        assert_int_equal(extras_of(place, "listed"), NOT_KEPT_ACL);
-}
+/* ---- who may not ---- */
 
 /* Goal: a file with more names than one is not changed in place, as all would change.
  * Method: link it twice and try; a put replaces one name and leaves the other. */
@@ -418,7 +373,8 @@ static void hard_links_in_place(void **state)
 
     plant_file(place, "a", "");
     assert_int_equal(link(below(place, "a"), below(place, "b")), 0);
-    must_fail(asset_set_attributes(token, root, TEXT("a"), &attributes, &not_kept, &err), Occupied);
+    must_fail(asset_set_attributes(token, root, TEXT("a"), WANTED(attributes), &not_kept, &err),
+              Occupied);
     assert_int_equal(look_up(place, "", "b", &there), 1);
     assert_int_equal(there.mode, 0640);
     must(put(token, 0, root, "a", "alone", &err));
@@ -449,12 +405,13 @@ static int as_nobody(const char *address)
         asset_token_open(asset, &which, &token, &err) < 0)
         return 2;
     /* own directories without rights for their owner: both are made usable */
-    if (asset_publish_directory(token, TEXT("closed/dark/new"), &into, &err) < 0)
+    if (asset_publish_directory(token, TEXT("closed/dark/new"), 0, &into, &err) < 0)
         return 3;
     if (asset_stage_file(token, 0, &file, &err) < 0 || asset_stage_end(&file, &version, &err) < 0)
         return 4;
     wanted.uid = wanted.gid = 0;
-    if (asset_publish(token, 0, &version, &wanted, into, TEXT("x"), &not_kept, &err) < 0)
+    if (asset_publish(token, 0, &version, WANTED(wanted), false, into, TEXT("x"), &not_kept, &err) <
+        0)
         return 5;
     if (not_kept != NOT_KEPT_OWNER)
         return 6;
@@ -464,7 +421,7 @@ static int as_nobody(const char *address)
         return 8;
     asset_directory_close(&into);
     /* somebody else's directory stays as it is */
-    if (asset_publish_directory(token, TEXT("theirs/new"), &into, &err) == 0)
+    if (asset_publish_directory(token, TEXT("theirs/new"), 0, &into, &err) == 0)
         return 9;
     if (err.code != ERR_AccessDenied)
         return 10;
@@ -515,7 +472,6 @@ int main(void)
         DIR_TEST(nested_area),
         DIR_TEST(roots),
         DIR_TEST(tokens_and_places),
-        DIR_TEST(extras),
         DIR_TEST(hard_links_in_place),
         DIR_TEST(without_privilege),
     };

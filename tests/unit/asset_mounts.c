@@ -112,8 +112,9 @@ static void mounts_inside(void **state)
     must_fail(asset_directory_enter(directory, TEXT("mount"), &inside, &err), CrossDevice);
     must_fail(asset_directory_open(place->asset, TEXT("inside/mount"), &inside, &err), CrossDevice);
     token = begin(place, 1, 1, 1);
-    must_fail(asset_publish_directory(token, TEXT("inside/mount"), &inside, &err), CrossDevice);
-    must_fail(asset_publish_directory(token, TEXT("inside/mount/x"), &inside, &err), CrossDevice);
+    must_fail(asset_publish_directory(token, TEXT("inside/mount"), 0, &inside, &err), CrossDevice);
+    must_fail(asset_publish_directory(token, TEXT("inside/mount/x"), 0, &inside, &err),
+              CrossDevice);
     asset_directory_close(&directory);
     asset_token_close(&token);
 }

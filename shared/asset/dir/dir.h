@@ -2,9 +2,13 @@
  *
  *   root.c        the asset: open, probe, settle           list.c        directory streams, look-up
  *   place.c       identity and place by the mount table    read.c        source files and links
- *   walk.c        openat2 from the root, never out of it   stage.c       staged copies, and proving
- * them staging.c     the staging area, grants, token handles  publish.c     renames into place
- *   revoke.c      the lock, and taking a right away        attributes.c  changes in place
+ *   walk.c        openat2 from the root, never out of it   stage.c       staged copies; proving
+ * them staging.c     the staging area, grants, token handles  parts.c       holes, and parts of a
+ * file revoke.c      the lock, and taking a right away        nodes.c       FIFOs, devices, hard
+ * links empty.c       emptying a token's directory             publish.c     renames into place
+ *   attributes.c  owner, mode, times; changes in place     parents.c     directories on the way
+ *   extras.c      extended attributes, access lists        exchange.c    changes of type
+ *   remove.c      removals
  *
  * Layout at a destination's root:
  *   .syncline/                 0700, ours
@@ -12,7 +16,7 @@
  *   .syncline/<token>/         0700, one per grant
  *   .syncline/<token>/lock     held while something is changed in place (revoke.c says why)
  *   .syncline/<token>/<index>  a staged copy, 0600; d<index>, p<n>: a directory on its way into
- * place */
+ *                              place; o<index>, r<index>: what made way; x<n>: being emptied */
 #ifndef SYNCLINE_ASSET_DIR_H
 #define SYNCLINE_ASSET_DIR_H
 
@@ -174,6 +178,8 @@ typedef bool dir_token_filter(const struct token *token, const void *context);
  * and each file but the marker. */
 int dir_revoke_each(int fd, dir_token_filter *filter, const void *context, bool *clean,
                     struct err *err);
+/* empty.c: unlinks all that is in the token's directory `fd`, at any depth. */
+int dir_empty(int fd, struct err *err);
 /* The lock of changes in place. Revoked if the token is gone. */
 int dir_lock(struct dir_token *token, struct err *err);
 void dir_unlock(struct dir_token *token);
@@ -196,15 +202,65 @@ int dir_staged_link(struct asset_token *token, u32 index, struct buf *target,
 /* The error for a staged copy that is not there: Revoked if its token is gone, else StagedChanged.
  */
 int dir_staged_missing(const struct dir_token *token, u32 index, struct err *err);
-/* Opens a staged file for reading and checks owner, mode and type: a descriptor, or -1 with err.
- * With ENOENT (see err->sys_errno) it may also have been published. */
-int dir_staged_descriptor(const struct dir_token *token, u32 index, struct attributes *out,
-                          struct err *err);
+/* Opens a staged file (`access`: O_RDONLY, O_RDWR) and checks owner, mode and type: a descriptor,
+ * or -1 with err. With ENOENT (see err->sys_errno) it may also have been published. */
+int dir_staged_descriptor(const struct dir_token *token, u32 index, int access,
+                          struct attributes *out, struct err *err);
+struct staged_version dir_version_of(const struct attributes *now);
+/* A handle; takes `fd`. */
+struct dir_file *dir_staged_file(struct dir_token *token, int fd, u32 index);
 /* The same checks of a staged link. */
 int dir_staged_link_check(const struct dir_token *token, u32 index, struct attributes *out,
                           struct err *err);
 
+/* parts.c */
+
+int dir_stage_reserve(struct asset_file *file, u64 size, struct err *err);
+int dir_stage_open(struct asset_token *token, u32 index, struct asset_file **out, struct err *err);
+void dir_stage_close(struct asset_file *file);
+int dir_stage_adopt(struct asset_file *file, struct asset_token *from, u32 index, u64 offset,
+                    u64 length, struct err *err);
+int dir_file_data(struct asset_file *file, u64 offset, u64 size, u64 *start, u64 *end,
+                  struct err *err);
+
+/* nodes.c */
+
+int dir_stage_node(struct asset_token *token, u32 index, enum object_kind kind, u64 rdev,
+                   struct staged_version *out, struct err *err);
+int dir_staged_node(struct asset_token *token, u32 index, enum object_kind *kind, u64 *rdev,
+                    struct staged_version *version, struct err *err);
+/* An O_PATH descriptor of a staged node, with the checks of dir_staged_descriptor. */
+int dir_staged_node_descriptor(const struct dir_token *token, u32 index, struct attributes *out,
+                               struct err *err);
+int dir_stage_hard_link(struct asset_token *token, u32 index, struct asset_directory *directory,
+                        struct bytes name, u64 inode, struct err *err);
+int dir_publish_hard_link(struct asset_token *token, u32 index, u64 inode,
+                          struct asset_directory *directory, struct bytes name, struct err *err);
+
+/* exchange.c: one object takes another's place, in one step */
+
+/* Renames `from_name` to `to_name`, which must be free (EEXIST). -1 and errno. */
+int dir_rename_new(int from, const char *from_name, int to, const char *to_name);
+/* The staged directory takes the place of `name` below `fd`, which is no directory and is removed.
+ * 1 = done; 0 = a directory is there by now, and stays; -1. */
+int dir_replace_by_directory(const struct dir_token *token, const char *staged, int fd,
+                             const char *name, struct err *err);
+/* The staged object takes the place of the directory `name`, if that is empty; NotEmpty if not, and
+ * it stays. */
+int dir_replace_directory(const struct dir_token *token, const char *staged, int fd,
+                          const char *name, struct err *err);
+
+/* remove.c */
+
+int dir_remove(struct asset_token *token, u32 index, struct asset_directory *directory,
+               struct bytes name, const struct attributes *expected, struct err *err);
+
 /* publish.c */
+
+/* The error of a rename into place. */
+int dir_explain_rename(int why, struct err *err);
+/* ReservedName for the staging area's name at the root. */
+int dir_refuse_reserved(const struct dir_directory *directory, const char *name, struct err *err);
 
 int dir_publish_directory(struct asset_token *token, struct bytes path, u32 replaces,
                           struct asset_directory **out, struct err *err);
@@ -216,15 +272,43 @@ int dir_publish_make(struct asset_token *token, u32 index, struct asset_director
 /* parents.c: makes the directory `staged` in the token and renames it to `name` below `fd`. 1 =
  * made, 0 = a directory is there, -1; EACCES below `fd` is told by err->sys_errno. */
 int dir_make_below(const struct dir_token *token, const char *staged, int fd, const char *name,
-                   struct err *err);
+                   bool replaces, struct err *err);
+
+/* extras.c */
+
+/* An object to look at or to dress. */
+struct dir_object {
+    int fd;
+    const char *name; /* below fd, not followed; "" is the object of fd itself */
+    bool is_path;     /* fd is an O_PATH descriptor */
+    bool privileged;  /* this process is root */
+};
+struct dir_extras_change {
+    struct bytes from; /* frames of attribute records */
+    struct bytes to;
+    u32 preserve;
+};
+int dir_extras(struct asset_directory *directory, struct bytes name, u32 preserve, struct buf *out,
+               u32 *not_kept, struct err *err);
+int dir_file_extras(struct asset_file *file, u32 preserve, struct buf *out, u32 *not_kept,
+                    struct err *err);
+int dir_object_extras(const struct dir_object *object, u32 preserve, struct buf *out, u32 *not_kept,
+                      struct err *err);
+/* Makes extras those of `change`, as far as the bits of NOT_KEPT_… in `which` speak of them. *group
+ * (if not NULL) gets what extras_group_mode says of a list that could not be set, else -1. */
+int dir_object_set_extras(const struct dir_object *object, const struct dir_extras_change *change,
+                          u32 which, int *group, u32 *not_kept, struct err *err);
 
 /* attributes.c */
 
-/* chown, where it differs from `now`; what could not be set is told by *not_kept. `fd` and `name`
- * as for dir_stat. -1 and errno. *mode loses setuid and setgid where the owner they speak of was
- * not set. */
-int dir_set_owner(int fd, const char *name, const struct attributes *now,
-                  const struct attributes *wanted, u32 *mode, u32 *not_kept);
+enum dir_dress {
+    DRESS_NEW,       /* a staged copy: it has nothing yet, and gets all */
+    DRESS_IN_PLACE,  /* all but the time, and what has more extras loses them */
+    DRESS_DIRECTORY, /* the same with the time */
+};
+/* Gives an object what `wanted` says. `now` is as it is. */
+int dir_dress(const struct dir_object *object, const struct attributes *now,
+              const struct wanted *wanted, enum dir_dress how, u32 *not_kept, struct err *err);
 struct timespec dir_timespec(s64 ns);
 /* chmod of an O_PATH descriptor. -1 and errno. */
 int dir_chmod_path(int fd, u32 mode);

@@ -7,55 +7,54 @@
 #include "asset/dir/dir.h"
 
 #include <errno.h>
-#include <stdio.h>
 
 #include "base/names.h"
 
-/* Filesystems without RENAME_NOREPLACE: a plain rename refuses all but an empty directory, and that
- * one would have become the same. */
-static int rename_new(int from, const char *staged, int to, const char *name)
-{
-    struct attributes there;
-
-    if (renameat2(from, staged, to, name, RENAME_NOREPLACE) == 0)
-        return 0;
-    if (errno != EINVAL && errno != ENOSYS)
-        return -1;
-    if (dir_stat(to, name, &there) == 0) {
-        errno = EEXIST;
-        return -1;
-    }
-    return renameat(from, staged, to, name);
-}
-
-int dir_make_below(const struct dir_token *token, const char *staged, int fd, const char *name,
-                   struct err *err)
+/* What is there instead of a new directory: 0 = a directory, 1 = it made way, -1. */
+static int meet(const struct dir_token *token, const char *staged, int fd, const char *name,
+                bool replaces, struct err *err)
 {
     char shown[SHOWN_SIZE];
     struct attributes there;
-    int why;
+    int made;
+
+    dir_shown(bytes_text(name), shown);
+    if (dir_stat(fd, name, &there) < 0)
+        return err_errno(err, errno, "stat \"%s\"", shown);
+    if (there.kind == KIND_directory)
+        return 0;
+    if (!replaces)
+        return err_set(err, ERR_Occupied, "make directory \"%s\": a %s is there", shown,
+                       kind_name(there.kind));
+    made = dir_replace_by_directory(token, staged, fd, name, err);
+    return made < 0 ? err_context(err, "make directory \"%s\"", shown) : made;
+}
+
+int dir_make_below(const struct dir_token *token, const char *staged, int fd, const char *name,
+                   bool replaces, struct err *err)
+{
+    char shown[SHOWN_SIZE];
+    int why, result;
 
     dir_shown(bytes_text(name), shown);
     if (mkdirat(token->fd, staged, 0700) < 0 &&
         errno != EEXIST) /* EEXIST: left from an earlier try */
         return errno == ENOENT ? dir_revoked(token, err)
                                : err_errno(err, errno, "make directory \"%s\"", shown);
-    if (rename_new(token->fd, staged, fd, name) == 0)
+    if (dir_rename_new(token->fd, staged, fd, name) == 0)
         return 1;
     why = errno;
-    unlinkat(token->fd, staged, AT_REMOVEDIR);
-    if (why == ENOENT)
-        return dir_token_alive(token)
-                   ? err_set(err, ERR_IoError, "make directory \"%s\": its parent vanished", shown)
-                   : dir_revoked(token, err);
-    if (why != EEXIST && why != ENOTDIR && why != ENOTEMPTY)
-        return err_errno(err, why, "make directory \"%s\"", shown);
-    if (dir_stat(fd, name, &there) < 0)
-        return err_errno(err, errno, "stat \"%s\"", shown);
-    if (there.kind != KIND_directory)
-        return err_set(err, ERR_Occupied, "make directory \"%s\": a %s is there", shown,
-                       kind_name(there.kind));
-    return 0;
+    if (why == EEXIST || why == ENOTDIR || why == ENOTEMPTY)
+        result = meet(token, staged, fd, name, replaces, err);
+    else if (why != ENOENT)
+        result = err_errno(err, why, "make directory \"%s\"", shown);
+    else if (dir_token_alive(token))
+        result = err_set(err, ERR_IoError, "make directory \"%s\": its parent vanished", shown);
+    else
+        result = dir_revoked(token, err);
+    if (result != 1)
+        unlinkat(token->fd, staged, AT_REMOVEDIR);
+    return result;
 }
 
 /* The parent of a path; of a single component it is the root. */
@@ -68,8 +67,30 @@ static struct bytes parent_of(struct bytes path)
     return path;
 }
 
-/* Opens the child `name` of *fd, made if it is missing, and moves *fd there. */
-static int step_down(struct dir_token *token, int *fd, const char *name, struct err *err)
+static u32 components(struct bytes path)
+{
+    u32 count = path.size > 0;
+
+    for (size_t i = 0; i < path.size; i++)
+        count += path.data[i] == '/';
+    return count;
+}
+
+/* What opening a directory says of a file or link. */
+static bool is_something_else(int why)
+{
+    return why == ENOTDIR || why == ELOOP;
+}
+
+static bool may_be_made(int why, u32 replaces)
+{
+    return why == ENOENT || why == EACCES || (replaces > 0 && is_something_else(why));
+}
+
+/* Opens the child `name` of *fd, made if it is missing, or if something else is there that it
+ * replaces, and moves *fd there. */
+static int step_down(struct dir_token *token, int *fd, const char *name, bool replaces,
+                     struct err *err)
 {
     bool tried = false;
     char staged[STAGED_NAME_SIZE], shown[SHOWN_SIZE];
@@ -82,9 +103,9 @@ static int step_down(struct dir_token *token, int *fd, const char *name, struct 
             *fd = child;
             return 0;
         }
-        if (errno == ENOENT) {
+        if (errno == ENOENT || (replaces && is_something_else(errno))) {
             dir_staged_name('p', token->made++, staged);
-            if (dir_make_below(token, staged, *fd, name, err) >= 0)
+            if (dir_make_below(token, staged, *fd, name, replaces, err) >= 0)
                 continue;
             if (err->sys_errno != EACCES)
                 return -1;
@@ -104,25 +125,27 @@ static int step_down(struct dir_token *token, int *fd, const char *name, struct 
 }
 
 /* An O_PATH descriptor of `path`, with what was missing made; -1 with err. */
-static int make_path(struct dir_token *token, struct bytes path, struct err *err)
+static int make_path(struct dir_token *token, struct bytes path, u32 replaces, struct err *err)
 {
     struct dir_asset *asset = dir_asset_of_token(token);
     struct bytes there = path;
     char name[NAME_BYTES + 1];
+    u32 number;
     int fd;
 
     while ((fd = dir_walk(asset, there, O_PATH | O_DIRECTORY)) < 0) {
-        if ((errno != ENOENT && errno != EACCES) || there.size == 0)
+        if (!may_be_made(errno, replaces) || there.size == 0)
             return err_errno(err, errno, "open");
         there = parent_of(there);
     }
+    number = components(there);
     while (there.size < path.size) {
         size_t start = there.size ? there.size + 1 : 0, end = start;
 
         while (end < path.size && path.data[end] != '/')
             end++;
         if (dir_name(bytes_of(path.data + start, end - start), name, err) < 0 ||
-            step_down(token, &fd, name, err) < 0) {
+            step_down(token, &fd, name, ++number == replaces, err) < 0) {
             close(fd);
             return -1;
         }
@@ -154,7 +177,6 @@ int dir_publish_directory(struct asset_token *token, struct bytes path, u32 repl
     char shown[SHOWN_SIZE];
     int fd;
 
-    (void)replaces;
     if (!path_is_valid(path))
         return err_set(err, ERR_InvalidPath, "\"%s\": not a path below the root",
                        dir_shown(path, shown));
@@ -162,8 +184,8 @@ int dir_publish_directory(struct asset_token *token, struct bytes path, u32 repl
         return err_set(err, ERR_ReservedName, "\"%s\": the name is reserved",
                        dir_shown(path, shown));
     fd = dir_walk(dir_asset_of(token->asset), path, O_PATH | O_DIRECTORY);
-    if (fd < 0 && (errno == ENOENT || errno == EACCES))
-        fd = make_path(self, path, err);
+    if (fd < 0 && may_be_made(errno, replaces))
+        fd = make_path(self, path, replaces, err);
     else if (fd < 0)
         err_errno(err, errno, "open");
     if (fd >= 0)

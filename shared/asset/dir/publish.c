@@ -22,28 +22,33 @@ static int require_version(u32 index, const struct attributes *now,
         (unsigned long long)version->inode, (unsigned long long)version->size);
 }
 
-/* Checks and dresses a staged file. */
-static int prepare_file(struct dir_token *token, u32 index, const struct staged_version *version,
-                        const struct attributes *wanted, u32 *not_kept, struct err *err)
+static struct dir_object object_of(const struct dir_token *token, int fd, const char *name)
 {
-    struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, dir_timespec(wanted->mtime_ns)};
-    u32 mode = wanted->mode & 07777;
+    return (struct dir_object){
+        .fd = fd, .name = name, .privileged = dir_asset_of_token(token)->uid == 0};
+}
+
+/* Checks and dresses a staged file or node. */
+static int prepare(struct dir_token *token, u32 index, const struct staged_version *version,
+                   const struct wanted *wanted, u32 *not_kept, struct err *err)
+{
+    bool is_file = wanted->attributes.kind == KIND_file;
+    struct dir_object object;
     struct attributes now;
-    int fd = dir_staged_descriptor(token, index, &now, err), result = -1;
+    int fd = is_file ? dir_staged_descriptor(token, index, O_RDONLY, &now, err)
+                     : dir_staged_node_descriptor(token, index, &now, err);
+    int result = -1;
 
     if (fd < 0)
         return -1;
-    if (require_version(index, &now, version, err) < 0)
-        goto done;
-    if (dir_set_owner(fd, "", &now, wanted, &mode, not_kept) < 0)
-        err_errno(err, errno, "set the owner of staged file %u", index);
-    else if (mode != now.mode && fchmod(fd, mode) < 0)
-        err_errno(err, errno, "set the mode of staged file %u", index);
-    else if (futimens(fd, times) < 0)
-        err_errno(err, errno, "set the time of staged file %u", index);
-    else
-        result = 0;
-done:
+    object = object_of(token, fd, "");
+    object.is_path = !is_file;
+    if (now.kind != wanted->attributes.kind)
+        err_set(err, ERR_StagedChanged, "staged copy %u is a %s", index, kind_name(now.kind));
+    else if (require_version(index, &now, version, err) == 0)
+        result = dir_dress(&object, &now, wanted, DRESS_NEW, not_kept, err) < 0
+                     ? err_context(err, "staged copy %u", index)
+                     : 0;
     close(fd);
     return result;
 }
@@ -51,21 +56,18 @@ done:
 /* The same for a link, which no descriptor can be had of that all calls take: by its name in our
  * private directory, and looked at again afterwards. */
 static int prepare_link(struct dir_token *token, u32 index, const struct staged_version *version,
-                        const struct attributes *wanted, u32 *not_kept, struct err *err)
+                        const struct wanted *wanted, u32 *not_kept, struct err *err)
 {
-    struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, dir_timespec(wanted->mtime_ns)};
     char name[STAGED_NAME_SIZE];
+    struct dir_object object = object_of(token, token->fd, name);
     struct attributes now;
-    u32 mode = 0;
 
     dir_staged_name('\0', index, name);
     if (dir_staged_link_check(token, index, &now, err) < 0 ||
         require_version(index, &now, version, err) < 0)
         return -1;
-    if (dir_set_owner(token->fd, name, &now, wanted, &mode, not_kept) < 0)
-        return err_errno(err, errno, "set the owner of staged link %u", index);
-    if (utimensat(token->fd, name, times, AT_SYMLINK_NOFOLLOW) < 0)
-        return err_errno(err, errno, "set the time of staged link %u", index);
+    if (dir_dress(&object, &now, wanted, DRESS_NEW, not_kept, err) < 0)
+        return err_context(err, "staged link %u", index);
     if (dir_stat(token->fd, name, &now) < 0)
         return err_errno(err, errno, "stat staged link %u", index);
     if (now.kind != KIND_symlink || now.inode != version->inode)
@@ -89,7 +91,7 @@ static int explain_missing(struct dir_token *token, u32 index, const struct stag
     return dir_staged_missing(token, index, err);
 }
 
-static int explain_rename(int why, struct err *err)
+int dir_explain_rename(int why, struct err *err)
 {
     err_errno(err, why, "rename into place");
     if (why == EISDIR || why == ENOTEMPTY || why == EEXIST)
@@ -99,40 +101,54 @@ static int explain_rename(int why, struct err *err)
     return -1;
 }
 
-static int refuse_reserved(const struct dir_directory *directory, const char *name, struct err *err)
+int dir_refuse_reserved(const struct dir_directory *directory, const char *name, struct err *err)
 {
     if (directory->is_root && strcmp(name, STAGING_NAME) == 0)
         return err_set(err, ERR_ReservedName, "the name " STAGING_NAME " is reserved");
     return 0;
 }
 
+/* The step that others see. */
+static int rename_into_place(struct dir_token *token, u32 index,
+                             const struct staged_version *version, enum object_kind kind,
+                             bool over_directory, int fd, const char *name, struct err *err)
+{
+    char staged[STAGED_NAME_SIZE];
+
+    dir_staged_name('\0', index, staged);
+    if (token->base.asset->before_publish)
+        token->base.asset->before_publish(token->base.asset->before_publish_context);
+    if (renameat(token->fd, staged, fd, name) == 0)
+        return 0;
+    if (errno == EISDIR && over_directory) {
+        if (dir_replace_directory(token, staged, fd, name, err) == 0)
+            return 0;
+        if (err->sys_errno != ENOENT)
+            return -1;
+        errno = ENOENT;
+    }
+    return errno == ENOENT ? explain_missing(token, index, version, kind, fd, name, err)
+                           : dir_explain_rename(errno, err);
+}
+
 int dir_publish(struct asset_token *token, u32 index, const struct staged_version *version,
                 const struct wanted *wanted, bool over_directory, struct asset_directory *directory,
                 struct bytes name, u32 *not_kept, struct err *err)
 {
-    const struct attributes *attributes = &wanted->attributes;
     struct dir_token *self = (struct dir_token *)token;
     struct dir_directory *into = (struct dir_directory *)directory;
-    char text[NAME_BYTES + 1], staged[STAGED_NAME_SIZE], shown[SHOWN_SIZE];
-    bool link = attributes->kind == KIND_symlink;
+    enum object_kind kind = wanted->attributes.kind;
+    char text[NAME_BYTES + 1], shown[SHOWN_SIZE];
     int result;
 
-    (void)over_directory;
-    if (dir_name(name, text, err) < 0 || refuse_reserved(into, text, err) < 0)
+    if (dir_name(name, text, err) < 0 || dir_refuse_reserved(into, text, err) < 0)
         return -1;
-    result = link ? prepare_link(self, index, version, attributes, not_kept, err)
-                  : prepare_file(self, index, version, attributes, not_kept, err);
-    if (result < 0 && err->sys_errno == ENOENT) {
-        result = explain_missing(self, index, version, attributes->kind, into->fd, text, err);
-    } else if (result == 0) {
-        dir_staged_name('\0', index, staged);
-        if (token->asset->before_publish)
-            token->asset->before_publish(token->asset->before_publish_context);
-        if (renameat(self->fd, staged, into->fd, text) < 0)
-            result = errno == ENOENT ? explain_missing(self, index, version, attributes->kind,
-                                                       into->fd, text, err)
-                                     : explain_rename(errno, err);
-    }
+    result = kind == KIND_symlink ? prepare_link(self, index, version, wanted, not_kept, err)
+                                  : prepare(self, index, version, wanted, not_kept, err);
+    if (result < 0 && err->sys_errno == ENOENT)
+        result = explain_missing(self, index, version, kind, into->fd, text, err);
+    else if (result == 0)
+        result = rename_into_place(self, index, version, kind, over_directory, into->fd, text, err);
     return result < 0 ? err_context(err, "publish \"%s\"", dir_shown(name, shown)) : 0;
 }
 
@@ -145,13 +161,12 @@ int dir_publish_make(struct asset_token *token, u32 index, struct asset_director
     struct attributes there;
     int result;
 
-    (void)replaces;
-    if (dir_name(name, text, err) < 0 || refuse_reserved(into, text, err) < 0)
+    if (dir_name(name, text, err) < 0 || dir_refuse_reserved(into, text, err) < 0)
         return -1;
     if (dir_stat(into->fd, text, &there) == 0 && there.kind == KIND_directory)
         return 0;
     dir_staged_name('d', index, staged);
-    result = dir_make_below(self, staged, into->fd, text, err);
+    result = dir_make_below(self, staged, into->fd, text, replaces, err);
     *made = result == 1;
     return result < 0 ? -1 : 0;
 }

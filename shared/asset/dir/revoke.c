@@ -19,7 +19,6 @@
  * was not clean. */
 #include "asset/dir/dir.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <sys/file.h>
 #include <time.h>
@@ -74,32 +73,6 @@ void dir_unlock(struct dir_token *token)
     flock(token->lock, LOCK_UN);
 }
 
-/* Unlinks all that can be listed in `fd`; what vanishes meanwhile is fine. */
-static int empty(int fd, struct err *err)
-{
-    u8 entries[REVOKE_ENTRIES] __attribute__((aligned(8)));
-    ssize_t size;
-
-    while ((size = dir_getdents(fd, entries, sizeof entries)) > 0) {
-        for (ssize_t at = 0; at < size;) {
-            const struct linux_dirent *entry = (const void *)(entries + at);
-
-            at += entry->d_reclen;
-            if (dir_is_dot(entry->d_name))
-                continue;
-            if (unlinkat(fd, entry->d_name, 0) == 0 || errno == ENOENT)
-                continue;
-            /* not unlinked because it is a directory: one that was on its way into place */
-            if ((errno == EISDIR || errno == EPERM) &&
-                (unlinkat(fd, entry->d_name, AT_REMOVEDIR) == 0 || errno == ENOENT))
-                continue;
-            return err_errno(err, errno, "remove a staged copy");
-        }
-    }
-    return size == 0 || errno == ENOENT ? 0
-                                        : err_errno(err, errno, "list the directory of a token");
-}
-
 /* Locks out changes in place for good: afterwards there is no lock file. */
 static void remove_lock(int fd, s64 deadline_ns, bool *clean)
 {
@@ -123,7 +96,7 @@ int dir_revoke_directory(int area, const char *name, s64 deadline_ns, bool *clea
         if (fd < 0)
             return err_errno(err, errno, "open token %s", name);
         remove_lock(fd, deadline_ns, clean);
-        emptied = empty(fd, err);
+        emptied = dir_empty(fd, err);
         close(fd);
         if (emptied < 0)
             return err_context(err, "revoke %s", name);

@@ -24,13 +24,13 @@ void dir_staged_name(char prefix, u32 index, char out[STAGED_NAME_SIZE])
     memcpy(out, digits + at, sizeof digits - at);
 }
 
-static struct staged_version version_of(const struct attributes *now)
+struct staged_version dir_version_of(const struct attributes *now)
 {
     return (struct staged_version){
         .inode = now->inode, .size = now->size, .ctime_ns = now->ctime_ns};
 }
 
-static struct dir_file *new_file(struct dir_token *token, int fd, u32 index)
+struct dir_file *dir_staged_file(struct dir_token *token, int fd, u32 index)
 {
     struct dir_file *file = memory_or_die(sizeof *file);
 
@@ -56,7 +56,7 @@ int dir_stage_file(struct asset_token *token, u32 index, struct asset_file **out
         return dir_revoked(self, err);
     if (fd < 0)
         return err_errno(err, errno, "make staged file %s", name);
-    *out = &new_file(self, fd, index)->base;
+    *out = &dir_staged_file(self, fd, index)->base;
     return 0;
 }
 
@@ -95,7 +95,7 @@ int dir_stage_end(struct asset_file *file, struct staged_version *out, struct er
     self->fd = -1;
     if (close(fd) < 0 && errno != EINTR) /* some filesystems tell of a failed write only here */
         return err_errno(err, errno, "close staged file %u", self->index);
-    *out = version_of(&now);
+    *out = dir_version_of(&now);
     free(self);
     return 0;
 }
@@ -131,7 +131,7 @@ int dir_stage_link(struct asset_token *token, u32 index, struct bytes target,
         made = symlinkat(text, self->fd, name);
     while (made < 0 && errno == EEXIST && (unlinkat(self->fd, name, 0) == 0 || errno == ENOENT));
     if (made == 0 && dir_stat(self->fd, name, &now) == 0) {
-        *out = version_of(&now);
+        *out = dir_version_of(&now);
         return 0;
     }
     if (errno == ENOENT)
@@ -156,15 +156,15 @@ int dir_staged_missing(const struct dir_token *token, u32 index, struct err *err
     return err_set(err, ERR_StagedChanged, "staged copy %u is not there", index);
 }
 
-int dir_staged_descriptor(const struct dir_token *token, u32 index, struct attributes *out,
-                          struct err *err)
+int dir_staged_descriptor(const struct dir_token *token, u32 index, int access,
+                          struct attributes *out, struct err *err)
 {
     char name[STAGED_NAME_SIZE];
     int fd;
 
     dir_staged_name('\0', index, name);
     do /* a staged file is our own, so O_NOATIME is allowed */
-        fd = openat(token->fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOATIME | O_CLOEXEC);
+        fd = openat(token->fd, name, access | O_NOFOLLOW | O_NONBLOCK | O_NOATIME | O_CLOEXEC);
     while (fd < 0 && errno == EINTR);
     if (fd < 0 && (errno == ELOOP || errno == ENXIO || errno == EPERM || errno == EACCES))
         return err_set(err, ERR_StagedChanged, "staged copy %u is not a private file of ours",
@@ -205,15 +205,15 @@ int dir_staged_open(struct asset_token *token, u32 index, bool uncached, struct 
     struct dir_token *self = (struct dir_token *)token;
     struct attributes now;
     struct dir_file *file;
-    int fd = dir_staged_descriptor(self, index, &now, err);
+    int fd = dir_staged_descriptor(self, index, O_RDONLY, &now, err);
 
     if (fd < 0)
         return err->sys_errno == ENOENT ? dir_staged_missing(self, index, err) : -1;
-    file = new_file(self, fd, index);
+    file = dir_staged_file(self, fd, index);
     if (uncached)
         dir_file_uncached(&file->base);
     file->size = now.size;
-    *version = version_of(&now);
+    *version = dir_version_of(&now);
     *out = &file->base;
     return 0;
 }
@@ -230,6 +230,6 @@ int dir_staged_link(struct asset_token *token, u32 index, struct buf *target,
     dir_staged_name('\0', index, name);
     if (dir_append_link(self->fd, name, target) < 0)
         return err_errno(err, errno, "read staged link %u", index);
-    *version = version_of(&now);
+    *version = dir_version_of(&now);
     return 0;
 }

@@ -3,14 +3,15 @@
  * How: a grant is a directory, made here on order and never by its user. The marker tells our area
  * from a user's directory of the same name. mkdir and marker are two steps, and a process may die
  * between them: an area that is empty, private and our own is therefore taken for one as well (it
- * holds nothing that could be lost). Files in the area are made without default ACLs, which a root
- * may hand down. */
+ * holds nothing that could be lost). What is made in the area inherits no access list, as the
+ * area's own default list, which a root may hand down, is taken away before the first grant. */
 #include "asset/dir/dir.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/xattr.h>
 
+#include "asset/extras.h"
 #include "base/clock.h"
 
 #define AREA_ATTEMPTS 100 /* rounds against somebody who makes while we remove, or the reverse */
@@ -43,16 +44,19 @@ static int make_area(struct dir_asset *asset, s64 *now_ns, struct err *err)
 {
     struct attributes marker;
     int fd = -1, file = -1, result = -1;
-    bool made = mkdirat(asset->root, STAGING_NAME, 0700) == 0;
 
-    if (!made && errno != EEXIST)
+    if (mkdirat(asset->root, STAGING_NAME, 0700) < 0 && errno != EEXIST)
         return err_errno(err, errno, "make " STAGING_NAME);
     fd = dir_staging_descriptor(asset, err);
     if (fd < 0)
         return -1;
-    if (made)
-        fremovexattr(fd,
-                     "system.posix_acl_default"); /* most have none, some filesystems know none */
+    /* Most roots have none to hand down, some filesystems know none. Whoever made the area may have
+     * died before this. */
+    if (fremovexattr(fd, EXTRAS_DEFAULT_ACL) < 0 && errno != ENODATA && errno != ENOTSUP) {
+        err_errno(err, errno, "remove the default access list of " STAGING_NAME);
+        close(fd);
+        return -1;
+    }
     file = openat(fd, MARKER_NAME, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
     /* Touched, its ctime is the time by the clock of the filesystem, which may be another host's.
      */
