@@ -77,6 +77,30 @@ endef
 $(foreach p,$(PROCESSES),$(eval $(call program,syncline-$(p),$(p),$(p))))
 $(eval $(call program,syncline,ctl,ctl stack))
 
+# ---- the programs as they must not be: paths are followed wherever they lead, and nothing confines ----
+# For the test that must be able to fail (tests/trees/confinement.bats). Linked from the same archives, of which
+# these objects take the place of their namesakes.
+
+WEAK = $(patsubst %,$(BUILD)/weak/obj/%.o,shared/asset/dir/walk shared/svc/confine)
+WEAK_PROGRAMS = $(PROGRAMS:$(BUILD)/%=$(BUILD)/weak/%)
+
+$(BUILD)/weak/obj/%.o: %.c Makefile VERSION
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) $(ALL_CFLAGS) -DSYNCLINE_WEAK_WALK -MMD -MP -c $< -o $@
+
+define weak_program
+$(BUILD)/weak/bin/$(1): $(call objects,$(3)/main.c) $(WEAK) $(BUILD)/lib$(2).a $(LIB)
+	@mkdir -p $$(@D)
+	$$(call say,LD)
+	$$(Q)$$(CC) $$(ALL_CFLAGS) $$^ -o $$@ $$(ALL_LIBS)
+endef
+$(foreach p,$(PROCESSES),$(eval $(call weak_program,syncline-$(p),$(p),$(p))))
+$(eval $(call weak_program,syncline,ctl,ctl))
+
+weak: $(WEAK_PROGRAMS) ## build programs that follow links out of the tree, for the test of that
+.PHONY: weak
+
 # ---- tests: one .c file with a main is one suite ----
 
 suites = $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard $(1:%=tests/%/*.c)))
@@ -107,7 +131,7 @@ $(TREE_TOOL): $(call objects,$(wildcard tests/trees/tool/*.c))
 	$(call say,LD)
 	$(Q)$(CC) $(ALL_CFLAGS) $^ -o $@
 
-build-tests: all $(TESTS_C) $(TESTS_INTEGRATION) $(TESTS_FAULT) $(TREE_TOOL)
+build-tests: all weak $(TESTS_C) $(TESTS_INTEGRATION) $(TESTS_FAULT) $(TREE_TOOL)
 build-sanitized: $(TESTS_UNIT) $(call suites,fuzz)
 .PHONY: build-tests build-sanitized
 
@@ -194,4 +218,4 @@ clean: ## remove what was built
 help: ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
--include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD)/obj $(BUILD)/weak/obj -name '*.d' 2>/dev/null)

@@ -14,6 +14,7 @@
 
 struct up_options {
     const char *counts[ROLE_verifier + 1];
+    const char *roots;
     bool foreground, on_demand;
 };
 
@@ -25,6 +26,7 @@ static int read_options(struct ctl *ctl, int argc, char **argv, struct up_option
         {"watchers", 0, OPTION_VALUE, &out->counts[ROLE_watcher]},
         {"movers", 0, OPTION_VALUE, &out->counts[ROLE_mover]},
         {"verifiers", 0, OPTION_VALUE, &out->counts[ROLE_verifier]},
+        {"roots", 0, OPTION_VALUE, &out->roots},
         {"foreground", 0, OPTION_FLAG, &out->foreground},
         {"on-demand", 0, OPTION_FLAG, &out->on_demand},
     };
@@ -67,6 +69,8 @@ int command_up(struct ctl *ctl, int argc, char **argv)
         help_command(ctl->command);
         return EXIT_OK;
     }
+    if (options.roots) /* from here the supervisor and its workers have it */
+        setenv("SYNCLINE_ROOTS", options.roots, 1);
     if (result == 0)
         result = layout_find(ctl->common.state_dir, &layout, &err);
     if (result == 0 && options.foreground) {

@@ -9,6 +9,7 @@
 #include "stack/control.h"
 #include "stack/paths.h"
 #include "stack/services.h"
+#include "svc/confine.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -48,9 +49,11 @@ static int check_programs(const struct layout *layout, struct err *err)
 
 int stack_check(const struct layout *layout, struct err *err)
 {
+    const char *roots = getenv("SYNCLINE_ROOTS");
     int fd;
 
-    if (layout_check(layout, err) < 0 || check_programs(layout, err) < 0)
+    if (layout_check(layout, err) < 0 || check_programs(layout, err) < 0 ||
+        roots_check(roots && roots[0] ? roots : NULL, err) < 0)
         return -1;
     if (control_connect(layout, &fd, err) == 0) {
         close(fd);

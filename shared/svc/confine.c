@@ -219,23 +219,50 @@ static int restrict_process(enum role role, u64 known, const char *planner, stru
 
 /* ---- roots ---- */
 
+/* The next root without links, to be freed; NULL if it is no directory. */
+static char *next_root(const char **at, struct err *err)
+{
+    char *path = text_of_bytes(next_entry(at, ':')), *real = realpath(path, NULL);
+    int why = real ? ENOTDIR : errno;
+    struct stat status;
+
+    if (!real || stat(real, &status) < 0 || !S_ISDIR(status.st_mode)) {
+        err_set(err, ERR_Configuration, "the root %.200s (SYNCLINE_ROOTS, --roots): %s", path,
+                strerror(why));
+        free(real);
+        real = NULL;
+    }
+    free(path);
+    return real;
+}
+
+int roots_check(const char *list, struct err *err)
+{
+    if (list && !roots_are_valid(list))
+        return err_set(err, ERR_Configuration,
+                       "the roots %.200s (SYNCLINE_ROOTS, --roots): must be absolute paths of "
+                       "directories, separated by colons",
+                       list);
+    for (const char *at = list ? list : ""; *at;) {
+        char *real = next_root(&at, err);
+
+        if (!real)
+            return -1;
+        free(real);
+    }
+    return 0;
+}
+
 static int take_roots(const char *list, struct err *err)
 {
     if (!list)
         return 0;
     given = text_copy(list);
     for (const char *at = list; *at;) {
-        char *path = text_of_bytes(next_entry(&at, ':')), *real = realpath(path, NULL);
-        struct stat status;
+        char *real = next_root(&at, err);
 
-        if (!real || stat(real, &status) < 0 || !S_ISDIR(status.st_mode)) {
-            err_set(err, ERR_Configuration, "SYNCLINE_ROOTS: %.200s is no directory: %s", path,
-                    strerror(real ? ENOTDIR : errno));
-            free(path);
-            free(real);
+        if (!real)
             return -1;
-        }
-        free(path);
         roots = memory_resize_or_die(roots, (root_count + 1) * sizeof *roots);
         roots[root_count++] = real;
     }

@@ -18,6 +18,8 @@
 
 /* "/a:/b": absolute paths. Pure. */
 bool roots_are_valid(const char *roots);
+/* The same, and each is a directory that is there. NULL is none. Configuration. */
+int roots_check(const char *roots, struct err *err);
 
 /* Once, before the process has a second thread: this one and its later children are confined.
  * `roots` may be NULL; each must be a directory that is there. `planner` is the list of endpoints.
