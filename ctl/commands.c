@@ -44,6 +44,7 @@ const struct command commands[] = {
     {"up", "", "start the embedded stack and return when it is ready",
      "  --planners N, --watchers N, --movers N, --verifiers N\n"
      "                         how many processes of each role (default: 1)\n"
+     "  --roots A:B            directories that workers may use, and no others (SYNCLINE_ROOTS)\n"
      "  --foreground           do not detach: for a service manager\n" STACK_OPTION,
      command_up},
     {"scale", "ROLE=N...", "change how many processes of a role the embedded stack has",
