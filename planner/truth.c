@@ -156,6 +156,8 @@ static const ledger_function functions[] = {
     [TRUTH_SPLIT] = ledger_split,
     [TRUTH_SEGMENT] = ledger_segment,
     [TRUTH_REDO] = ledger_redo,
+    [TRUTH_RESOLVE] = ledger_resolve,
+    [TRUTH_FEED] = ledger_feed,
     [TRUTH_CLOSE_NEXT] = ledger_close_next,
     [TRUTH_CLOSE_DONE] = ledger_close_done,
     [TRUTH_PHASE] = ledger_phase,
@@ -349,12 +351,15 @@ void truth_request_destroy(struct truth_request **request_address)
         return;
     truth_claims_free(request);
     free(request->jobs);
-    for (u32 i = 0; i < request->shard_count; i++)
-        buf_release(&request->shards[i].path);
-    free(request->shards);
+    truth_shards_free(request);
+    truth_batches_free(request);
     for (u32 i = 0; i < request->row_count; i++)
         buf_release(&request->rows[i]);
     free(request->rows);
+    for (u32 i = 0; i < request->name_count; i++)
+        buf_release(&request->names[i]);
+    free(request->names);
+    buf_release(&request->cursor);
     buf_release(&request->source_identity);
     buf_release(&request->destination_identity);
     buf_release(&request->source_place);

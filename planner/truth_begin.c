@@ -100,6 +100,7 @@ static int refuse_conflict(struct ledger *ledger, const struct truth_request *re
 struct ends {
     u64 synchronization, source, destination; /* ids */
     char *source_address, *destination_address;
+    char *job;                                        /* name */
     struct buf source_identity, destination_identity; /* as the synchronization knows them */
 };
 
@@ -107,6 +108,7 @@ static void ends_release(struct ends *ends)
 {
     free(ends->source_address);
     free(ends->destination_address);
+    free(ends->job);
     buf_release(&ends->source_identity);
     buf_release(&ends->destination_identity);
 }
@@ -118,7 +120,7 @@ static int read_ends(struct ledger *ledger, u64 job, struct ends *out, struct er
     if (postgres_query(
             ledger->postgres,
             "SELECT s.id, s.source, j.destination_asset, j.source_address,"
-            " j.destination_address, s.source_identity, s.destination_identity"
+            " j.destination_address, s.source_identity, s.destination_identity, j.name"
             " FROM job j JOIN synchronization s ON s.id = j.synchronization WHERE j.id = $1",
             (struct parameter[]){parameter_s64((s64)job)}, 1, &result, err) < 0)
         return -1;
@@ -129,6 +131,7 @@ static int read_ends(struct ledger *ledger, u64 job, struct ends *out, struct er
     out->destination_address = text_copy(result_text(result, 0, 4));
     result_bytes(result, 0, 5, &out->source_identity);
     result_bytes(result, 0, 6, &out->destination_identity);
+    out->job = text_copy(result_text(result, 0, 7));
     PQclear(result);
     return 0;
 }
@@ -168,9 +171,9 @@ static int settle_identities(struct ledger *ledger, struct truth_request *reques
     if (known.size > 0 && !bytes_equal(known, buf_bytes(&request->source_identity)))
         return err_set(err, ERR_SourceChanged,
                        "%s is not the directory that earlier jobs read (another "
-                       "filesystem or a new directory is there); if this is intended, define the "
-                       "synchronization anew",
-                       ends->source_address);
+                       "filesystem or a new directory is there); if this is intended: syncline "
+                       "approve %s",
+                       ends->source_address, ends->job);
     if (store_identity(ledger, ends->source, ends->source_address, &request->source_identity,
                        &changed, err) < 0 ||
         store_identity(ledger, ends->destination, ends->destination_address,
@@ -223,17 +226,29 @@ static int enter_running(struct ledger *ledger, const struct truth_request *requ
     return moved ? ledger_announce(ledger, request->job, phase_name(PHASE_Running), "", err) : 0;
 }
 
-static void shards_free(struct truth_request *request)
+/* Jobs that the guard held have had their time: their lists are of an earlier state. */
+static int supersede(struct ledger *ledger, const struct truth_request *request, struct err *err)
 {
-    for (u32 i = 0; i < request->shard_count; i++)
-        buf_release(&request->shards[i].path);
-    free(request->shards);
-    request->shards = NULL;
-    request->shard_count = 0;
+    static const char *const statements[] = {
+        "DELETE FROM pending USING job h, job j WHERE j.id = $1 AND pending.job = h.id"
+        " AND h.synchronization = j.synchronization AND h.phase = 'Held' AND h.id <> j.id",
+        "DELETE FROM shard USING job h, job j WHERE j.id = $1 AND shard.job = h.id"
+        " AND h.synchronization = j.synchronization AND h.phase = 'Held' AND h.id <> j.id",
+        "UPDATE job h SET superseded_by = j.name FROM job j WHERE j.id = $1 AND h.id <> j.id"
+        " AND h.synchronization = j.synchronization AND h.phase = 'Held'"
+        " AND h.superseded_by IS NULL",
+    };
+    struct parameter job = parameter_s64((s64)request->job);
+
+    for (size_t i = 0; i < COUNT_OF(statements); i++)
+        if (postgres_query(ledger->postgres, statements[i], &job, 1, NULL, err) < 0)
+            return -1;
+    return 0;
 }
 
-static int read_shards(struct ledger *ledger, struct truth_request *request, u64 asset,
-                       struct err *err)
+/* Does the ledger know nothing of what is at the destination? */
+static int read_first(struct ledger *ledger, struct truth_request *request, u64 asset,
+                      struct err *err)
 {
     PGresult *result;
 
@@ -242,23 +257,23 @@ static int read_shards(struct ledger *ledger, struct truth_request *request, u64
         return -1;
     request->first = PQntuples(result) == 0;
     PQclear(result);
-    if (postgres_query(ledger->postgres,
-                       "SELECT number, path, done, segments, unsettled_since_ns FROM shard"
-                       " WHERE job = $1 ORDER BY number",
-                       (struct parameter[]){parameter_s64((s64)request->job)}, 1, &result, err) < 0)
-        return -1;
-    shards_free(request);
-    request->shard_count = (u32)PQntuples(result);
-    request->shards = memory_or_die(((size_t)request->shard_count + 1) * sizeof *request->shards);
-    for (u32 i = 0; i < request->shard_count; i++) {
-        struct truth_shard *shard = &request->shards[i];
+    return 0;
+}
 
-        shard->number = (u32)result_s64(result, (int)i, 0);
-        result_bytes(result, (int)i, 1, &shard->path);
-        shard->done = result_text(result, (int)i, 2)[0] == 't';
-        shard->segments = (u32)result_s64(result, (int)i, 3);
-        shard->unsettled_since_ns = result_s64(result, (int)i, 4);
-    }
+/* Once true it stays true, for every planner that takes the job over: the guard wants to know. */
+static int keep_changed(struct ledger *ledger, struct truth_request *request, struct err *err)
+{
+    PGresult *result;
+
+    if (postgres_query(
+            ledger->postgres,
+            "UPDATE job SET destination_changed = destination_changed OR $2::boolean"
+            " WHERE id = $1 RETURNING destination_changed",
+            (struct parameter[]){parameter_s64((s64)request->job),
+                                 parameter_text(request->destination_changed ? "true" : "false")},
+            2, &result, err) < 0)
+        return -1;
+    request->destination_changed = result_text(result, 0, 0)[0] == 't';
     PQclear(result);
     return 0;
 }
@@ -278,8 +293,10 @@ int ledger_begin_job(struct ledger *ledger, struct truth_request *request, struc
         goto done;
     if (refuse_conflict(ledger, request, err) < 0 ||
         settle_identities(ledger, request, &ends, err) < 0 ||
+        keep_changed(ledger, request, err) < 0 || supersede(ledger, request, err) < 0 ||
         enter_running(ledger, request, err) < 0 ||
-        read_shards(ledger, request, ends.destination, err) < 0)
+        read_first(ledger, request, ends.destination, err) < 0 ||
+        ledger_read_shards(ledger, request, false, err) < 0)
         goto done;
     rc = ledger_commit(ledger, err);
 done:

@@ -27,7 +27,7 @@ static const char claim_sql[] =
     " RETURNING j.id, j.epoch, j.phase, j.opened, j.cancel_requested, j.name, s.name, "
     "j.source_address,"
     "  j.destination_address, j.destination_asset, j.spec, s.source_identity, "
-    "s.destination_identity"
+    "s.destination_identity, j.resolved, j.approved"
 #define COUNTER(name, json, text) ", j." #name
 #include "schema/states.def"
     ;
@@ -67,8 +67,10 @@ static void read_claim(const PGresult *result, int row, struct claimed_job *out)
     out->spec = text_copy(result_text(result, row, 10));
     result_bytes(result, row, 11, &out->source_identity);
     result_bytes(result, row, 12, &out->destination_identity);
+    out->resolved = result_text(result, row, 13)[0] == 't';
+    out->approved = result_text(result, row, 14)[0] == 't';
     for (u32 i = 0; i < COUNTER_COUNT; i++)
-        out->counters.value[i] = result_s64(result, row, 13 + (int)i);
+        out->counters.value[i] = result_s64(result, row, 15 + (int)i);
     counters_show(&out->counters);
 }
 

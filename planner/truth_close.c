@@ -45,17 +45,32 @@ int ledger_close_next(struct ledger *ledger, struct truth_request *request, stru
     return ledger_commit(ledger, err);
 }
 
+/* Each directory that this job made or found to differ, or that failed, gets a line of its own. */
 static const char closed_sql[] =
     "WITH gone AS (DELETE FROM directory d USING incoming n WHERE d.job = $1 AND d.key = n.key"
     "  RETURNING d.outcome AS was, d.shard, n.key, n.path, n.kind, n.operation, n.outcome, n.code,"
-    "  n.message),"
-    " kept AS (INSERT INTO item (job, key, shard, path, kind, operation, outcome, code, message)"
-    "  SELECT $1, key, shard, path, kind, operation, outcome, code, message FROM gone"
-    "  WHERE outcome NOT IN ('attributes', 'moved') ON CONFLICT (job, key) DO UPDATE SET"
-    "  outcome = excluded.outcome, code = excluded.code, message = excluded.message, at = "
-    "excluded.at)"
-    " SELECT g.was::text, g.outcome::text, i.outcome::text, count(*) FROM gone g"
-    " LEFT JOIN item i ON i.job = $1 AND i.key = g.key GROUP BY 1, 2, 3";
+    "  n.message, n.not_kept),"
+    " kept AS (INSERT INTO item (job, key, shard, path, kind, operation, outcome, code, message,"
+    "   not_kept) SELECT $1, key, shard, path, kind, operation, CASE"
+    "    WHEN outcome NOT IN ('attributes', 'moved') THEN outcome"
+    "    WHEN was = 'moved' THEN was ELSE 'attributes' END, code, message, not_kept FROM gone"
+    "  WHERE outcome NOT IN ('attributes', 'moved') OR was IS NOT NULL"
+    "  ON CONFLICT (job, key) DO UPDATE SET outcome = excluded.outcome, code = excluded.code,"
+    "   message = excluded.message, not_kept = excluded.not_kept, at = excluded.at)"
+    " SELECT g.was::text, g.outcome::text, i.outcome::text, count(*), g.not_kept, i.not_kept"
+    " FROM gone g LEFT JOIN item i ON i.job = $1 AND i.key = g.key GROUP BY 1, 2, 3, 5, 6";
+
+/* Only those that leave a line count in what was not kept: they have a row that remembers. */
+static void count_not_kept(const PGresult *result, int row, struct not_kept *delta)
+{
+    const char *was = result_text(result, row, 0), *outcome = result_text(result, row, 1);
+    s64 count = result_s64(result, row, 3);
+
+    if (!was[0] && (strcmp(outcome, "attributes") == 0 || strcmp(outcome, "moved") == 0))
+        return;
+    not_kept_add(delta, (u32)result_s64(result, row, 4), count);
+    not_kept_add(delta, (u32)result_s64(result, row, 5), -count);
+}
 
 static enum counter class_of(const char *outcome)
 {
@@ -94,6 +109,7 @@ static int close_rows(struct ledger *ledger, struct truth_request *request,
                       const struct ledger_rows *rows, struct err *err)
 {
     struct counters delta = {0}, now = {0};
+    struct not_kept not_kept = {0};
     PGresult *result;
 
     if (ledger_lock_job(ledger, request, err) < 0 ||
@@ -101,11 +117,14 @@ static int close_rows(struct ledger *ledger, struct truth_request *request,
         postgres_query(ledger->postgres, closed_sql,
                        (struct parameter[]){parameter_s64((s64)request->job)}, 1, &result, err) < 0)
         return -1;
-    for (int i = 0; i < PQntuples(result); i++)
+    for (int i = 0; i < PQntuples(result); i++) {
         count_closed(result_text(result, i, 0), result_text(result, i, 1),
                      result_text(result, i, 2), result_s64(result, i, 3), &delta);
+        count_not_kept(result, i, &not_kept);
+    }
     PQclear(result);
-    if (ledger_count(ledger, request->job, &delta, &now, err) < 0 || ledger_commit(ledger, err) < 0)
+    if (ledger_not_kept(ledger, request->job, &not_kept, err) < 0 ||
+        ledger_count(ledger, request->job, &delta, &now, err) < 0 || ledger_commit(ledger, err) < 0)
         return -1;
     request->counters = now;
     return 0;
@@ -194,9 +213,11 @@ static const char end_sql[] =
     " scanned = scanned + greatest(-unchanged, 0), unchanged = greatest(unchanged, 0) WHERE id = "
     "$1";
 
-static const char *const clear_sql[] = {"DELETE FROM shard WHERE job = $1",
-                                        "DELETE FROM directory WHERE job = $1",
-                                        "DELETE FROM claim WHERE job = $1"};
+/* What a Held job keeps comes last: its list, and the shards that are done. */
+static const char *const clear_sql[] = {
+    "DELETE FROM directory WHERE job = $1", "DELETE FROM claim WHERE job = $1",
+    "DELETE FROM shard WHERE job = $1", "DELETE FROM pending WHERE job = $1"};
+#define CLEARED_OF_HELD 2
 
 /* Reasons that begin with Source or Destination are about that asset. */
 static int blame_asset(struct ledger *ledger, const struct truth_request *request,
@@ -223,6 +244,7 @@ static int blame_asset(struct ledger *ledger, const struct truth_request *reques
 static int end_job(struct ledger *ledger, const struct truth_request *request, const char *message,
                    struct err *err)
 {
+    size_t cleared = request->phase == PHASE_Held ? CLEARED_OF_HELD : COUNT_OF(clear_sql);
     struct parameter job = parameter_s64((s64)request->job);
     struct buf told = {0};
     int rc;
@@ -235,7 +257,7 @@ static int end_job(struct ledger *ledger, const struct truth_request *request, c
             5, NULL, err) < 0 ||
         blame_asset(ledger, request, message, err) < 0)
         return -1;
-    for (size_t i = 0; i < COUNT_OF(clear_sql); i++)
+    for (size_t i = 0; i < cleared; i++)
         if (postgres_query(ledger->postgres, clear_sql[i], &job, 1, NULL, err) < 0)
             return -1;
     buf_printf(&told, "%s%s%s", request->reason ? request->reason : "",

@@ -56,13 +56,18 @@ static int register_planner(struct ledger *ledger, const char *host, struct err 
     return 0;
 }
 
-/* The rows of a segment on their way into the ledger. */
+/* The rows and names of a segment on their way into the ledger. */
 static const char incoming[] =
     "CREATE TEMPORARY TABLE IF NOT EXISTS incoming (what \"char\" NOT NULL, key uuid NOT NULL,"
-    " path bytea NOT NULL, kind object_kind NOT NULL, operation text NOT NULL, outcome "
-    "item_outcome,"
-    " size bigint NOT NULL, mtime_ns bigint NOT NULL, checksum bytea NOT NULL,"
-    " not_kept integer NOT NULL, code text, message text, depth integer NOT NULL)"
+    " path bytea NOT NULL, kind object_kind NOT NULL, operation text NOT NULL,"
+    " outcome item_outcome, size bigint NOT NULL, mtime_ns bigint NOT NULL,"
+    " checksum bytea NOT NULL, not_kept integer NOT NULL, code text, message text,"
+    " depth integer NOT NULL, inode bigint NOT NULL) ON COMMIT DELETE ROWS;"
+    "CREATE TEMPORARY TABLE IF NOT EXISTS incoming_name (key uuid NOT NULL, parent uuid NOT NULL,"
+    " path bytea NOT NULL, depth integer NOT NULL, operation text NOT NULL,"
+    " kind object_kind NOT NULL, size bigint NOT NULL, mtime_ns bigint NOT NULL,"
+    " device bigint NOT NULL, inode bigint NOT NULL, there_inode bigint NOT NULL,"
+    " there_links integer NOT NULL, there_ctime_ns bigint NOT NULL, differs boolean NOT NULL)"
     " ON COMMIT DELETE ROWS";
 
 int ledger_open(struct ledger *ledger, struct err *err)
@@ -167,7 +172,7 @@ static const char shard_sql[] =
     "SELECT "
 #define COUNTER(name, json, text) "d." #name ", "
 #include "schema/states.def"
-    "d.recount, s.segments FROM shard s, jsonb_to_record(s.counters) AS d("
+    "d.recount, s.segments, s.feed FROM shard s, jsonb_to_record(s.counters) AS d("
 #define COUNTER(name, json, text) #name " bigint, "
 #include "schema/states.def"
     "recount bigint) WHERE s.job = $1 AND s.number = $2 FOR UPDATE OF s";
@@ -247,11 +252,97 @@ int ledger_shard(struct ledger *ledger, const struct truth_request *request,
     read_counters(result, &out->counters);
     out->recount = result_s64(result, 0, COUNTER_COUNT) != 0;
     out->segments = (u32)result_s64(result, 0, COUNTER_COUNT + 1);
+    out->feed = feed_by_name(result_text(result, 0, COUNTER_COUNT + 2));
     PQclear(result);
     return 0;
 }
 
+/* ---- what was not kept ---- */
+
+void not_kept_add(struct not_kept *sum, u32 bits, s64 count)
+{
+    for (u32 bit = 0; bit < NOT_KEPT_COUNT; bit++)
+        if (bits & (1u << bit))
+            sum->value[bit] += count;
+}
+
+int ledger_not_kept(struct ledger *ledger, u64 job, const struct not_kept *delta, struct err *err)
+{
+    struct buf json = {0};
+    int rc;
+
+    for (u32 bit = 0; bit < NOT_KEPT_COUNT; bit++)
+        if (delta->value[bit] != 0)
+            buf_printf(&json, "%s\"%s\":%lld", json.size ? "," : "{",
+                       err_name(ERR_HardLinkNotKept + bit), (long long)delta->value[bit]);
+    if (json.size == 0)
+        return 0;
+    buf_append_text(&json, "}");
+    rc = postgres_query(
+        ledger->postgres,
+        "UPDATE job SET not_kept = (SELECT coalesce(jsonb_object_agg(code, objects), '{}') FROM"
+        " (SELECT code, sum(count::bigint) AS objects FROM"
+        "   (SELECT * FROM jsonb_each_text(job.not_kept)"
+        "     UNION ALL SELECT * FROM jsonb_each_text($2::jsonb)) AS each(code, count)"
+        "   GROUP BY code HAVING sum(count::bigint) <> 0) sums) WHERE id = $1",
+        (struct parameter[]){parameter_s64((s64)job), parameter_text(buf_text(&json))}, 2, NULL,
+        err);
+    buf_release(&json);
+    return rc;
+}
+
 /* ---- words ---- */
+
+static const char *const feeds[] = {"",        "leaders", "links", "removals",
+                                    "waiting", "check",   "repair"};
+
+const char *feed_name(enum feed feed)
+{
+    return (size_t)feed < COUNT_OF(feeds) ? feeds[feed] : "";
+}
+
+enum feed feed_by_name(const char *name)
+{
+    for (size_t i = 0; i < COUNT_OF(feeds); i++)
+        if (strcmp(feeds[i], name) == 0)
+            return (enum feed)i;
+    return FEED_NONE;
+}
+
+int class_by_name(const char *name)
+{
+    static const struct {
+        const char *name;
+        int class;
+    } classes[] = {{"found", CLASS_FOUND},         {"directory", CLASS_FOUND},
+                   {"planned", CLASS_FOUND},       {"kept", COUNTER_extra},
+                   {"rotten", COUNTER_mismatched}, {"drifted", COUNTER_mismatched},
+                   {"missing", COUNTER_mismatched}};
+
+    for (size_t i = 0; i < COUNT_OF(classes); i++)
+        if (strcmp(classes[i].name, name) == 0)
+            return classes[i].class;
+    for (int i = 0; i < COUNTER_COUNT; i++)
+        if (strcmp(counter_name((u32)i), name) == 0)
+            return i;
+    return CLASS_NONE;
+}
+
+bool class_is_found(int class)
+{
+    switch (class) {
+    case CLASS_FOUND:
+    case COUNTER_moved:
+    case COUNTER_linked:
+    case COUNTER_attributes:
+    case COUNTER_changed:
+    case COUNTER_vanished:
+    case COUNTER_failed:
+        return true;
+    default:
+        return false;
+    }
+}
 
 int ledger_announce(struct ledger *ledger, u64 job, const char *kind, const char *message,
                     struct err *err)

@@ -35,6 +35,8 @@ int ledger_opened(struct ledger *ledger, struct truth_request *request, struct e
 int ledger_split(struct ledger *ledger, struct truth_request *request, struct err *err);
 int ledger_segment(struct ledger *ledger, struct truth_request *request, struct err *err);
 int ledger_redo(struct ledger *ledger, struct truth_request *request, struct err *err);
+int ledger_resolve(struct ledger *ledger, struct truth_request *request, struct err *err);
+int ledger_feed(struct ledger *ledger, struct truth_request *request, struct err *err);
 int ledger_close_next(struct ledger *ledger, struct truth_request *request, struct err *err);
 int ledger_close_done(struct ledger *ledger, struct truth_request *request, struct err *err);
 int ledger_phase(struct ledger *ledger, struct truth_request *request, struct err *err);
@@ -52,6 +54,7 @@ int ledger_count(struct ledger *ledger, u64 job, const struct counters *delta, s
 /* The shard's row, locked. Internal if there is none. */
 struct shard_state {
     u32 segments;
+    enum feed feed;
     struct counters counters;
     bool recount; /* some rows were there before: `unchanged` follows from scanned and found */
 };
@@ -61,12 +64,39 @@ int ledger_shard(struct ledger *ledger, const struct truth_request *request,
 void counters_json(const struct counters *counters, bool recount, struct buf *out);
 /* Makes counters fit to be shown: while shards are redone `unchanged` may be below zero. */
 void counters_show(struct counters *counters);
+/* Adds to the objects of which something was not kept; value[n] is bit n. */
+struct not_kept {
+    s64 value[NOT_KEPT_COUNT];
+};
+void not_kept_add(struct not_kept *sum, u32 bits, s64 count);
+int ledger_not_kept(struct ledger *ledger, u64 job, const struct not_kept *delta, struct err *err);
+enum feed feed_by_name(const char *name); /* FEED_NONE for any other */
+/* What a word of item_outcome or "found" counts as: enum counter, CLASS_FOUND (found, no more is
+ * known yet), or CLASS_NONE. */
+enum { CLASS_FOUND = COUNTER_COUNT, CLASS_NONE, CLASS_COUNT };
+int class_by_name(const char *name);
+/* Is it one of those that make up `found`? */
+bool class_is_found(int class);
+/* The shards of the job into request->shards: all, or the feeds only. */
+int ledger_read_shards(struct ledger *ledger, struct truth_request *request, bool feeds,
+                       struct err *err);
+void truth_shards_free(struct truth_request *request);
+void truth_batches_free(struct truth_request *request);
 /* An event row, and NOTIFY syncline_job with the job's name. */
 int ledger_announce(struct ledger *ledger, u64 job, const char *kind, const char *message,
                     struct err *err);
 /* Text that Postgres takes: valid UTF-8 without NUL; other bytes are escaped. free() it. */
 char *ledger_text(struct bytes text);
 void truth_claims_free(struct truth_request *request);
+
+/* ---- what resolving is made of ---- */
+
+/* *held: the guard trips, and request->reason and message say why. False once it has let go. */
+int ledger_guard(struct ledger *ledger, struct truth_request *request, bool *held, struct err *err);
+/* The inventory against the object rows of request->asset: what is missing, has drifted, is extra.
+ */
+int ledger_verify(struct ledger *ledger, const struct truth_request *request,
+                  struct counters *delta, struct err *err);
 
 /* ---- rows of a request, decoded ---- */
 
@@ -77,6 +107,7 @@ enum row_class {
     ROW_ITEM = 'i',      /* any other outcome: a row of `item` */
     ROW_DIRECTORY = 'd', /* made, or found with other attributes: counted in the close */
     ROW_PASSED = 'p',    /* a directory that was only published into: not counted */
+    ROW_UNCHANGED = 'u', /* turned out to be equal: counted, and no row */
 };
 struct ledger_row {
     struct rec_row row; /* borrows from the request's frames */
@@ -102,5 +133,44 @@ void ledger_rows_objects(const struct ledger_rows *rows, const struct truth_requ
 /* Copies rows into the session's table `incoming`, emptied at each commit. */
 int ledger_rows_load(struct ledger *ledger, const struct ledger_rows *rows, bool objects,
                      struct err *err);
+
+/* ---- names of a request, decoded ---- */
+
+struct ledger_name {
+    struct rec_name name; /* borrows from the request's frames */
+    u8 key[KEY_BYTES];
+    bool superseded; /* by a later one of the same path */
+};
+struct ledger_names {
+    struct ledger_name *names;
+    u32 count; /* in order of their keys */
+};
+int ledger_names_decode(const struct truth_request *request, struct ledger_names *out,
+                        struct err *err);
+void ledger_names_release(struct ledger_names *names);
+/* Copies them into the session's table `incoming_name`, emptied at each commit. */
+int ledger_names_load(struct ledger *ledger, const struct ledger_names *names, struct err *err);
+/* "link", "remove", "put" or "inventory". */
+const char *ledger_name_operation(const struct rec_name *name);
+
+/* ---- what a segment changes beside rows of object, item and directory (truth_pending.c) ---- */
+
+struct tally {
+    s64 value[CLASS_COUNT]; /* paths, by their class */
+    s64 bytes_moved;        /* content of those that are `moved` */
+    s64 bytes_found;        /* of those and of puts that came to nothing, or are to come */
+    s64 bytes_proven;       /* of rows that say unchanged */
+    struct not_kept not_kept;
+};
+/* Adds the classes of the paths in `from`, TALLY_ROWS or TALLY_NAMES, times `sign`. */
+enum tally_of { TALLY_ROWS, TALLY_NAMES };
+int tally_before(struct ledger *ledger, enum tally_of from, const struct truth_request *request,
+                 s64 sign, struct tally *tally, struct err *err);
+/* Rows of `incoming` reach table pending: what they finish, or take the place of. */
+int pending_rows(struct ledger *ledger, const struct truth_request *request, enum feed feed,
+                 struct err *err);
+/* Names reach table pending; the tally is what they change. */
+int pending_names(struct ledger *ledger, const struct truth_request *request,
+                  const struct ledger_names *names, struct tally *tally, struct err *err);
 
 #endif

@@ -14,9 +14,9 @@ static int check_row(const struct rec_row *row, struct err *err)
         return err_set(err, ERR_InvalidPath, "a row with an invalid path");
     if (row->kind < KIND_file || row->kind > KIND_block_device)
         return err_set(err, ERR_Protocol, "a row of unknown kind %u", row->kind);
-    if (row->operation < OPERATION_put || row->operation > OPERATION_refuse)
+    if (row->operation < OPERATION_put || row->operation > OPERATION_remove)
         return err_set(err, ERR_Protocol, "a row of unknown operation %u", row->operation);
-    if (row->outcome < OUTCOME_moved || row->outcome > OUTCOME_pending)
+    if (row->outcome < OUTCOME_moved || row->outcome > OUTCOME_extra)
         return err_set(err, ERR_Protocol, "a row of unknown outcome %u", row->outcome);
     if (row->digest.size > HASH_BYTES_MAX)
         return err_set(err, ERR_Protocol, "a row with a digest of %zu bytes", row->digest.size);
@@ -37,6 +37,8 @@ static enum row_class class_of(const struct rec_row *row, bool closing)
         return row->index == UINT32_MAX && row->outcome == OUTCOME_pending ? ROW_PASSED
                                                                            : ROW_DIRECTORY;
     }
+    if (row->outcome == OUTCOME_unchanged)
+        return ROW_UNCHANGED;
     return row->outcome == OUTCOME_moved ? ROW_OBJECT : ROW_ITEM;
 }
 
@@ -196,7 +198,7 @@ static void add_incoming(const struct ledger_row *at, struct buf *out)
     const struct rec_row *row = &at->row;
     u8 what = (u8)at->class;
 
-    copy_row(out, 13);
+    copy_row(out, 14);
     copy_bytes(out, bytes_of(&what, 1));
     copy_bytes(out, bytes_of(at->key, KEY_BYTES));
     copy_bytes(out, row->path);
@@ -216,6 +218,7 @@ static void add_incoming(const struct ledger_row *at, struct buf *out)
         copy_bytes(out, bytes_text(err_name(row->code)));
     copy_message(out, row->message);
     copy_s32(out, (s32)path_depth(row->path));
+    copy_s64(out, (s64)row->inode);
 }
 
 int ledger_rows_load(struct ledger *ledger, const struct ledger_rows *rows, bool objects,
@@ -231,7 +234,7 @@ int ledger_rows_load(struct ledger *ledger, const struct ledger_rows *rows, bool
         rc = postgres_copy(
             ledger->postgres,
             "COPY incoming (what, key, path, kind, operation, outcome, size, mtime_ns,"
-            " checksum, not_kept, code, message, depth) FROM STDIN (FORMAT binary)",
+            " checksum, not_kept, code, message, depth, inode) FROM STDIN (FORMAT binary)",
             buf_bytes(&tuples), err);
     buf_release(&tuples);
     return rc;
