@@ -50,6 +50,7 @@ void feed_resolved(struct job *job, struct truth_request *answer)
     job->committing--;
     if (answer->err.code != ERR_Ok)
         return; /* the job ends with it */
+    job->counters = answer->counters;
     job->resolving = RESOLVE_DONE;
     job->held = answer->held && !job->spec.dry_run;
     if (answer->message)
