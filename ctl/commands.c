@@ -10,7 +10,25 @@ const struct command commands[] = {
      "Copies what differs from directory SRC to directory DST. Nothing becomes visible at DST\n"
      "before another process has read the staged copy back and compared it. Uses the stack that\n"
      "SYNCLINE_DATABASE_URL names, else the embedded one that is up, else starts one and stops it\n"
-     "again at the end.\n\n"
+     "again at the end. The flags of this run replace those of earlier ones of the same pair.\n\n"
+     "  -n, --dry-run          write nothing at DST; print a line for each thing that would be "
+     "done\n"
+     "  --exit-code            with -n: exit 1 if anything differs\n"
+     "  --delete               remove what only DST has, at the end\n"
+     "  --max-delete N|P%      hold the job if more would be removed (default: 50%, and never for "
+     "10\n"
+     "                         or fewer); what is held waits for syncline approve\n"
+     "  --exclude P, --include P\n"
+     "                         leave out, or take, what P matches; may be given again, the first\n"
+     "                         that matches decides. No slash: a name at any depth; a slash in "
+     "front\n"
+     "                         or inside: from the root; at the end: directories only; ** crosses\n"
+     "                         directories. See syncline filter test\n"
+     "  --checksum             compare content where size and time are equal\n"
+     "  --preserve LIST        of mode,owner,times,xattrs,acls,hardlinks,sparse; all or none\n"
+     "                         (default: all)\n"
+     "  --durability KIND      standard or strict (default: standard)\n"
+     "  --hash KIND            xxh3-128 or sha256 (default: xxh3-128)\n"
      "  --json                 print the finished job as one JSON object\n"
      "  --progress MODE        auto (a bar on a terminal), bar, plain, json or none\n"
      "  -q, --quiet            print nothing but errors\n"
@@ -18,6 +36,7 @@ const struct command commands[] = {
      command_sync},
     {"run", "NAME", "run a synchronization that is defined",
      "  --wait                 wait for the end of the job\n"
+     "  -n, --dry-run          write nothing; with --wait: print what would be done, a line each\n"
      "  --json                 print the job as one JSON object\n"
      "  --timeout D            with --wait: give up waiting after D (exit 10); the job goes on\n"
      "  --progress MODE        auto, bar, plain, json or none\n",
@@ -28,6 +47,36 @@ const struct command commands[] = {
      "  --progress MODE        auto, bar, plain, json or none\n",
      command_wait},
     {"cancel", "JOB", "end a job; what it has published stays", NULL, command_cancel},
+    {"approve", "JOB", "let a job that is Held remove what it listed",
+     "A job is Held when it would remove more than --max-delete allows, or when its source or its\n"
+     "destination is not the directory that it was. Look first: syncline report JOB "
+     "--only=removed.\n"
+     "A job that Failed with SourceChanged is approved too: its source is accepted as it is "
+     "now.\n\n"
+     "  --wait                 wait for the end of the job\n"
+     "  --json                 print the job as one JSON object\n"
+     "  --timeout D            with --wait: give up waiting after D (exit 10); the job goes on\n"
+     "  --progress MODE        auto, bar, plain, json or none\n",
+     command_approve},
+    {"verify", "NAME", "read everything at a destination again and compare it with the ledger",
+     "Prints what is rotten (other bytes, though size and time are those that were proven), "
+     "drifted\n"
+     "(changed by somebody else), missing, and extra (never put there by a job). Exit code 11 if\n"
+     "something is rotten, drifted or missing and was not repaired.\n\n"
+     "  --repair               put it again from the source, and prove it\n"
+     "  --no-wait              print the name of the job and return\n"
+     "  --json                 print the finished job as one JSON object\n"
+     "  --timeout D            give up waiting after D (exit 10); the job goes on\n"
+     "  --progress MODE        auto, bar, plain, json or none\n",
+     command_verify},
+    {"filter test", "NAME PATH...", "say which paths a synchronization takes, and by which rule",
+     "Paths are relative to the root of the tree and need not exist; one with a slash at its end "
+     "is\n"
+     "a directory. Rules are numbered from 1; what is below a directory that is left out is left\n"
+     "out. Reads only.\n\n"
+     "  --exclude P, --include P\n"
+     "                         rules to try in front of those of NAME; may be given again\n",
+     command_filter_test},
     {"get", "KIND [NAME]", "show jobs, workers, assets or syncs, newest first",
      "KIND is jobs (jo), workers (wo), assets (as) or syncs (sy); singular too.\n\n"
      "  -o, --output FORMAT    table, json or name (default: table)\n"
@@ -35,7 +84,8 @@ const struct command commands[] = {
      "  --all                  those that `sync` made, too\n",
      command_get},
     {"report", "JOB", "what became of each item of a job",
-     "  --only WHAT            failed, or moved\n"
+     "  --only WHAT            failed, moved, removed (a Held job: what it would remove), or "
+     "verify\n"
      "  -o, --output FORMAT    table, or json: one object a line\n"
      "  --limit N              at most N lines (default: 100 in a table, all in json)\n",
      command_report},
@@ -51,7 +101,11 @@ const struct command commands[] = {
      "ROLE is planner, watcher, mover or verifier.\n\n" STACK_OPTION, command_scale},
     {"down", "", "stop the embedded stack, in order", STACK_OPTION, command_down},
     {"hash", "FILE...", "the hash of a file's content, as it stands in the ledger",
-     "  --hash KIND            xxh3-128 or sha256 (default: xxh3-128)\n", command_hash},
+     "That of a file from 128 MiB on is the hash of the digests of its parts of 64 MiB, one after "
+     "the\n"
+     "other, as several movers carry it; below that it is what xxh128sum and sha256sum print.\n\n"
+     "  --hash KIND            xxh3-128 or sha256 (default: xxh3-128)\n",
+     command_hash},
     {"worker list", "", "the workers that planners see now",
      "  -o, --output FORMAT    table, json or name\n", command_worker_list},
     {"admin migrate", "", "bring the database to this version's schema", NULL, command_migrate},
@@ -64,12 +118,9 @@ const struct command commands[] = {
     {"describe", "", NULL, NULL, NULL},
     {"suspend", "", NULL, NULL, NULL},
     {"resume", "", NULL, NULL, NULL},
-    {"verify", "", NULL, NULL, NULL},
     {"retry", "", NULL, NULL, NULL},
-    {"approve", "", NULL, NULL, NULL},
     {"events", "", NULL, NULL, NULL},
     {"doctor", "", NULL, NULL, NULL},
-    {"filter test", "", NULL, NULL, NULL},
     {"barrier", "", NULL, NULL, NULL},
     {"failover", "", NULL, NULL, NULL},
     {"failback", "", NULL, NULL, NULL},

@@ -7,12 +7,14 @@
 
 enum exit_code {
     EXIT_OK = 0,
+    EXIT_DIFFERENT = 1, /* diff, and a dry run that was asked for it */
     EXIT_USAGE = 2,
     EXIT_NOT_FOUND = 3,
     EXIT_UNREACHABLE = 4,
     EXIT_BUSY = 5,
     EXIT_FAILED = 7,
     EXIT_TIMED_OUT = 10,
+    EXIT_MISMATCH = 11,
     EXIT_INTERRUPTED = 130,
 };
 
@@ -58,6 +60,9 @@ int ctl_usage(const struct ctl *ctl, const char *format, ...) __attribute__((for
 int command_sync(struct ctl *ctl, int argc, char **argv);
 int command_run(struct ctl *ctl, int argc, char **argv);
 int command_wait(struct ctl *ctl, int argc, char **argv);
+int command_approve(struct ctl *ctl, int argc, char **argv);
+int command_verify(struct ctl *ctl, int argc, char **argv);
+int command_filter_test(struct ctl *ctl, int argc, char **argv);
 int command_cancel(struct ctl *ctl, int argc, char **argv);
 int command_get(struct ctl *ctl, int argc, char **argv);
 int command_report(struct ctl *ctl, int argc, char **argv);

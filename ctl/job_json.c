@@ -18,6 +18,17 @@ static void set_text(json_t *json, const char *name, const char *value)
     json_object_set_new(json, name, text ? text : json_null());
 }
 
+/* {"OwnerNotKept": 3}; an object in any case. */
+static json_t *not_kept(const struct job *job)
+{
+    json_t *json = job->not_kept ? json_loads(job->not_kept, 0, NULL) : NULL;
+
+    if (json_is_object(json))
+        return json;
+    json_decref(json);
+    return json_object();
+}
+
 json_t *job_to_json(const struct job *job)
 {
     json_t *json = json_object();
@@ -38,5 +49,7 @@ json_t *job_to_json(const struct job *job)
     set_text(json, "waitingFor", job->waiting_for);
     json_object_set_new(json, "counters", counters_to_json(&job->counters));
     json_object_set_new(json, "scanComplete", json_boolean(job->scan_complete));
+    json_object_set_new(json, "notKept", not_kept(job));
+    set_text(json, "supersededBy", job->superseded_by);
     return json;
 }

@@ -2,6 +2,8 @@
  * that is only not there yet, and writes to stderr by itself. */
 #include "ctl/options.h"
 
+#include "base/buf.h"
+
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,6 +46,18 @@ struct cursor {
     char **argv;
 };
 
+static void list_add(struct option_list *list, const char *name, const char *value)
+{
+    list->words = memory_resize_or_die(list->words, (list->count + 1) * sizeof *list->words);
+    list->words[list->count++] = (struct option_word){.name = name, .value = value};
+}
+
+void option_list_release(struct option_list *list)
+{
+    free(list->words);
+    *list = (struct option_list){0};
+}
+
 static int apply(const struct option *option, const char *shown, const char *value,
                  struct cursor *cursor, struct err *err)
 {
@@ -59,7 +73,10 @@ static int apply(const struct option *option, const char *shown, const char *val
         value = cursor->argv[++cursor->at];
     if (!value)
         return err_set(err, ERR_Usage, "%s wants a value", shown);
-    *(const char **)option->target = value;
+    if (option->kind == OPTION_LIST)
+        list_add(option->target, option->name, value);
+    else
+        *(const char **)option->target = value;
     return 0;
 }
 
@@ -112,7 +129,7 @@ static int take_one(const struct option *own, u32 count, const struct option *co
         if (!option)
             return err_set(err, ERR_Usage, "there is no option -%c", *at);
         snprintf(shown, sizeof shown, "-%c", *at);
-        if (option->kind == OPTION_VALUE)
+        if (option->kind == OPTION_VALUE || option->kind == OPTION_LIST)
             return apply(option, shown, at[1] ? at + 1 : NULL, cursor, err);
         if (apply(option, shown, NULL, cursor, err) < 0)
             return -1;

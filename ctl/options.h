@@ -11,9 +11,21 @@
 
 enum option_kind {
     OPTION_FLAG,  /* target: bool * */
-    OPTION_VALUE, /* target: const char ** */
+    OPTION_VALUE, /* target: const char **; the last one counts */
+    OPTION_LIST,  /* target: struct option_list *; may be given again, and shared with others */
     OPTION_LATER, /* not in this version */
 };
+
+/* What was given for the options that share a list, in order. Zero-initialise, then
+ * option_list_release. */
+struct option_list {
+    struct option_word {
+        const char *name;  /* of the option; as in the table */
+        const char *value; /* borrowed from argv */
+    } * words;
+    u32 count;
+};
+void option_list_release(struct option_list *list);
 
 struct option {
     const char *name; /* without dashes */

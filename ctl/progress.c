@@ -170,7 +170,9 @@ void progress_summary(const struct job *job, struct buf *out)
     buf_append_text(out, " scanned");
     append_count(out, value(counters, COUNTER_unchanged), "unchanged", true);
     append_count(out, value(counters, COUNTER_moved), "moved and proven", true);
+    append_count(out, value(counters, COUNTER_linked), "linked", false);
     append_count(out, value(counters, COUNTER_attributes), "with new attributes", false);
+    append_count(out, value(counters, COUNTER_removed), "removed", false);
     append_count(out, value(counters, COUNTER_extra), "at the destination only", false);
     append_count(out, value(counters, COUNTER_changed), "kept changing", false);
     append_count(out, value(counters, COUNTER_vanished), "vanished", false);

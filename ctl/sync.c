@@ -4,9 +4,9 @@
  * Whether both ends are fit is for the probe to say, by processes that see what the job would see.
  * This only makes a missing DST, and only where that can neither touch the source nor stay behind:
  * SRC is a directory, DST's parent exists, neither is inside the other by any name; a job that is
- * refused has it removed again. */
-#include "ctl/ctl.h"
-#include "ctl/options.h"
+ * refused has it removed again, and so has a dry run. */
+#include "ctl/ending.h"
+#include "ctl/spec.h"
 #include "ctl/wait.h"
 
 #include "base/names.h"
@@ -26,7 +26,9 @@ struct sync {
     struct ctl *ctl;
     struct session session;
     struct wait_options wait;
-    bool json;
+    bool json, exit_code;
+    struct spec_options options;
+    char *spec;
     char *source, *destination; /* real paths */
     bool made;                  /* the destination was made here */
     char *job;
@@ -125,8 +127,8 @@ static int start(struct sync *sync, struct err *err)
         free(sync->job);
         sync->job = NULL;
         if (sync->session.postgres &&
-            jobs_start_adhoc(sync->session.postgres, sync->source, sync->destination, NULL, uid,
-                             &sync->job, err) == 0)
+            jobs_start_adhoc(sync->session.postgres, sync->source, sync->destination, sync->spec,
+                             uid, &sync->job, err) == 0)
             return 0;
         if (err->code == ERR_ActiveJob && sync->session.own) {
             if (finish_leftover(sync, err) < 0)
@@ -161,16 +163,6 @@ static void cancel(struct sync *sync)
     job_release(&job);
 }
 
-static int report_start_failure(struct sync *sync, const struct err *err)
-{
-    char next[200];
-
-    if (err->code != ERR_ActiveJob || !sync->job)
-        return ctl_fail(err, NULL);
-    snprintf(next, sizeof next, "syncline wait %s, or syncline cancel %s", sync->job, sync->job);
-    return ctl_fail(err, next);
-}
-
 static int run(struct sync *sync)
 {
     struct job job = {0};
@@ -186,7 +178,7 @@ static int run(struct sync *sync)
     if (start(sync, &err) < 0) {
         if (sync->made)
             rmdir(sync->destination);
-        return report_start_failure(sync, &err);
+        return ending_not_started(&err, sync->job);
     }
     if (sync->ctl->common.verbose)
         fprintf(stderr, "%s: %s -> %s\n", sync->job, sync->source, sync->destination);
@@ -197,9 +189,11 @@ static int run(struct sync *sync)
         }
         return wait_failed(&err, sync->job);
     }
-    if (sync->made && job.phase == PHASE_Failed)
+    if (sync->made && (job.phase == PHASE_Failed || sync->options.dry_run))
         rmdir(sync->destination); /* fails if anything was put there */
-    code = wait_report(sync->ctl, &job, sync->json);
+    code = sync->options.dry_run
+               ? ending_plan(sync->ctl, &sync->session, &job, sync->json, sync->exit_code)
+               : ending_report(sync->ctl, &job, sync->json);
     job_release(&job);
     return code;
 }
@@ -207,12 +201,20 @@ static int run(struct sync *sync)
 static int read_arguments(struct sync *sync, int argc, char **argv, struct err *err)
 {
     const char *progress = NULL;
+    struct spec_options *spec = &sync->options;
     const struct option options[] = {
-        {"json", 0, OPTION_FLAG, &sync->json}, {"progress", 0, OPTION_VALUE, &progress},
-        {"dry-run", 'n', OPTION_LATER, NULL},  {"delete", 0, OPTION_LATER, NULL},
-        {"max-delete", 0, OPTION_LATER, NULL}, {"exclude", 0, OPTION_LATER, NULL},
-        {"include", 0, OPTION_LATER, NULL},    {"checksum", 0, OPTION_LATER, NULL},
-        {"exit-code", 0, OPTION_LATER, NULL},
+        {"json", 0, OPTION_FLAG, &sync->json},
+        {"progress", 0, OPTION_VALUE, &progress},
+        {"dry-run", 'n', OPTION_FLAG, &spec->dry_run},
+        {"exit-code", 0, OPTION_FLAG, &sync->exit_code},
+        {"delete", 0, OPTION_FLAG, &spec->delete},
+        {"max-delete", 0, OPTION_VALUE, &spec->max_delete},
+        {"exclude", 0, OPTION_LIST, &spec->filters},
+        {"include", 0, OPTION_LIST, &spec->filters},
+        {"checksum", 0, OPTION_FLAG, &spec->checksum},
+        {"preserve", 0, OPTION_VALUE, &spec->preserve},
+        {"durability", 0, OPTION_VALUE, &spec->durability},
+        {"hash", 0, OPTION_VALUE, &spec->hash},
     };
 
     argc = options_take(options, COUNT_OF(options), &sync->ctl->common, argc, argv, err);
@@ -220,6 +222,10 @@ static int read_arguments(struct sync *sync, int argc, char **argv, struct err *
         return argc < 0 ? -1 : 0;
     if (argc != 2)
         return err_set(err, ERR_Usage, "sync wants a source and a destination");
+    if (sync->exit_code && !spec->dry_run)
+        return err_set(err, ERR_Usage, "--exit-code goes with --dry-run");
+    if (spec_make(spec, &sync->spec, err) < 0)
+        return -1;
     if (resolve("the source", argv[0], &sync->source, err) < 0 ||
         resolve("the destination", argv[1], &sync->destination, err) < 0)
         return -1;
@@ -240,6 +246,8 @@ int command_sync(struct ctl *ctl, int argc, char **argv)
     else
         code = run(&sync);
     session_close(&sync.session);
+    option_list_release(&sync.options.filters);
+    free(sync.spec);
     free(sync.source);
     free(sync.destination);
     free(sync.job);

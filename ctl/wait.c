@@ -4,9 +4,7 @@
 #include "ctl/wait.h"
 
 #include "base/clock.h"
-#include "ctl/job_json.h"
 #include "ctl/options.h"
-#include "ctl/show.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -170,58 +168,6 @@ int wait_for_job(struct session *session, const char *name, const struct wait_op
     if (result < 0)
         job_release(out);
     return result;
-}
-
-/* What to do about a job that failed in its middle; reasons of the probe say it in their message.
- */
-static const char *next_of(const struct job *job)
-{
-    static const struct {
-        enum err_code reason;
-        const char *next;
-    } steps[] = {
-        {ERR_NoSpace, "make room at the destination, then run it again"},
-        {ERR_QuotaExceeded, "raise the quota or make room at the destination, then run it again"},
-        {ERR_ReadOnly, "make the destination writable, then run it again"},
-        {ERR_SettleFailed, "look for errors of the disk (dmesg), then run it again"},
-    };
-
-    for (u32 i = 0; i < COUNT_OF(steps) && job->phase == PHASE_Failed && job->reason; i++)
-        if (strcmp(job->reason, err_name(steps[i].reason)) == 0)
-            return steps[i].next;
-    return NULL;
-}
-
-static void print_hints(const struct job *job)
-{
-    const char *next = next_of(job);
-    const char *message = job->message && job->message[0] ? job->message : job->reason;
-
-    if (job->phase == PHASE_Failed || job->phase == PHASE_Cancelled)
-        fprintf(stderr, "syncline: %s %s%s%s\n", job->name, phase_name(job->phase),
-                message ? ": " : "", message ? message : "");
-    if (next)
-        fprintf(stderr, "  next: %s\n", next);
-    if (job->phase == PHASE_CompletedWithErrors)
-        fprintf(stderr,
-                "syncline: some items were not carried\n  next: syncline report %s --only=failed\n",
-                job->name);
-}
-
-int wait_report(const struct ctl *ctl, const struct job *job, bool json)
-{
-    if (json) {
-        show_json(job_to_json(job), false);
-    } else if (!ctl->common.quiet) {
-        struct buf text = {0};
-
-        progress_summary(job, &text);
-        fputs(buf_text(&text), stdout);
-        buf_release(&text);
-    }
-    fflush(stdout);
-    print_hints(job);
-    return phase_exit_code(job->phase);
 }
 
 int wait_failed(const struct err *err, const char *name)

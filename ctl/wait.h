@@ -19,9 +19,6 @@ struct wait_options {
 int wait_for_job(struct session *session, const char *name, const struct wait_options *options,
                  struct job *out, struct err *err);
 
-/* Prints the end of a job as asked for, and hints on stderr. Returns the exit code of its phase. */
-int wait_report(const struct ctl *ctl, const struct job *job, bool json);
-
 /* What the user reads when waiting ended before the job: the exit code. */
 int wait_failed(const struct err *err, const char *name);
 

@@ -51,6 +51,35 @@ static void spellings(void **state)
     assert_true(taken.common.quiet);
 }
 
+/* Goal: options that share a list keep their order, and what was given last does not win there.
+ * Method: two of them, in every spelling, a value that looks like an option among them. */
+static void lists(void **state)
+{
+    char *argv[] = {"--exclude", "*.o", "a", "--include=b", "-x-c", "--exclude", "--include"};
+    static const char *const names[] = {"exclude", "include", "exclude", "exclude"};
+    static const char *const values[] = {"*.o", "b", "-c", "--include"};
+    struct option_list list = {0};
+    const struct option options[] = {{"exclude", 'x', OPTION_LIST, &list},
+                                     {"include", 0, OPTION_LIST, &list}};
+    struct common common = {0};
+    struct err err;
+
+    (void)state;
+    assert_int_equal(
+        options_take(options, COUNT_OF(options), &common, (int)COUNT_OF(argv), argv, &err), 1);
+    assert_string_equal(argv[0], "a");
+    assert_int_equal(list.count, COUNT_OF(names));
+    for (u32 i = 0; i < list.count; i++) {
+        assert_string_equal(list.words[i].name, names[i]);
+        assert_string_equal(list.words[i].value, values[i]);
+    }
+    argv[0] = "--exclude";
+    assert_int_equal(options_take(options, COUNT_OF(options), &common, 1, argv, &err), -1);
+    assert_string_equal(err.text, "--exclude wants a value");
+    option_list_release(&list);
+    assert_int_equal(list.count, 0);
+}
+
 /* Goal: nothing that was meant is ignored.
  * Method: what is unknown, what comes later, values too many and too few. */
 static void refusals(void **state)
@@ -147,6 +176,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(spellings), cmocka_unit_test(refusals), cmocka_unit_test(leading),
         cmocka_unit_test(durations), cmocka_unit_test(numbers),  cmocka_unit_test(nearest),
+        cmocka_unit_test(lists),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

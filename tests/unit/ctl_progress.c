@@ -102,8 +102,11 @@ static void json(void **state)
     static const char *const fields[] = {
         "name",           "uid",        "kind",     "synchronization", "trigger",   "scheduledFor",
         "phase",          "reason",     "message",  "createdAt",       "startedAt", "finishedAt",
-        "lastProgressAt", "waitingFor", "counters", "scanComplete"};
-    struct job job = {.name = "a-1", .phase = PHASE_Failed, .reason = "SourceMissing"};
+        "lastProgressAt", "waitingFor", "counters", "scanComplete",    "notKept",   "supersededBy"};
+    struct job job = {.name = "a-1",
+                      .phase = PHASE_Failed,
+                      .reason = "SourceMissing",
+                      .not_kept = "{\"OwnerNotKept\": 3}"};
     json_t *made, *counters;
 
     (void)state;
@@ -114,6 +117,9 @@ static void json(void **state)
         assert_non_null(json_object_get(made, fields[i]));
     assert_true(json_is_null(json_object_get(made, "startedAt")));
     assert_string_equal(json_string_value(json_object_get(made, "phase")), "Failed");
+    assert_int_equal(
+        json_integer_value(json_object_get(json_object_get(made, "notKept"), "OwnerNotKept")), 3);
+    assert_true(json_is_null(json_object_get(made, "supersededBy")));
     counters = json_object_get(made, "counters");
     assert_int_equal(json_object_size(counters), COUNTER_COUNT);
     assert_int_equal(json_integer_value(json_object_get(counters, "bytesFound")), 1LL << 60);
