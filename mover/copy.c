@@ -128,6 +128,8 @@ static int copy_sparse(struct copying *copying, struct err *err)
             return -1;
         if (more == 0)
             start = end = size;
+        if (start < offset || end < start || end > size || end == offset)
+            return changed(err); /* its holes moved */
         if (skip_hole(copying, start - offset, err) < 0 ||
             (start < end && copy_run(copying, start, end, err) < 0))
             return -1;

@@ -22,8 +22,10 @@ void prove_lane_destroy(struct prove_lane **lane)
 {
     if (!*lane)
         return;
-    for (size_t i = 0; i < COUNT_OF((*lane)->hashers); i++)
+    for (size_t i = 0; i < COUNT_OF((*lane)->hashers); i++) {
         hasher_destroy(&(*lane)->hashers[i]);
+        content_destroy(&(*lane)->contents[i]);
+    }
     buf_release(&(*lane)->body);
     buf_release(&(*lane)->target);
     free((*lane)->buffer);
@@ -37,4 +39,11 @@ struct hasher *prove_lane_hasher(struct prove_lane *lane, enum hash_kind kind)
         lane->hashers[kind] = hasher_new(kind);
     hasher_reset(lane->hashers[kind]);
     return lane->hashers[kind];
+}
+
+struct content *prove_lane_content(struct prove_lane *lane, enum hash_kind kind)
+{
+    if (!lane->contents[kind])
+        lane->contents[kind] = content_new(kind);
+    return lane->contents[kind];
 }

@@ -14,47 +14,6 @@ struct proving {
     struct msg_proven proven;
 };
 
-static struct hasher *lane_hasher(struct prove_lane *lane, enum hash_kind kind)
-{
-    if (!lane->hashers[kind])
-        lane->hashers[kind] = hasher_new(kind);
-    hasher_reset(lane->hashers[kind]);
-    return lane->hashers[kind];
-}
-
-/* Asks for one byte more than there should be, so that one call reads a small file and sees its
- * end. */
-static int read_back(struct proving *proving, struct asset_file *file, u64 size, struct digest *out,
-                     struct err *err)
-{
-    struct prove_work *work = proving->work;
-    struct hasher *hasher = lane_hasher(work->lane, proving->message->hash);
-    u64 offset = 0;
-
-    while (size > 0) {
-        u64 wanted = size - offset + 1;
-        s64 got;
-
-        if (wanted > COPY_BUFFER)
-            wanted = COPY_BUFFER;
-        got = asset_file_read(file, work->lane->buffer, wanted, offset, err);
-        if (got < 0)
-            return -1;
-        hasher_update(hasher, work->lane->buffer, (size_t)got);
-        offset += (u64)got;
-        if ((u64)got < wanted || offset > size)
-            break;
-        work->progress(work->context, (u64)got);
-        if (work->stopped(work->context))
-            return err_set(err, ERR_Stopped, "the verifier is ending");
-    }
-    hasher_finish(hasher, out);
-    if (offset != size)
-        return err_set(err, ERR_Mismatch, "the staged copy gave %llu of %llu bytes",
-                       (unsigned long long)offset, (unsigned long long)size);
-    return 0;
-}
-
 static int compare(const struct rec_staged *staged, const struct staged_version *version,
                    const struct digest *digest, struct err *err)
 {
@@ -86,8 +45,11 @@ static int prove_file(struct proving *proving, u32 index, const struct rec_stage
 
     if (asset_staged_open(proving->token, index, uncached, &file, version, err) < 0)
         return -1;
-    if (read_back(proving, file, version->size, &digest, err) < 0 ||
-        compare(staged, version, &digest, err) < 0 || asset_file_attributes(file, &after, err) < 0)
+    if (prove_read(proving->work, proving->message->hash, file, version->size, &digest, err) < 0) {
+        err_context(err, "the staged copy");
+        goto done;
+    }
+    if (compare(staged, version, &digest, err) < 0 || asset_file_attributes(file, &after, err) < 0)
         goto done;
     if (after.inode != version->inode || after.size != version->size ||
         after.ctime_ns != version->ctime_ns) {
@@ -114,6 +76,27 @@ static int prove_link(struct proving *proving, u32 index, const struct rec_stage
     return compare(staged, version, &digest, err);
 }
 
+static bool is_node(u32 kind)
+{
+    return kind == KIND_fifo || kind == KIND_character_device || kind == KIND_block_device;
+}
+
+static int prove_node(struct proving *proving, u32 index, const struct rec_staged *staged,
+                      struct staged_version *version, struct err *err)
+{
+    enum object_kind kind;
+    struct digest digest;
+    u64 rdev = 0;
+
+    if (asset_staged_node(proving->token, index, &kind, &rdev, version, err) < 0)
+        return -1;
+    if ((u32)kind != staged->kind)
+        return err_set(err, ERR_StagedChanged, "the staged copy is a %s", kind_name(kind));
+    version->size = 0;
+    content_of_node(proving->message->hash, kind, rdev, &digest);
+    return compare(staged, version, &digest, err);
+}
+
 static int prove_item(struct proving *proving, u32 index, const struct rec_staged *staged,
                       struct staged_version *version, struct err *err)
 {
@@ -130,6 +113,8 @@ static int prove_item(struct proving *proving, u32 index, const struct rec_stage
         rc = prove_file(proving, index, staged, version, err);
     else if (staged->kind == KIND_symlink)
         rc = prove_link(proving, index, staged, version, err);
+    else if (is_node(staged->kind))
+        rc = prove_node(proving, index, staged, version, err);
     else
         rc = err_set(err, ERR_Protocol, "a %s has no content to prove", kind_name(staged->kind));
     if (rc < 0 && err->code == ERR_NotFound)

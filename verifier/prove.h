@@ -7,22 +7,26 @@
 
 #include "asset/asset.h"
 #include "base/buf.h"
+#include "base/content.h"
 #include "base/err.h"
 #include "base/hash.h"
 #include "wire/message.h"
 
 /* What one lane keeps from task to task, so that an item costs no allocation. */
 struct prove_lane {
-    u8 *buffer;                              /* COPY_BUFFER bytes, page-aligned */
-    struct hasher *hashers[HASH_SHA256 + 1]; /* by enum hash_kind, made when first needed */
-    struct buf body;                         /* the answer's body frame */
-    struct buf target;                       /* of the symbolic link at hand */
+    u8 *buffer;                                /* COPY_BUFFER bytes, page-aligned */
+    struct hasher *hashers[HASH_SHA256 + 1];   /* by enum hash_kind, made when first needed */
+    struct content *contents[HASH_SHA256 + 1]; /* the same, of whole files */
+    struct buf body;                           /* the answer's body frame */
+    struct buf target;                         /* of the symbolic link at hand */
 };
 
 struct prove_lane *prove_lane_new(void);
 void prove_lane_destroy(struct prove_lane **lane);
 /* The lane's plain hasher of a kind that is known, reset. */
 struct hasher *prove_lane_hasher(struct prove_lane *lane, enum hash_kind kind);
+/* The lane's content hasher of such a kind; content_begin is the caller's. */
+struct content *prove_lane_content(struct prove_lane *lane, enum hash_kind kind);
 
 struct prove_work {
     struct prove_lane *lane;
@@ -40,5 +44,13 @@ int prove_batch(struct prove_work *work, const struct envelope *task, struct env
 /* The same for one part of a large file (part.c): its answer always has one record. */
 int prove_part(struct prove_work *work, const struct envelope *task, struct envelope *answer,
                struct err *err);
+/* The same for what is at the destination (check.c): one row for each item. */
+int prove_check(struct prove_work *work, const struct envelope *task, struct envelope *answer,
+                struct err *err);
+
+/* read.c: hashes the content of a file that should have `size` bytes. Mismatch if it has fewer or
+ * more. */
+int prove_read(struct prove_work *work, enum hash_kind hash, struct asset_file *file, u64 size,
+               struct digest *out, struct err *err);
 
 #endif

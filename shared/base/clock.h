@@ -13,6 +13,11 @@ s64 clock_wall_ns(void);
 /* CLOCK_REALTIME_COARSE, ns: the clock that local filesystems stamp with. */
 s64 clock_filesystem_ns(void);
 
+/* True if a time that was set to `wanted_ns` is what a filesystem may have made of it: the same, or
+ * cut off at the grain that it keeps times in. That is believed only if the object's ctime, which
+ * comes from the filesystem's own clock, has no finer digits either. */
+bool time_is_kept(s64 wanted_ns, s64 is_ns, s64 ctime_ns);
+
 static inline s64 clock_monotonic_ms(void)
 {
     return clock_monotonic_ns() / NS_PER_MS;

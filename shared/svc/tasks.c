@@ -35,6 +35,7 @@ bool message_token(const struct message *message, struct token *out)
         TOKEN_OF(close)
         TOKEN_OF(part)
         TOKEN_OF(prove_part)
+        TOKEN_OF(check)
 #undef TOKEN_OF
     case MSG_revoke:
         /* its `sequence` is the token to revoke; what it is held by is the request's own */
