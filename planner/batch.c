@@ -371,7 +371,7 @@ struct job_batch *batch_part(struct job *job, const struct job_batch *batch, con
     made = batch_new(job, batch->shard, buf_bytes(&dirs), buf_bytes(&records), count, bytes);
     batch_take_place(made, batch);
     made->attempt = batch->attempt;
-    if (batch->hash) { /* of a check */
+    if (batch->step == STEP_CHECK) {
         made->step = STEP_CHECK;
         made->hash = batch->hash;
         select_staged(buf_bytes(&batch->staged), keep, &made->staged);
