@@ -175,8 +175,9 @@ int asset_directory_attributes(struct asset_directory *directory, struct attribu
 /* Appends a frame of `attribute` records, in order of name, with the extended attributes
  * (PRESERVE_xattrs) and access control lists (PRESERVE_acls) of `name`, or of the directory itself
  * if name is empty; appends nothing if there are none. Only what this process could set again is
- * given: user.* always; trusted.* and security.* (capabilities) as root. More than EXTRAS_BYTES:
- * nothing is given, and *not_kept says so. Symlinks are not followed. */
+ * given: user.* always; trusted.* and security.* (capabilities) as root; *not_kept tells of
+ * capabilities that are left out for that. More than EXTRAS_BYTES: nothing is given, and *not_kept
+ * says so. Symlinks are not followed. */
 int asset_extras(struct asset_directory *directory, struct bytes name, u32 preserve,
                  struct buf *out, u32 *not_kept, struct err *err);
 
@@ -304,8 +305,9 @@ int asset_publish_hard_link(struct asset_token *token, u32 index, u64 inode,
  * there. With `replaces`, something else that is there makes way in the same step. */
 int asset_publish_make(struct asset_token *token, u32 index, struct asset_directory *directory,
                        struct bytes name, bool replaces, bool *made, struct err *err);
-/* Removes `name` if it still is `expected` (kind, inode; of what is no directory, ctime too): by a
- * rename into the token, which a revoked one cannot make; a directory by rmdir under the token's
+/* Removes `name` if it still is `expected` (kind, inode; of what is no directory, ctime too; but of
+ * what had several links its size, as its ctime changes with each name that it gains or loses): by
+ * a rename into the token, which a revoked one cannot make; a directory by rmdir under the token's
  * lock. NotFound if it is gone, Changed if it is another object, NotEmpty, Revoked. Never goes down
  * into a directory. */
 int asset_remove(struct asset_token *token, u32 index, struct asset_directory *directory,

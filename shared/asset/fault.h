@@ -19,8 +19,8 @@
  *     enospc_after=BYTES     when so many bytes were staged, writes fail with NoSpace
  *     stop_before_publish=N  the process sends itself SIGSTOP right before the rename of its Nth
  * publish, when the staged copy was checked and has its attributes already; whoever sends SIGCONT
- * lets it go on with that rename. Directories do not count crash_before_publish=N the same with
- * SIGKILL
+ * lets it go on with that rename. Hard links count, and removals, which are a rename too;
+ * directories do not crash_before_publish=N the same with SIGKILL
  *
  * An unknown key, a value that is no number or a missing ADDRESS is ERR_Configuration and says
  * where. The wrapped address may be a fault: itself. Capabilities, identity and place are the

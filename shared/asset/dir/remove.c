@@ -29,7 +29,8 @@ static int require(const struct dir_token *token, int fd, const char *name,
         return errno == ENOENT ? gone_or_revoked(token, err) : err_errno(err, errno, "look at it");
     if (now.kind != expected->kind || now.inode != expected->inode)
         return changed(err);
-    if (now.kind != KIND_directory && now.ctime_ns != expected->ctime_ns)
+    if (now.kind != KIND_directory &&
+        (expected->links > 1 ? now.size != expected->size : now.ctime_ns != expected->ctime_ns))
         return err_set(err, ERR_Changed, "it was changed meanwhile");
     return 0;
 }
