@@ -17,7 +17,7 @@ static const char *const variables[] = {
     "SYNCLINE_PLANNER",        "SYNCLINE_NAME",      "SYNCLINE_LANES",
     "SYNCLINE_LOG_LEVEL",      "SYNCLINE_LOG_JSON",  "SYNCLINE_DATABASE_URL",
     "SYNCLINE_REDIS_URL",      "SYNCLINE_STATE_DIR", "SYNCLINE_DATABASE_URL_FILE",
-    "SYNCLINE_REDIS_URL_FILE",
+    "SYNCLINE_REDIS_URL_FILE", "SYNCLINE_ROOTS",
 };
 
 static int clear_environment(void **state)
@@ -60,6 +60,7 @@ static void has_defaults(void **state)
     assert_null(config.database_url);
     assert_null(config.redis_url);
     assert_null(config.state_dir);
+    assert_null(config.roots);
     config_release(&config);
 }
 
@@ -110,6 +111,7 @@ static void refuses_mistakes(void **state)
         {"--log-level", "loud", ERR_Configuration, "debug, info, warn or error"},
         {"--name", "", ERR_Configuration, "--name"},
         {"--name", "\xff", ERR_Configuration, "UTF-8"},
+        {"--roots", "data", ERR_Configuration, "--roots data: must be absolute"},
         {"--unknown", NULL, ERR_Usage, "--unknown"},
         {"extra", NULL, ERR_Usage, "extra"},
     };

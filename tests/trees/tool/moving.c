@@ -145,15 +145,41 @@ int command_whole(char **arguments)
     return torn;
 }
 
+static bool is_link(const char *path)
+{
+    struct stat status;
+
+    return lstat(path, &status) == 0 && S_ISLNK(status.st_mode);
+}
+
+/* Somebody else made two directories of them, or removed one: B is a link to the target again, and
+ * what was there lies aside. */
+static void link_again(const char *a, const char *b, const char *target, const char *aside)
+{
+    static unsigned number;
+    char path[4096];
+
+    if (is_link(a) || is_link(b))
+        return;
+    snprintf(path, sizeof path, "%s/%d-%u", aside, (int)getpid(), number++);
+    rename(b, path);
+    if (symlink(target, b) < 0)
+        return; /* it is not there now: the next time */
+}
+
 int command_swapper(char **arguments)
 {
     double end = now() + strtod(arguments[0], NULL);
+    const char *a = arguments[1], *b = arguments[2];
     unsigned long times = 0;
 
     printf("ready\n");
     fflush(stdout);
-    while (now() < end)
-        times += renameat2(AT_FDCWD, arguments[1], AT_FDCWD, arguments[2], RENAME_EXCHANGE) == 0;
+    while (now() < end) {
+        times += renameat2(AT_FDCWD, a, AT_FDCWD, b, RENAME_EXCHANGE) == 0;
+        if (arguments[3])
+            link_again(a, b, arguments[3], arguments[4]);
+    }
     printf("%lu\n", times);
     return times == 0;
 }

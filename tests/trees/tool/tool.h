@@ -4,11 +4,12 @@
  *     tool make SEED DIRECTORY ENTRIES      a random tree of every kind that this user can make
  *     tool edit SEED DIRECTORY EDITS        random changes of every kind
  *     tool compare [OPTION...] A B          differences on stdout, one a line; exit 1 if there are
- * any tool wide DIRECTORY NAMES             so many small files in one directory tool deep
- * DIRECTORY LEVELS            directories in directories, a file in the last tool writer SECONDS
- * DIRECTORY         rewrites files of whole, self-describing versions and never rests tool whole
- * DIRECTORY                  is each file of it one whole version? exit 1 if not tool swapper
- * SECONDS A B              exchanges two names again and again
+ *     tool wide DIRECTORY NAMES             so many small files in one directory
+ *     tool deep DIRECTORY LEVELS            directories in directories, a file in the last
+ *     tool writer SECONDS DIRECTORY         rewrites files of whole versions and never rests
+ *     tool whole DIRECTORY                  is each file of it one whole version? exit 1 if not
+ *     tool swapper SECONDS A B [T ASIDE]    exchanges two names again and again; should neither be
+ *                                           a link, B moves into ASIDE and is a link to T
  *
  * The same SEED gives the same tree. */
 #ifndef SYNCLINE_TESTS_TREES_TOOL_H
