@@ -311,6 +311,7 @@ int confine_check(const char *address, struct err *err)
     if (inside)
         return 0;
     return err_set(err, ERR_AccessDenied,
-                   "%.160s is outside of the roots that workers may use (SYNCLINE_ROOTS=%.160s)",
+                   "%.160s is outside of the roots that workers may use (SYNCLINE_ROOTS=%.160s): "
+                   "choose a directory below them, or start the workers with more roots",
                    address, given);
 }

@@ -137,14 +137,14 @@ int probe_assets(struct asset *source, struct asset *destination, bool writer,
 static int open_end(struct task *task, enum probe_end end, struct bytes address, struct asset **out,
                     struct err *err)
 {
-    static const enum err_code codes[] = {ERR_SourceUnreadable, ERR_DestinationUnwritable};
     char *text = text_of_bytes(address);
     int confined = confine_check(text, err);
 
     free(text);
     if (confined < 0) {
-        err->code = codes[end];
-        return err_context(err, "the %s", end == PROBE_SOURCE ? "source" : "destination");
+        err->code = end == PROBE_SOURCE ? ERR_SourceUnreadable : ERR_DestinationUnwritable;
+        return err_context(err, "the %s cannot be used",
+                           end == PROBE_SOURCE ? "source" : "destination");
     }
     return task_asset(task, address, out, err) < 0 ? probe_refuse(end, address, err) : 0;
 }
