@@ -2,32 +2,6 @@
  * each item is counted once whatever is done again. Against a real Postgres. */
 #include "truth_fixture.h"
 
-struct running {
-    struct world *world;
-    struct planner_end planner;
-    u64 job, asset;
-    u32 epoch;
-};
-
-static struct running start_job(void **state)
-{
-    struct running running = {.world = *state};
-
-    running.job = add_job(running.world, "p");
-    running.asset = asset_of(running.world, running.job);
-    running.planner = planner_up(running.world, "one");
-    running.epoch = begin_one(&running.planner, running.job);
-    return running;
-}
-
-static struct truth_request *segment_of(const struct running *running, u32 shard, u32 segment)
-{
-    struct truth_request *request = segment_request(running->job, running->epoch, shard, segment);
-
-    request->asset = running->asset;
-    return request;
-}
-
 static void split(struct running *running, u32 shard, const char *path)
 {
     struct truth_request *request = make_request(TRUTH_SPLIT, running->job, running->epoch);

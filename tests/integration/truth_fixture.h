@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/names.h"
 #include "harness/services.h"
 #include "io/postgres.h"
 #include "planner/truth.h"
@@ -281,6 +282,7 @@ static inline void add_row(struct truth_request *request, enum operation operati
                           .size = 10,
                           .mtime_ns = 1234567890123456789,
                           .digest = bytes_of("0123456789abcdef", 16),
+                          .inode = 1000 + index,
                           .code = outcome == OUTCOME_failed ? ERR_AccessDenied : 0,
                           .message = bytes_text(outcome == OUTCOME_failed ? "may not" : "")});
     frame_end(&writer);
@@ -326,6 +328,193 @@ static inline void ask_counters(struct planner_end *planner, struct truth_reques
         fail_msg("%s: %s", err_name(answer->err.code), answer->err.text);
     assert_counters(&answer->counters, wanted);
     truth_request_destroy(&answer);
+}
+
+/* ---- a job that runs ---- */
+
+struct running {
+    struct world *world;
+    struct planner_end planner;
+    u64 job, asset;
+    u32 epoch;
+};
+
+static inline struct running start_job(void **state)
+{
+    struct running running = {.world = *state};
+
+    running.job = add_job(running.world, "p");
+    running.asset = asset_of(running.world, running.job);
+    running.planner = planner_up(running.world, "one");
+    running.epoch = begin_one(&running.planner, running.job);
+    return running;
+}
+
+static inline struct truth_request *segment_of(const struct running *running, u32 shard,
+                                               u32 segment)
+{
+    struct truth_request *request = segment_request(running->job, running->epoch, shard, segment);
+
+    request->asset = running->asset;
+    return request;
+}
+
+/* ---- what is left to the close ---- */
+
+/* A name; the frame's count is kept right. there: inode at the destination, 0 = none. */
+static inline void add_name(struct truth_request *request, const struct rec_name *name,
+                            const char *path)
+{
+    struct frame_writer writer = {0};
+    struct rec_name named = *name;
+    struct buf *frame;
+
+    if (!request->names) {
+        request->names = memory_or_die(sizeof *request->names);
+        request->name_count = 1;
+        frame_begin(&writer, &request->names[0]);
+        writer.count = 0;
+    }
+    frame = &request->names[0];
+    writer = (struct frame_writer){.out = frame};
+    for (int i = 1; i <= 4; i++)
+        writer.count = writer.count << 8 | frame->data[i];
+    named.path = bytes_text(path);
+    if (!named.kind)
+        named.kind = KIND_file;
+    frame_add_name(&writer, &named);
+    frame_end(&writer);
+}
+
+/* A name of source object `inode`, of 10 bytes. */
+static inline void add_link(struct truth_request *request, u64 inode, u64 there, u32 there_links,
+                            bool differs, const char *path)
+{
+    add_name(request,
+             &(struct rec_name){.operation = OPERATION_link,
+                                .flags = differs ? NAME_DIFFERS : 0,
+                                .size = 10,
+                                .device = 1,
+                                .inode = inode,
+                                .there_inode = there,
+                                .there_links = there_links},
+             path);
+}
+
+static inline void add_removal(struct truth_request *request, u32 kind, const char *path)
+{
+    add_name(request,
+             &(struct rec_name){.operation = OPERATION_remove,
+                                .kind = kind,
+                                .size = 10,
+                                .there_inode = 77,
+                                .there_links = 1,
+                                .there_ctime_ns = 5},
+             path);
+}
+
+static inline struct truth_request *resolve_request(const struct running *running)
+{
+    struct truth_request *request = make_request(TRUTH_RESOLVE, running->job, running->epoch);
+
+    request->asset = running->asset;
+    request->delete_max = UINT64_MAX;
+    request->delete_percent = UINT32_MAX;
+    request->delete_enabled = true;
+    return request;
+}
+
+/* Asks for RESOLVE; the feeds as "leaders:1 links:2", with "held" in front if it is. */
+static inline void resolve_to(struct running *running, struct truth_request *request,
+                              const char *wanted)
+{
+    struct truth_request *answer = ask(&running->planner, request);
+    struct buf text = {0};
+
+    if (answer->err.code != ERR_Ok)
+        fail_msg("%s: %s", err_name(answer->err.code), answer->err.text);
+    buf_append_text(&text, answer->held ? "held" : "");
+    for (u32 i = 0; i < answer->shard_count; i++)
+        buf_printf(&text, "%s%s:%u", text.size ? " " : "", feed_name(answer->shards[i].feed),
+                   answer->shards[i].number);
+    if (strcmp(buf_text(&text), wanted) != 0)
+        fail_msg("feeds are \"%s\" where \"%s\" is wanted", buf_text(&text), wanted);
+    buf_release(&text);
+    truth_request_destroy(&answer);
+}
+
+static inline struct truth_request *feed_request(const struct running *running, enum feed feed,
+                                                 u32 limit)
+{
+    struct truth_request *request = make_request(TRUTH_FEED, running->job, running->epoch);
+
+    request->asset = running->asset;
+    request->feed = feed;
+    request->limit = limit;
+    return request;
+}
+
+/* The items of an answer, a line each: "put a/b 4", with flags if any, and "-> target" of links;
+ * batches are separated by "--". */
+static inline void print_feed(const struct truth_request *answer, struct buf *out)
+{
+    for (u32 i = 0; i < answer->batch_count; i++) {
+        const struct truth_batch *from = &answer->batches[i];
+        struct frame_reader dirs, items;
+        struct bytes paths[1024];
+        struct rec_item item;
+        struct rec_dir dir;
+        struct err err;
+        u32 count = 0, seen = 0;
+
+        buf_append_text(out, i ? "--\n" : "");
+        assert_int_equal(frame_open(&dirs, buf_bytes(&from->dirs), &err), 0);
+        while (frame_next_dir(&dirs, &dir, &err) > 0)
+            paths[count++] = dir.path;
+        assert_int_equal(frame_open(&items, buf_bytes(&from->items), &err), 0);
+        while (frame_next_item(&items, &item, &err) > 0) {
+            struct buf path = {0};
+
+            assert_true(item.dir < count);
+            path_join(&path, paths[item.dir], item.name);
+            buf_printf(out, "%s %s", operation_name(item.operation), buf_text(&path));
+            if (item.inode)
+                buf_printf(out, " i%llu", (unsigned long long)item.inode);
+            if (item.flags)
+                buf_printf(out, " f%u", item.flags);
+            if (item.target.size)
+                buf_printf(out, " -> %.*s i%llu", (int)item.target.size, item.target.data,
+                           (unsigned long long)item.target_inode);
+            buf_append_text(out, "\n");
+            buf_release(&path);
+            seen++;
+        }
+        assert_int_equal(seen, from->count);
+    }
+}
+
+/* One page from the beginning. */
+static inline void assert_feed(struct running *running, enum feed feed, u32 limit,
+                               const char *wanted)
+{
+    struct truth_request *answer = ask(&running->planner, feed_request(running, feed, limit));
+    struct buf text = {0};
+
+    if (answer->err.code != ERR_Ok)
+        fail_msg("%s: %s", err_name(answer->err.code), answer->err.text);
+    print_feed(answer, &text);
+    if (strcmp(buf_text(&text), wanted) != 0)
+        fail_msg("fed is\n%swhere\n%sis wanted", buf_text(&text), wanted);
+    buf_release(&text);
+    truth_request_destroy(&answer);
+}
+
+/* The root shard is scanned: `request` is its last segment, of `scanned` entries. */
+static inline void scan_ends(struct truth_request *request, u64 scanned, u64 present)
+{
+    request->shard_done = true;
+    request->counters.value[COUNTER_scanned] = (s64)scanned;
+    request->present = present;
 }
 
 #endif
