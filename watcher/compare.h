@@ -7,8 +7,12 @@
 /* What both assets and the process can do; what they cannot is no difference. */
 struct compare_rules {
     s64 put_again_since_ns; /* destination objects with a ctime not older are put; 0 = none */
-    bool owners;            /* both assets have owners, and who moves is able to set them */
-    bool modes;             /* both assets have permission bits */
+    bool owners;            /* are kept, both assets have them, and who moves is able to set them */
+    bool modes;             /* are kept, and both assets have permission bits */
+    bool times;             /* are kept; else a destination that is not older is equal */
+    bool nodes;             /* both assets have FIFOs and devices */
+    bool links;             /* several names of one object stay so, and both assets can have them */
+    u32 extras;             /* PRESERVE_xattrs, PRESERVE_acls: those that both assets have */
 };
 
 struct compare_decision {
@@ -16,13 +20,26 @@ struct compare_decision {
     u32 flags; /* item flags: ITEM_REPLACES with a put, the code above ITEM_CODE_SHIFT of a refusal
                 */
     bool targets; /* both are links that look equal: the targets decide (compare_targets) */
+    /* a directory is where something else is to be: a put, if what is in it can make way */
+    bool over_directory;
 };
 
-/* `destination` is NULL if there is no such name. ITEM_REPLACES goes with a put only: a new copy
- * takes the place of an old one, which must not be lost in a power cut. */
+/* `destination` is NULL if there is no such name. ITEM_REPLACES: with a put, a new copy takes the
+ * place of an old one, which must not be lost in a power cut; with a directory, it takes the place
+ * of something else. */
 struct compare_decision compare_objects(const struct attributes *source,
                                         const struct attributes *destination,
                                         const struct compare_rules *rules);
+
+/* The decision for two objects that are equal but for their extended attributes or access control
+ * lists. */
+struct compare_decision compare_extras(const struct attributes *source,
+                                       const struct attributes *destination);
+
+/* Is it dealt with in the close, with the other names of the same object? `destination` as above.
+ */
+bool compare_is_linked(const struct attributes *source, const struct attributes *destination,
+                       const struct compare_rules *rules);
 
 /* The decision for two links of which `targets` was set. */
 struct compare_decision compare_targets(struct bytes source, struct bytes destination);

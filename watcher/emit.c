@@ -1,8 +1,8 @@
 /* emit.c: see emit.h.
  *
- * How: items are packed straight into the frames that will be sent; nothing is held twice. An entry
- * is counted at the moment when its item enters the batch, after a batch that it did not fit into
- * has gone, so that the counters of each message agree with the items sent. After the sink said
+ * How: items and names are packed straight into the frames that will be sent; nothing is held
+ * twice. Both are gathered at the same time, so that a message says as scanned what is equal and
+ * what was sent, not what still waits in the other frame. After the sink said
  * stop everything is still counted and nothing is sent: the walk ends at its next look at
  * `stopped`. */
 #include "emit.h"
@@ -16,12 +16,29 @@ void emit_init(struct emitter *emitter, const struct scan_sink *sink, const stru
     emitter->token = *token;
     frame_begin(&emitter->dir_writer, &emitter->dirs);
     frame_begin(&emitter->item_writer, &emitter->items);
+    frame_begin(&emitter->name_writer, &emitter->names);
 }
 
 void emit_release(struct emitter *emitter)
 {
     buf_release(&emitter->dirs);
     buf_release(&emitter->items);
+    buf_release(&emitter->names);
+}
+
+void emit_progress(struct emitter *emitter)
+{
+    emitter->sink->progress(emitter->sink->context);
+    if (emitter->sink->stopped(emitter->sink->context))
+        emitter->stopped = true;
+}
+
+bool emit_tick(struct emitter *emitter)
+{
+    if (++emitter->ticks % EMIT_TICK_ENTRIES != 0)
+        return false;
+    emit_progress(emitter);
+    return true;
 }
 
 static void send(struct emitter *emitter, const struct envelope *envelope)
@@ -31,7 +48,7 @@ static void send(struct emitter *emitter, const struct envelope *envelope)
         emitter->stopped = true;
 }
 
-static void flush(struct emitter *emitter)
+static void flush_items(struct emitter *emitter)
 {
     struct envelope envelope = {.message.kind = MSG_found, .bodies = 2};
 
@@ -39,6 +56,7 @@ static void flush(struct emitter *emitter)
         return;
     frame_end(&emitter->dir_writer);
     frame_end(&emitter->item_writer);
+    emitter->sent += emitter->item_writer.count;
     envelope.message.found = (struct msg_found){
         .job = emitter->token.job,
         .epoch = emitter->token.epoch,
@@ -46,9 +64,10 @@ static void flush(struct emitter *emitter)
         .number = ++emitter->number,
         .items = emitter->item_writer.count,
         .bytes = emitter->bytes,
-        .scanned = emitter->scanned,
+        .scanned = emitter->unchanged + emitter->sent,
         .unchanged = emitter->unchanged,
         .extra = emitter->extra,
+        .present = emitter->present,
     };
     envelope.body[0] = buf_bytes(&emitter->dirs);
     envelope.body[1] = buf_bytes(&emitter->items);
@@ -59,6 +78,46 @@ static void flush(struct emitter *emitter)
     buf_clear(&emitter->items);
     frame_begin(&emitter->dir_writer, &emitter->dirs);
     frame_begin(&emitter->item_writer, &emitter->items);
+}
+
+static void flush_names(struct emitter *emitter)
+{
+    struct envelope envelope = {.message.kind = MSG_listed, .bodies = 1};
+
+    if (emitter->name_writer.count == 0)
+        return;
+    frame_end(&emitter->name_writer);
+    emitter->sent += emitter->named_counts;
+    envelope.message.listed = (struct msg_listed){
+        .job = emitter->token.job,
+        .epoch = emitter->token.epoch,
+        .sequence = emitter->token.sequence,
+        .number = ++emitter->number,
+        .names = emitter->name_writer.count,
+        .items = emitter->named_items,
+        .bytes = emitter->named_bytes,
+        .scanned = emitter->unchanged + emitter->sent,
+        .unchanged = emitter->unchanged,
+        .extra = emitter->extra,
+        .present = emitter->present,
+    };
+    envelope.body[0] = buf_bytes(&emitter->names);
+    send(emitter, &envelope);
+    emitter->named_items = emitter->named_counts = 0;
+    emitter->named_bytes = 0;
+    buf_clear(&emitter->names);
+    frame_begin(&emitter->name_writer, &emitter->names);
+}
+
+/* What has waited long enough goes out. */
+static void flush_lingering(struct emitter *emitter)
+{
+    if (emitter->item_writer.count > 0 &&
+        emitter->scanned - emitter->scanned_at >= EMIT_LINGER_ENTRIES)
+        flush_items(emitter);
+    if (emitter->name_writer.count > 0 &&
+        emitter->scanned - emitter->named_at >= EMIT_LINGER_ENTRIES)
+        flush_names(emitter);
 }
 
 static u32 items_of_batch(u32 batch)
@@ -74,9 +133,7 @@ void emit_unchanged(struct emitter *emitter)
 {
     emitter->scanned++;
     emitter->unchanged++;
-    if (emitter->item_writer.count > 0 &&
-        emitter->scanned - emitter->scanned_at >= EMIT_LINGER_ENTRIES)
-        flush(emitter);
+    flush_lingering(emitter);
 }
 
 /* The place of the directory in the batch; added if it is not there. */
@@ -85,7 +142,8 @@ static u32 place_of(struct emitter *emitter, struct emit_place *place, struct by
     if (place->batch != emitter->batches + 1) {
         place->batch = emitter->batches + 1;
         place->index = emitter->dir_writer.count;
-        frame_add_dir(&emitter->dir_writer, &(struct rec_dir){.path = directory});
+        frame_add_dir(&emitter->dir_writer,
+                      &(struct rec_dir){.path = directory, .replaces = place->replaces});
     }
     return place->index;
 }
@@ -108,15 +166,37 @@ void emit_item(struct emitter *emitter, struct emit_place *place, struct bytes d
 
     if (frames > EMIT_FRAME_BYTES || emitter->bytes > BATCH_BYTES ||
         bytes > BATCH_BYTES - emitter->bytes)
-        flush(emitter);
+        flush_items(emitter);
     emitter->scanned++;
     if (emitter->item_writer.count == 0)
         emitter->scanned_at = emitter->scanned;
     item.dir = place_of(emitter, place, directory);
     frame_add_item(&emitter->item_writer, &item);
     emitter->bytes += bytes;
-    if (emitter->item_writer.count >= items_of_batch(emitter->batches))
-        flush(emitter);
+    /* a file that is carried in parts goes alone, and at once */
+    if (emitter->item_writer.count >= items_of_batch(emitter->batches) ||
+        (attributes->kind == KIND_file && bytes >= PART_FROM))
+        flush_items(emitter);
+    flush_lingering(emitter);
+}
+
+void emit_name(struct emitter *emitter, const struct rec_name *name)
+{
+    bool item = name->operation == OPERATION_link || name->operation == OPERATION_put;
+    bool counts = item || name->operation == 0;
+
+    if (emitter->names.size + name->path.size + 2 * RECORD_BYTES > EMIT_FRAME_BYTES)
+        flush_names(emitter);
+    emitter->scanned += counts;
+    if (emitter->name_writer.count == 0)
+        emitter->named_at = emitter->scanned;
+    frame_add_name(&emitter->name_writer, name);
+    emitter->named_items += item;
+    emitter->named_counts += counts;
+    emitter->named_bytes += name->operation == OPERATION_put ? name->size : 0;
+    if (emitter->name_writer.count >= EMIT_NAMES)
+        flush_names(emitter);
+    flush_lingering(emitter);
 }
 
 void emit_split(struct emitter *emitter, struct bytes path)
@@ -137,7 +217,8 @@ void emit_scanned(struct emitter *emitter, u32 code, struct bytes message)
 {
     struct envelope envelope = {.message.kind = MSG_scanned};
 
-    flush(emitter);
+    flush_items(emitter);
+    flush_names(emitter);
     envelope.message.scanned = (struct msg_scanned){
         .job = emitter->token.job,
         .epoch = emitter->token.epoch,
@@ -145,10 +226,12 @@ void emit_scanned(struct emitter *emitter, u32 code, struct bytes message)
         .number = ++emitter->number,
         .code = code,
         .message = message,
-        .scanned = emitter->scanned,
+        .scanned = emitter->unchanged + emitter->sent,
         .unchanged = emitter->unchanged,
         .extra = emitter->extra,
         .root_differs = emitter->root_differs,
+        .present = emitter->present,
+        .source_empty = emitter->source_empty,
     };
     send(emitter, &envelope);
 }

@@ -8,55 +8,66 @@
  * A subdirectory is opened and its first entry read before it is announced, so that one that cannot
  * be read is refused instead: one item, and one open, for each directory.
  *
- * Entries that only the destination has are counted by difference: its names, counted before
- * anything is compared (what movers publish meanwhile must not count), less those that were found
- * by look-up. */
-#include "scan.h"
+ * What only the destination has is seen to when a directory is left (extra.c); a directory at the
+ * destination that stands where something else is to be, as soon as it is met. */
+#include "scan_state.h"
 
 #include "base/names.h"
-#include "entry.h"
-#include "shards.h"
 #include "svc/probe.h"
-#include "walk.h"
 
-#define TICK_ENTRIES 16u /* a slow source must show progress within a second */
-
-struct scan {
-    const struct scan_request *request;
-    const struct scan_sink *sink;
-    struct emitter emitter;
-    struct entry_decider decider;
-    struct walk walk;
-    struct shards_set handed_off;
-    struct shards_pace pace;
-    struct buf child; /* path of a subdirectory */
-    u32 ticks;
-    struct err err; /* why the shard is not complete, if `failed` */
-    bool failed;
-};
-
-/* A directory on both sides, before it becomes a level. */
-struct opened {
-    struct asset_directory *source;
-    struct asset_directory *destination; /* NULL if there is none */
-    struct entry first;
-    int got; /* 1: `first` is there; 0: empty */
-};
-
-static bool is_over(const struct scan *scan)
+bool scan_is_over(const struct scan *scan)
 {
     return scan->failed || scan->emitter.stopped;
 }
 
-/* Work went on. True every TICK_ENTRIES times, when it is time to look around. */
-static bool tick(struct scan *scan)
+int scan_keep_name(struct bytes name, u8 out[NAME_BYTES], struct err *err)
 {
-    if (++scan->ticks % TICK_ENTRIES != 0)
-        return false;
-    scan->sink->progress(scan->sink->context);
-    if (scan->sink->stopped(scan->sink->context))
-        scan->emitter.stopped = true;
-    return true;
+    if (name.size > NAME_BYTES)
+        return err_set(err, ERR_NameTooLong, "a name of %zu bytes in a directory", name.size);
+    memcpy(out, name.data, name.size);
+    return 0;
+}
+
+struct bytes scan_path(struct scan *scan, struct bytes directory, struct bytes name)
+{
+    buf_clear(&scan->child);
+    path_join(&scan->child, directory, name);
+    return buf_bytes(&scan->child);
+}
+
+bool scan_takes(struct scan *scan, struct bytes directory, struct bytes name, bool is_directory)
+{
+    const struct filter *filter = scan->request->filter;
+
+    return !filter || filter_count(filter) == 0 ||
+           filter_takes(filter, scan_path(scan, directory, name), is_directory, NULL);
+}
+
+/* ---- what becomes of an entry ---- */
+
+/* Lists an entry for the close: a link, or a put that waits for removals. */
+static void list_name(struct scan *scan, u32 index, struct bytes name,
+                      const struct attributes *source, const struct entry_verdict *verdict,
+                      enum operation operation)
+{
+    bool link = operation == OPERATION_link;
+    const struct attributes *there = &verdict->there; /* zeros if there is none */
+
+    emit_name(&scan->emitter,
+              &(struct rec_name){
+                  .path = scan_path(scan, walk_path(&scan->walk, index), name),
+                  .kind = source->kind,
+                  .operation = operation,
+                  .flags = link && verdict->decision.operation != 0 ? NAME_DIFFERS : 0,
+                  .size = source->size,
+                  .mtime_ns = source->mtime_ns,
+                  .device = link ? source->device : 0,
+                  .inode = link ? source->inode : 0,
+                  .there_inode = there->inode,
+                  .there_links = there->links,
+                  .there_ctime_ns = there->ctime_ns,
+              });
+    scan->pace.since++;
 }
 
 /* Counts an entry of a level's directory, and announces it if it differs. */
@@ -70,6 +81,73 @@ static void record(struct scan *scan, u32 index, struct bytes name, const struct
                   name, source, decision);
     scan->pace.since++;
 }
+
+/* A directory at the destination is where something else is to be. An empty one makes way in the
+ * step that publishes; one that is not is removed in the close, and the put waits for that. */
+static void make_way(struct scan *scan, u32 index, struct bytes name,
+                     const struct attributes *source, const struct entry_verdict *verdict)
+{
+    struct compare_decision decision = verdict->decision;
+    struct err err;
+    int empty = extra_is_empty(scan->walk.levels[index].destination, name, &err);
+
+    if (empty < 0 && (err.code == ERR_NotFound || err.code == ERR_NotADirectory ||
+                      err.code == ERR_SymlinkInPath))
+        decision = compare_put_blindly();
+    else if (empty < 0)
+        decision = compare_refuse(err.code);
+    else if (!empty && (scan->request->flags & SCAN_DELETE) &&
+             extra_name_below(scan, index, name)) {
+        list_name(scan, index, name, source, verdict, OPERATION_put);
+        return;
+    } else if (!empty)
+        decision = compare_refuse(ERR_Occupied);
+    record(scan, index, name, source, &decision);
+}
+
+/* The verdict on an entry; 0 if it vanished. What the filters leave out at the destination is not
+ * touched by something else that the source has there. */
+static int decide(struct scan *scan, u32 index, struct bytes name, const struct attributes *source,
+                  struct entry_verdict *out)
+{
+    bool directory = source->kind == KIND_directory;
+
+    if (!entry_decide(&scan->decider, &scan->walk.levels[index], name, source, out))
+        return 0;
+    if (out->is_there && directory != (out->there.kind == KIND_directory) &&
+        !scan_takes(scan, walk_path(&scan->walk, index), name, !directory)) {
+        scan->walk.levels[index].matched--; /* it was not counted either */
+        if (out->decision.operation != OPERATION_refuse)
+            out->decision = compare_refuse(ERR_Occupied);
+    }
+    return 1;
+}
+
+/* An entry that is no subdirectory. */
+static int compare_entry(struct scan *scan, u32 index, const struct entry *entry, struct err *err)
+{
+    struct attributes attributes = entry->attributes;
+    struct entry_verdict verdict;
+    u8 kept[NAME_BYTES];
+    struct bytes name = bytes_of(kept, entry->name.size);
+
+    if (scan_keep_name(entry->name, kept, err) < 0)
+        return -1;
+    if (!decide(scan, index, name, &attributes, &verdict))
+        return 0;
+    if (verdict.decision.operation == OPERATION_refuse)
+        record(scan, index, name, &attributes, &verdict.decision);
+    else if (verdict.decision.over_directory)
+        make_way(scan, index, name, &attributes, &verdict);
+    else if (compare_is_linked(&attributes, verdict.is_there ? &verdict.there : NULL,
+                               &scan->decider.rules))
+        list_name(scan, index, name, &attributes, &verdict, OPERATION_link);
+    else
+        record(scan, index, name, &attributes, &verdict.decision);
+    return 0;
+}
+
+/* ---- levels ---- */
 
 /* A directory cannot be compared to its end: the shard's root fails the scan, another one fails
  * alone. */
@@ -93,58 +171,11 @@ static void fail_level(struct scan *scan, u32 index, const struct err *err)
 
 static void leave_level(struct scan *scan)
 {
-    const struct walk_level *level = &scan->walk.levels[scan->walk.depth - 1];
-
-    if (level->counted && !level->unclean && level->names > level->matched)
-        scan->emitter.extra += level->names - level->matched;
+    extra_close(scan, scan->walk.depth - 1);
     walk_pop(&scan->walk);
 }
 
-/* Takes a name out of a listing, so that it outlives calls on the directory. */
-static int keep_name(struct bytes name, u8 out[NAME_BYTES], struct err *err)
-{
-    if (name.size > NAME_BYTES)
-        return err_set(err, ERR_NameTooLong, "a name of %zu bytes in a directory", name.size);
-    memcpy(out, name.data, name.size);
-    return 0;
-}
-
 /* ---- the first pass ---- */
-
-/* Names at the destination. Without them nothing is counted as extra; nothing else depends on it.
- */
-static void count_names(struct scan *scan, struct walk_level *level)
-{
-    struct entry entry;
-    struct err err;
-    int got;
-
-    if (!level->present)
-        return;
-    while ((got = asset_directory_next_name(level->destination, &entry, &err)) == 1 &&
-           !scan->emitter.stopped) {
-        level->names++;
-        tick(scan);
-    }
-    level->counted = got == 0;
-}
-
-/* An entry that is no subdirectory. */
-static int compare_entry(struct scan *scan, u32 index, const struct entry *entry, struct err *err)
-{
-    struct attributes attributes = entry->attributes;
-    struct compare_decision decision;
-    u8 kept[NAME_BYTES];
-    struct bytes name = bytes_of(kept, entry->name.size);
-
-    if (keep_name(entry->name, kept, err) < 0)
-        return -1;
-    if (entry_decide(&scan->decider, &scan->walk.levels[index], name, &attributes, &decision))
-        record(scan, index, name, &attributes, &decision);
-    return 0;
-}
-
-static void split_if_due(struct scan *scan, bool listing);
 
 static int list_entries(struct scan *scan, struct opened *opened, struct err *err)
 {
@@ -152,14 +183,19 @@ static int list_entries(struct scan *scan, struct opened *opened, struct err *er
     struct entry entry = opened->first;
     int got = opened->got;
 
+    scan->emitter.source_empty = index == 0 && scan->request->path.size == 0;
     while (got == 1) {
-        if (entry.attributes.kind == KIND_directory)
-            scan->walk.levels[index].unvisited++;
-        else if (compare_entry(scan, index, &entry, err) < 0)
-            return -1;
-        if (tick(scan))
+        if (scan_takes(scan, walk_path(&scan->walk, index), entry.name,
+                       entry.attributes.kind == KIND_directory)) {
+            scan->emitter.source_empty = 0;
+            if (entry.attributes.kind == KIND_directory)
+                scan->walk.levels[index].unvisited++;
+            else if (compare_entry(scan, index, &entry, err) < 0)
+                return -1;
+        }
+        if (emit_tick(&scan->emitter))
             split_if_due(scan, true);
-        if (is_over(scan))
+        if (scan_is_over(scan))
             return 0;
         got = asset_directory_next(scan->walk.levels[index].source, &entry, err);
     }
@@ -173,7 +209,9 @@ static void enter_level(struct scan *scan, struct bytes name, struct opened *ope
     u32 index = scan->walk.depth - 1;
     struct err err;
 
-    count_names(scan, level);
+    level->place.replaces =
+        index > 0 && level[-1].place.replaces ? level[-1].place.replaces : opened->replaces;
+    extra_count(scan, index);
     if (list_entries(scan, opened, &err) < 0) {
         fail_level(scan, index, &err);
         leave_level(scan);
@@ -189,12 +227,6 @@ static void enter_level(struct scan *scan, struct bytes name, struct opened *ope
 /* ---- the second pass ---- */
 
 enum opening { OPENING_DONE, OPENING_SKIPPED, OPENING_REPLACED, OPENING_REFUSED };
-
-static void opened_close(struct opened *opened)
-{
-    asset_directory_close(&opened->source);
-    asset_directory_close(&opened->destination);
-}
 
 /* Opens a subdirectory on both sides, and reads its first entry. */
 static enum opening open_child(struct walk_level *parent, struct bytes name, bool present,
@@ -239,57 +271,52 @@ static bool fits(const struct scan *scan, u32 index, struct bytes name)
            index + 1 < WALK_LEVELS_MAX;
 }
 
-static struct bytes child_path(struct scan *scan, u32 index, struct bytes name)
-{
-    buf_clear(&scan->child);
-    path_join(&scan->child, walk_path(&scan->walk, index), name);
-    return buf_bytes(&scan->child);
-}
-
 static bool was_handed_off(struct scan *scan, u32 index, struct bytes name)
 {
     return scan->handed_off.count > 0 &&
-           shards_set_has(&scan->handed_off, child_path(scan, index, name));
+           shards_set_has(&scan->handed_off, scan_path(scan, walk_path(&scan->walk, index), name));
 }
 
-/* Compares and announces one subdirectory, and opens it unless it is not to be entered. True: it is
- * open and its contents are to be compared, by this scan or by another. */
-static bool open_subdirectory(struct scan *scan, u32 index, struct bytes name,
-                              const struct attributes *source, struct opened *opened)
+bool scan_open_subdirectory(struct scan *scan, u32 index, struct bytes name,
+                            const struct attributes *source, struct opened *opened)
 {
     struct walk_level *parent = &scan->walk.levels[index];
     u64 matched = parent->matched;
-    struct compare_decision decision;
+    struct entry_verdict verdict;
+    struct compare_decision *decision = &verdict.decision;
     enum opening opening;
     struct err err;
+    bool present;
 
     *opened = (struct opened){0};
-    if (!entry_decide(&scan->decider, parent, name, source, &decision))
+    if (!decide(scan, index, name, source, &verdict))
         return false;
-    if (decision.operation != OPERATION_refuse && !fits(scan, index, name))
-        decision = compare_refuse(ERR_NameTooLong);
-    if (decision.operation == OPERATION_refuse || was_handed_off(scan, index, name)) {
-        record(scan, index, name, source, &decision);
+    present = verdict.is_there && verdict.there.kind == KIND_directory;
+    if (decision->operation != OPERATION_refuse && !fits(scan, index, name))
+        *decision = compare_refuse(ERR_NameTooLong);
+    if (decision->operation == OPERATION_refuse || was_handed_off(scan, index, name)) {
+        record(scan, index, name, source, decision);
         return false;
     }
-    opening = open_child(parent, name, parent->matched > matched, opened, &err);
+    opening = open_child(parent, name, present, opened, &err);
     if (opening == OPENING_REPLACED) {
         parent->matched = matched; /* it is looked up again */
         compare_replaced(scan, index, name);
     }
     if (opening == OPENING_REFUSED)
-        decision = compare_refuse(err.code);
-    else if (opening == OPENING_DONE && !opened->destination) /* also if it is gone by now */
-        decision = compare_objects(source, NULL, &scan->decider.rules);
+        *decision = compare_refuse(err.code);
+    else if (opening == OPENING_DONE && present && !opened->destination) /* gone by now */
+        *decision = compare_objects(source, NULL, &scan->decider.rules);
     if (opening == OPENING_REFUSED || opening == OPENING_DONE)
-        record(scan, index, name, source, &decision);
+        record(scan, index, name, source, decision);
     if (opening != OPENING_DONE)
         opened_close(opened);
+    else if (decision->flags & ITEM_REPLACES)
+        opened->replaces = path_depth(walk_path(&scan->walk, index)) + 1;
     return opening == OPENING_DONE;
 }
 
-/* The next subdirectory of a level: 1 and its name and attributes, 0 if there is none. */
-static int next_subdirectory(struct scan *scan, u32 index, u8 kept[NAME_BYTES], struct entry *out)
+int scan_next_subdirectory(struct scan *scan, u32 index, u8 kept[NAME_BYTES], struct entry *out)
 {
     struct walk_level *level = &scan->walk.levels[index];
     struct err err;
@@ -298,9 +325,14 @@ static int next_subdirectory(struct scan *scan, u32 index, u8 kept[NAME_BYTES], 
     if (level->exhausted)
         return 0;
     got = walk_hold(&scan->walk, index, &err);
-    if (got == 0)
-        got = asset_directory_next_directory(level->source, out, &err);
-    if (got == 1 && keep_name(out->name, kept, &err) < 0)
+    do {
+        if (got >= 0)
+            got = asset_directory_next_directory(level->source, out, &err);
+        if (got == 1)
+            emit_tick(&scan->emitter);
+    } while (got == 1 && !scan->emitter.stopped &&
+             !scan_takes(scan, walk_path(&scan->walk, index), out->name, true));
+    if (got == 1 && scan_keep_name(out->name, kept, &err) < 0)
         got = -1;
     if (got < 0)
         fail_level(scan, index, &err);
@@ -311,7 +343,6 @@ static int next_subdirectory(struct scan *scan, u32 index, u8 kept[NAME_BYTES], 
     }
     level->unvisited -= level->unvisited > 0;
     out->name = bytes_of(kept, out->name.size);
-    tick(scan);
     return 1;
 }
 
@@ -322,102 +353,18 @@ static void descend(struct scan *scan)
     struct entry entry;
     u8 kept[NAME_BYTES];
 
-    if (next_subdirectory(scan, index, kept, &entry) == 0)
+    if (scan_next_subdirectory(scan, index, kept, &entry) == 0)
         leave_level(scan);
-    else if (open_subdirectory(scan, index, entry.name, &entry.attributes, &opened))
+    else if (scan_open_subdirectory(scan, index, entry.name, &entry.attributes, &opened))
         enter_level(scan, entry.name, &opened);
-}
-
-/* ---- splits ---- */
-
-/* Leaves the next subdirectory of a level to others. False if there is none that can be left. */
-static bool hand_off(struct scan *scan, u32 index)
-{
-    struct opened opened;
-    struct entry entry;
-    u8 kept[NAME_BYTES];
-    bool handed = false;
-
-    while (!handed && !is_over(scan) && next_subdirectory(scan, index, kept, &entry) == 1) {
-        if (!open_subdirectory(scan, index, entry.name, &entry.attributes, &opened))
-            continue;
-        opened_close(&opened);
-        emit_split(&scan->emitter, child_path(scan, index, entry.name));
-        scan->sink->split_taken(scan->sink->context);
-        shards_taken(&scan->pace);
-        handed = true;
-    }
-    walk_rest(&scan->walk, index);
-    return handed;
-}
-
-static void split_if_due(struct scan *scan, bool listing)
-{
-    /* the directory that is being listed has not come to its second pass yet */
-    u32 levels = scan->walk.depth - (listing ? 1 : 0);
-    u64 unvisited = 0;
-
-    if (scan->pace.since < shards_threshold(&scan->pace) ||
-        !shards_due(&scan->pace, scan->sink->splits_wanted(scan->sink->context)))
-        return;
-    for (u32 i = 0; i < levels; i++)
-        unvisited += scan->walk.levels[i].unvisited;
-    for (u32 i = 0; i < levels && shards_spare(unvisited, listing) && !is_over(scan); i++)
-        if (scan->walk.levels[i].unvisited > 0 &&
-            scan->walk.levels[i].path_size + NAME_BYTES < SHARDS_PATH_BYTES && hand_off(scan, i))
-            return;
-    shards_missed(&scan->pace);
 }
 
 /* ---- the whole ---- */
 
-static bool is_gone(const struct err *err)
-{
-    return err->code == ERR_NotFound || err->code == ERR_NotADirectory ||
-           err->code == ERR_SymlinkInPath;
-}
-
-/* Opens the shard's root. 1, 0 if there is nothing to compare (it vanished since it was split off),
- * -1. */
-static int open_root(const struct scan_request *request, struct opened *out, struct err *err)
-{
-    bool whole = request->path.size == 0;
-
-    *out = (struct opened){0};
-    if (asset_directory_open(request->source, request->path, &out->source, err) == 0)
-        out->got = asset_directory_next(out->source, &out->first, err);
-    else
-        out->got = -1;
-    if (out->got < 0) {
-        if (!whole)
-            return is_gone(err) ? 0 : -1;
-        return probe_refuse(PROBE_SOURCE, bytes_text(request->source->address), err);
-    }
-    if (asset_directory_open(request->destination, request->path, &out->destination, err) == 0)
-        return 1;
-    if (whole)
-        return probe_refuse(PROBE_DESTINATION, bytes_text(request->destination->address), err);
-    /* what else is there in its place is for the mover to say, of each item */
-    return is_gone(err) ? 1 : -1;
-}
-
-/* The root of the tree is nobody's entry: that its own attributes differ is said apart. */
-static u32 root_differs(const struct scan *scan, const struct opened *root)
-{
-    struct attributes source, destination;
-    struct err err;
-
-    if (scan->request->path.size > 0 || !root->destination ||
-        asset_directory_attributes(root->source, &source, &err) < 0 ||
-        asset_directory_attributes(root->destination, &destination, &err) < 0)
-        return 0; /* what cannot be read here is found, and said, by the listing */
-    return compare_objects(&source, &destination, &scan->decider.rules).operation != 0;
-}
-
 static void scan_all(struct scan *scan)
 {
     struct opened opened;
-    int got = open_root(scan->request, &opened, &scan->err);
+    int got = root_open(scan->request, &opened, &scan->err);
 
     if (got >= 0)
         scan->emitter.root_differs = root_differs(scan, &opened);
@@ -426,9 +373,9 @@ static void scan_all(struct scan *scan)
     else
         scan->failed = got < 0;
     opened_close(&opened);
-    while (scan->walk.depth > 0 && !is_over(scan)) {
+    while (scan->walk.depth > 0 && !scan_is_over(scan)) {
         split_if_due(scan, false);
-        if (!is_over(scan))
+        if (!scan_is_over(scan))
             descend(scan);
     }
 }
@@ -443,13 +390,21 @@ static void send_end(struct emitter *emitter, const struct err *err)
 
 u32 scan_shard(const struct scan_request *request, const struct scan_sink *sink)
 {
-    struct scan scan = {.request = request, .sink = sink, .decider.rules = request->rules};
+    struct scan scan = {
+        .request = request,
+        .sink = sink,
+        .decider = {.rules = request->rules, .content = request->flags & SCAN_CHECKSUM},
+    };
     u32 last;
 
+    scan.decider.emitter = &scan.emitter;
     emit_init(&scan.emitter, sink, &request->token);
     walk_init(&scan.walk, request->source, request->destination, request->path);
     shards_set_init(&scan.handed_off, request->handed_off, request->handed_off_count);
-    scan_all(&scan);
+    if (request->flags & SCAN_INVENTORY)
+        extra_inventory(&scan);
+    else
+        scan_all(&scan);
     if (!scan.emitter.stopped)
         send_end(&scan.emitter, scan.failed ? &scan.err : NULL);
     last = scan.emitter.number;

@@ -7,15 +7,20 @@
  *
  *     scanned = unchanged + items
  *
- * An entry that vanishes while it is compared, or that is a mount point, is not counted. One path
- * is one item, with a single exception: a subdirectory whose listing broke off in the middle (an
- * I/O error, another directory in its place) was announced already, and is announced again as a
- * refusal, counted again. */
+ * where links and waiting puts, which are listed for the close, are items, and names of removals
+ * are not. An inventory compares nothing: its names are what it scanned.
+ *
+ * An entry that vanishes while it is compared, that is a mount point, or that the filters leave
+ * out, is not counted. One path is one item, with a single exception: a subdirectory whose listing
+ * broke off in the middle (an I/O error, another directory in its place) was announced already, and
+ * is announced again as a refusal, counted again. */
 #ifndef SYNCLINE_WATCHER_SCAN_H
 #define SYNCLINE_WATCHER_SCAN_H
 
 #include "compare.h"
 #include "emit.h"
+
+#include "base/filter.h"
 
 struct scan_request {
     struct token token;
@@ -25,6 +30,8 @@ struct scan_request {
     const struct bytes *handed_off; /* paths of subtrees that are not entered */
     u32 handed_off_count;
     struct compare_rules rules;
+    const struct filter *filter; /* what it does not take is not there, on either side; or NULL */
+    u32 flags;                   /* bits of SCAN_… */
 };
 
 /* Compares, and ends with `scanned` as the last message unless the sink said stop. Returns the

@@ -45,17 +45,56 @@ static int open_assets(struct task *task, const struct msg_scan *scan, struct sc
     return 0;
 }
 
-/* What both assets have. An owner that this process could not set is no difference: movers run as
- * the same user, and would report it as not kept each time. */
-static struct compare_rules rules_of(const struct scan_request *request, s64 put_again_since_ns)
+/* What is kept, and both assets have. An owner that this process could not set is no difference:
+ * movers run as the same user, and would report it as not kept each time. */
+static struct compare_rules rules_of(const struct scan_request *request,
+                                     const struct msg_scan *scan)
 {
     u32 both = asset_capabilities(request->source) & asset_capabilities(request->destination);
+    u32 kept = scan->preserve;
 
     return (struct compare_rules){
-        .put_again_since_ns = put_again_since_ns,
-        .owners = (both & ASSET_OWNERS) && geteuid() == 0,
-        .modes = (both & ASSET_MODES) != 0,
+        .put_again_since_ns = scan->put_again_since_ns,
+        .owners = (both & ASSET_OWNERS) && (kept & PRESERVE_owner) && geteuid() == 0,
+        .modes = (both & ASSET_MODES) && (kept & PRESERVE_mode),
+        .times = kept & PRESERVE_times,
+        .nodes = both & ASSET_NODES,
+        .links = (both & ASSET_LINKS) && (kept & PRESERVE_hardlinks),
+        .extras = both & ASSET_EXTRAS ? kept & (PRESERVE_xattrs | PRESERVE_acls) : 0,
     };
+}
+
+/* The paths that were handed off before: the first body. */
+static int take_paths(const struct envelope *envelope, struct scan_request *request,
+                      struct rec_dir **dirs, struct bytes **paths, struct err *err)
+{
+    u32 count = 0;
+
+    if (envelope->bodies > 0 && paths_decode(envelope->body[0], dirs, &count, err) < 0)
+        return -1;
+    *paths = memory_or_die(((size_t)count + 1) * sizeof **paths);
+    for (u32 i = 0; i < count; i++)
+        (*paths)[i] = (*dirs)[i].path;
+    request->handed_off = *paths;
+    request->handed_off_count = count;
+    return 0;
+}
+
+/* The filters: the second body. */
+static int take_filter(const struct envelope *envelope, struct filter *filter, struct err *err)
+{
+    struct frame_reader reader;
+    struct rec_rule rule;
+    int more;
+
+    if (envelope->bodies < 2 || envelope->body[1].size == 0)
+        return 0;
+    if (frame_open(&reader, envelope->body[1], err) < 0)
+        return -1;
+    while ((more = frame_next_rule(&reader, &rule, err)) > 0)
+        if (filter_add(filter, rule.text, err) < 0)
+            return -1;
+    return more;
 }
 
 void scan_task_run(struct task *task)
@@ -68,27 +107,27 @@ void scan_task_run(struct task *task)
         .token = {.job = scan->job, .epoch = scan->epoch, .sequence = scan->sequence},
         .path = scan->path,
     };
+    struct filter *filter = filter_new();
     struct rec_dir *dirs = NULL;
     struct bytes *paths = NULL;
     struct err err;
-    u32 last, count = 0;
+    u32 last;
 
+    request.filter = filter;
+    request.flags = scan->flags;
     if (!path_is_valid(scan->path)) {
         err_set(&err, ERR_InvalidPath, "a scan of an invalid path");
         last = scan_refuse(&request.token, &sink, &err);
-    } else if ((envelope->bodies > 0 && paths_decode(envelope->body[0], &dirs, &count, &err) < 0) ||
+    } else if (take_paths(envelope, &request, &dirs, &paths, &err) < 0 ||
+               take_filter(envelope, filter, &err) < 0 ||
                open_assets(task, scan, &request, &err) < 0) {
         last = scan_refuse(&request.token, &sink, &err);
     } else {
-        paths = memory_or_die((count + 1) * sizeof *paths);
-        for (u32 i = 0; i < count; i++)
-            paths[i] = dirs[i].path;
-        request.handed_off = paths;
-        request.handed_off_count = count;
-        request.rules = rules_of(&request, scan->put_again_since_ns);
+        request.rules = rules_of(&request, scan);
         last = scan_shard(&request, &sink);
     }
     task_stream_end(task, last);
+    filter_destroy(&filter);
     free(paths);
     free(dirs);
 }

@@ -1,5 +1,5 @@
 /* walk.h: the way down a tree, on both sides at once: a stack of directories with bounded
- * descriptors.
+ * descriptors. (A way down one tree alone has that as its source, and no destination.)
  *
  * A level is a directory at the source and, if there is one, its counterpart at the destination.
  * Only the deepest WALK_OPEN_LEVELS are open; one above them is opened again by its path when it is
@@ -21,13 +21,15 @@ struct walk_level {
     struct asset_directory *destination; /* NULL while closed, or if `present` is false */
     bool present;                        /* the destination has this directory */
     bool counted;                        /* `names` is known */
+    bool bare;                           /* the destination's directory was empty */
     bool exhausted;   /* no more subdirectories are to be taken from the listing */
     bool unclean;     /* the listing did not come to its end */
+    bool kept;        /* of a directory that only the destination has: something in it stays */
     size_t path_size; /* its path is that much of the walk's */
     u64 position;     /* of the source's listing, while closed */
     u64 inode;        /* of the source, while closed */
     u64 unvisited;    /* subdirectories listed and not entered yet */
-    u64 names;        /* entries at the destination before anything was compared */
+    u64 names;        /* entries at the destination that take part, before anything was compared */
     u64 matched;      /* of them, those that the source has too */
     struct emit_place place;
 };

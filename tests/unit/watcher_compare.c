@@ -10,7 +10,8 @@
 
 #define TIME_NS 1700000000123456789LL
 
-static const struct compare_rules rules = {.owners = true, .modes = true};
+static const struct compare_rules rules = {
+    .owners = true, .modes = true, .times = true, .nodes = true};
 
 static struct attributes object(enum object_kind kind)
 {
@@ -53,7 +54,7 @@ static void test_absent(void **state)
 static void test_files(void **state)
 {
     struct attributes a = object(KIND_file), b = a;
-    struct compare_rules plain = {0};
+    struct compare_rules plain = {.times = true};
 
     (void)state;
     expect(compare_objects(&a, &b, &rules), 0, 0);
@@ -103,7 +104,8 @@ static void test_links(void **state)
 static void test_directories(void **state)
 {
     struct attributes a = object(KIND_directory), b = a;
-    struct compare_rules again = {.put_again_since_ns = 1, .owners = true, .modes = true};
+    struct compare_rules again = {
+        .put_again_since_ns = 1, .owners = true, .modes = true, .times = true};
 
     (void)state;
     b.size = 4096, b.links = 7;
@@ -117,8 +119,8 @@ static void test_directories(void **state)
     expect(compare_objects(&a, &b, &rules), OPERATION_directory, ITEM_EXISTS);
 }
 
-/* Goal: objects of different kinds are replaced only where nothing below is lost, and kinds that
- * are not carried are always refused. Method: every pair of kinds. */
+/* Goal: objects of different kinds replace one another, where a directory can make way, and kinds
+ * that are not carried are always refused. Method: every pair of kinds. */
 static void test_kinds(void **state)
 {
     (void)state;
@@ -127,27 +129,100 @@ static void test_kinds(void **state)
             struct attributes a = object(from), b = object(to);
             struct compare_decision decision = compare_objects(&a, &b, &rules);
 
-            if (from >= KIND_fifo)
+            if (from == KIND_socket)
                 expect_refusal(decision, ERR_UnsupportedKind);
-            else if ((from == KIND_directory) != (to == KIND_directory))
-                expect_refusal(decision, ERR_Occupied);
-            else if (from != to)
-                expect(decision, OPERATION_put, ITEM_REPLACES);
-            else
+            else if (from == to)
                 expect(decision, 0, 0);
+            else if (from == KIND_directory)
+                expect(decision, OPERATION_directory, ITEM_REPLACES);
+            else if (to == KIND_directory)
+                expect(decision, OPERATION_put, ITEM_REPLACES | ITEM_REPLACES_DIRECTORY);
+            else
+                expect(decision, OPERATION_put, ITEM_REPLACES);
+            assert_int_equal(decision.over_directory,
+                             to == KIND_directory && from != to && from != KIND_socket);
         }
         if (from >= KIND_fifo) {
             struct attributes a = object(from);
+            struct compare_rules without = {.times = true};
 
-            expect_refusal(compare_objects(&a, NULL, &rules), ERR_UnsupportedKind);
+            expect_refusal(compare_objects(&a, NULL, &without), ERR_UnsupportedKind);
+            if (from != KIND_socket)
+                expect(compare_objects(&a, NULL, &rules), OPERATION_put, 0);
         }
     }
+}
+
+/* Goal: FIFOs and devices are compared by number and time, and not by size. Method: as for files.
+ */
+static void test_nodes(void **state)
+{
+    struct attributes a = object(KIND_block_device), b = a;
+
+    (void)state;
+    b.size = 4096;
+    expect(compare_objects(&a, &b, &rules), 0, 0);
+    b.rdev = 7;
+    expect(compare_objects(&a, &b, &rules), OPERATION_put, ITEM_REPLACES);
+    b = a, b.mtime_ns++;
+    expect(compare_objects(&a, &b, &rules), OPERATION_put, ITEM_REPLACES);
+    b = a, b.mode = 0600;
+    expect(compare_objects(&a, &b, &rules), OPERATION_attributes, 0);
+}
+
+/* Goal: where times are not kept, a destination that is not older is equal, and a directory's time
+ * says nothing. Method: times around the source's. */
+static void test_times_not_kept(void **state)
+{
+    struct compare_rules untimed = {.owners = true, .modes = true};
+    struct attributes a = object(KIND_file), b = a;
+
+    (void)state;
+    b.mtime_ns++;
+    expect(compare_objects(&a, &b, &untimed), 0, 0);
+    b.mtime_ns = a.mtime_ns - 1;
+    expect(compare_objects(&a, &b, &untimed), OPERATION_put, ITEM_REPLACES);
+    b.mtime_ns = a.mtime_ns + 1, b.size++;
+    expect(compare_objects(&a, &b, &untimed), OPERATION_put, ITEM_REPLACES);
+    a = b = object(KIND_directory), b.mtime_ns--;
+    expect(compare_objects(&a, &b, &untimed), 0, 0);
+}
+
+/* Goal: names of one object stay so, and names of one object that are several at the source are
+ * broken up; extended attributes alone are set in place only where no other name has them.
+ * Method: numbers of links on both sides. */
+static void test_several_names(void **state)
+{
+    struct compare_rules linking = {.owners = true, .modes = true, .times = true, .links = true};
+    struct attributes a = object(KIND_file), b = a, directory = object(KIND_directory);
+
+    (void)state;
+    assert_false(compare_is_linked(&a, &b, &linking));
+    a.links = 2;
+    assert_true(compare_is_linked(&a, &b, &linking));
+    assert_true(compare_is_linked(&a, NULL, &linking));
+    assert_false(compare_is_linked(&a, &b, &rules));
+    assert_false(compare_is_linked(&a, &directory, &linking));
+    directory.links = 5;
+    assert_false(compare_is_linked(&directory, NULL, &linking));
+    b.links = 2;
+    expect(compare_objects(&a, &b, &linking), 0, 0);
+    a.links = 1;
+    expect(compare_objects(&a, &b, &linking), OPERATION_put, ITEM_REPLACES);
+    expect(compare_objects(&a, &b, &rules), 0, 0);
+    expect(compare_extras(&a, &b), OPERATION_put, ITEM_REPLACES);
+    b.links = 1;
+    expect(compare_extras(&a, &b), OPERATION_attributes, 0);
+    expect(compare_extras(&directory, &directory), OPERATION_directory, ITEM_EXISTS);
+    a.kind = b.kind = KIND_symlink;
+    expect(compare_extras(&a, &b), OPERATION_put, ITEM_REPLACES);
 }
 
 /* Goal: what may be torn after a power cut is put again. Method: ctimes around the moment. */
 static void test_put_again(void **state)
 {
-    struct compare_rules again = {.put_again_since_ns = 5000, .owners = true, .modes = true};
+    struct compare_rules again = {
+        .put_again_since_ns = 5000, .owners = true, .modes = true, .times = true};
     struct attributes a = object(KIND_file), b = a;
 
     (void)state;
@@ -197,10 +272,11 @@ static void test_grains(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_absent), cmocka_unit_test(test_files),
-        cmocka_unit_test(test_links),  cmocka_unit_test(test_directories),
-        cmocka_unit_test(test_kinds),  cmocka_unit_test(test_put_again),
-        cmocka_unit_test(test_grains),
+        cmocka_unit_test(test_absent),         cmocka_unit_test(test_files),
+        cmocka_unit_test(test_links),          cmocka_unit_test(test_directories),
+        cmocka_unit_test(test_kinds),          cmocka_unit_test(test_put_again),
+        cmocka_unit_test(test_grains),         cmocka_unit_test(test_nodes),
+        cmocka_unit_test(test_times_not_kept), cmocka_unit_test(test_several_names),
     };
 
     return cmocka_run_group_tests_name("watcher_compare", tests, NULL, NULL);

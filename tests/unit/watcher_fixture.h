@@ -33,7 +33,15 @@ struct seen {
     u32 kind;
     u32 operation;
     u32 flags;
+    u32 replaces; /* of its directory's record */
     u64 size;
+    u32 batch; /* items of the batch that it came in */
+};
+
+/* One name that was listed for the close. */
+struct listed {
+    char *path;
+    struct rec_name name; /* but for its path */
 };
 
 struct fixture {
@@ -44,6 +52,8 @@ struct fixture {
     struct bytes path;
     struct bytes handed_off[256];
     u32 handed_off_count;
+    struct filter *filter; /* NULL, or destroyed with the fixture */
+    u32 flags;             /* SCAN_… */
 
     /* what the sink answers */
     u32 wanted;      /* subtrees that others could take */
@@ -55,6 +65,10 @@ struct fixture {
     /* what the scan said */
     struct seen *seen;
     u32 count;
+    struct listed *listed;
+    u32 listed_count;
+    u32 listed_items; /* of them, those that count as scanned */
+    u32 lists;
     u32 largest_batch;
     u64 largest_bytes; /* of a batch with more items than one */
     size_t largest_frame;
@@ -100,13 +114,15 @@ FIXTURE_UNUSED static void fixture_take_found(struct fixture *f, const struct en
             .kind = item->kind,
             .operation = item->operation,
             .flags = item->flags,
+            .replaces = batch.dirs[item->dir].replaces,
             .size = item->size,
+            .batch = batch.item_count,
         };
         bytes += item->operation == OPERATION_put ? item->size : 0;
         buf_release(&path);
     }
     assert_int_equal(bytes, found->bytes);
-    assert_int_equal(found->scanned, found->unchanged + f->count);
+    assert_int_equal(found->scanned, found->unchanged + f->count + f->listed_items);
     if (f->batches++ == 0)
         f->first_batch = batch.item_count;
     if (batch.item_count > f->largest_batch)
@@ -117,6 +133,46 @@ FIXTURE_UNUSED static void fixture_take_found(struct fixture *f, const struct en
         if (envelope->body[i].size > f->largest_frame)
             f->largest_frame = envelope->body[i].size;
     batch_release(&batch);
+}
+
+FIXTURE_UNUSED static void fixture_take_listed(struct fixture *f, const struct envelope *envelope)
+{
+    const struct msg_listed *listed = &envelope->message.listed;
+    struct frame_reader reader;
+    struct rec_name name;
+    u32 names = 0, items = 0;
+    u64 bytes = 0;
+    struct err err;
+    int more;
+
+    assert_int_equal(envelope->bodies, 1);
+    assert_int_equal(frame_open(&reader, envelope->body[0], &err), 0);
+    while ((more = frame_next_name(&reader, &name, &err)) == 1) {
+        bool item = name.operation == OPERATION_link || name.operation == OPERATION_put;
+
+        assert_true(name.path.size > 0 && path_is_valid(name.path));
+        assert_true(path_is_within(name.path, f->path));
+        names++;
+        items += item;
+        f->listed_items += item || name.operation == 0;
+        bytes += name.operation == OPERATION_put ? name.size : 0;
+        if (!f->count_only) {
+            assert_true(f->listed_count < FIXTURE_ITEMS_MAX);
+            f->listed[f->listed_count].path = text_of_bytes(name.path);
+            f->listed[f->listed_count].name = name;
+            f->listed[f->listed_count].name.path = (struct bytes){0};
+        }
+        f->listed_count++;
+    }
+    assert_int_equal(more, 0);
+    assert_true(names > 0);
+    assert_int_equal(listed->names, names);
+    assert_int_equal(listed->items, items);
+    assert_int_equal(listed->bytes, bytes);
+    assert_int_equal(listed->scanned, listed->unchanged + f->count + f->listed_items);
+    f->lists++;
+    if (envelope->body[0].size > f->largest_frame)
+        f->largest_frame = envelope->body[0].size;
 }
 
 FIXTURE_UNUSED static int fixture_send(void *context, u32 number, const struct envelope *envelope)
@@ -132,6 +188,9 @@ FIXTURE_UNUSED static int fixture_send(void *context, u32 number, const struct e
     if (message->kind == MSG_found) {
         assert_int_equal(message->found.number, number);
         fixture_take_found(f, envelope);
+    } else if (message->kind == MSG_listed) {
+        assert_int_equal(message->listed.number, number);
+        fixture_take_listed(f, envelope);
     } else if (message->kind == MSG_split) {
         assert_int_equal(message->split.number, number);
         assert_true(f->split_count < COUNT_OF(f->splits));
@@ -139,7 +198,8 @@ FIXTURE_UNUSED static int fixture_send(void *context, u32 number, const struct e
     } else {
         assert_int_equal(message->kind, MSG_scanned);
         assert_int_equal(message->scanned.number, number);
-        assert_int_equal(message->scanned.scanned, message->scanned.unchanged + f->count);
+        assert_int_equal(message->scanned.scanned,
+                         message->scanned.unchanged + f->count + f->listed_items);
         f->scanned = message->scanned;
         snprintf(f->message, sizeof f->message, "%.*s", (int)message->scanned.message.size,
                  (const char *)message->scanned.message.data);
@@ -199,6 +259,9 @@ FIXTURE_UNUSED static void fixture_clear(struct fixture *f)
         free(f->seen[i].path);
     for (u32 i = 0; i < f->split_count; i++)
         free(f->splits[i]);
+    for (u32 i = 0; i < f->listed_count && !f->count_only; i++)
+        free(f->listed[i].path);
+    f->listed_count = f->listed_items = f->lists = 0;
     f->count = f->split_count = f->number = f->batches = f->progressed = 0;
     f->largest_batch = f->first_batch = f->descriptors_max = 0;
     f->largest_bytes = 0;
@@ -219,6 +282,8 @@ FIXTURE_UNUSED static void fixture_scan(struct fixture *f)
         .handed_off = f->handed_off,
         .handed_off_count = f->handed_off_count,
         .rules = f->rules,
+        .filter = f->filter,
+        .flags = f->flags,
     };
     u32 last = scan_shard(&request, &sink);
 
@@ -254,6 +319,44 @@ FIXTURE_UNUSED static void fixture_expect(const struct fixture *f, const char *p
                  seen->flags, operation, flags);
 }
 
+/* The name of this path that was listed; NULL if there is none. It must not be there twice. */
+FIXTURE_UNUSED static const struct rec_name *fixture_listed(const struct fixture *f,
+                                                            const char *path)
+{
+    const struct rec_name *found = NULL;
+
+    for (u32 i = 0; i < f->listed_count; i++) {
+        if (strcmp(f->listed[i].path, path) != 0)
+            continue;
+        assert_null(found);
+        found = &f->listed[i].name;
+    }
+    return found;
+}
+
+FIXTURE_UNUSED static void fixture_expect_listed(const struct fixture *f, const char *path,
+                                                 u32 operation, u32 flags)
+{
+    const struct rec_name *name = fixture_listed(f, path);
+
+    if (!name)
+        fail_msg("%s: not listed", path);
+    if (name->operation != operation || name->flags != flags)
+        fail_msg("%s: operation %u, flags %x where %u, %x are expected", path, name->operation,
+                 name->flags, operation, flags);
+}
+
+/* Adds a filter. */
+FIXTURE_UNUSED static void fixture_rule(struct fixture *f, const char *rule)
+{
+    struct err err;
+
+    if (!f->filter)
+        f->filter = filter_new();
+    if (filter_add(f->filter, bytes_text(rule), &err) < 0)
+        fail_msg("%s", err.text);
+}
+
 FIXTURE_UNUSED static void fixture_open(struct fixture *f, const char *source,
                                         const char *destination)
 {
@@ -271,7 +374,8 @@ FIXTURE_UNUSED static struct fixture *fixture_mem(void)
     struct fixture *f = memory_or_die(sizeof *f);
 
     f->seen = memory_or_die(FIXTURE_ITEMS_MAX * sizeof *f->seen);
-    f->rules = (struct compare_rules){.owners = true, .modes = true};
+    f->listed = memory_or_die(FIXTURE_ITEMS_MAX * sizeof *f->listed);
+    f->rules = (struct compare_rules){.owners = true, .modes = true, .times = true, .nodes = true};
     fixture_open(f, "mem:source", "mem:destination");
     return f;
 }
@@ -293,7 +397,8 @@ FIXTURE_UNUSED static struct fixture *fixture_dir(void)
     char source[96], destination[96];
 
     f->seen = memory_or_die(FIXTURE_ITEMS_MAX * sizeof *f->seen);
-    f->rules = (struct compare_rules){.owners = true, .modes = true};
+    f->listed = memory_or_die(FIXTURE_ITEMS_MAX * sizeof *f->listed);
+    f->rules = (struct compare_rules){.owners = true, .modes = true, .times = true, .nodes = true};
     snprintf(f->base, sizeof f->base, "%s/syncline-watcher-XXXXXX", fixture_place());
     assert_non_null(mkdtemp(f->base));
     assert_int_equal(chmod(f->base, 0755), 0);
@@ -319,6 +424,8 @@ FIXTURE_UNUSED static void fixture_destroy(struct fixture *f)
                  f->base);
         assert_int_equal(system(command), 0);
     }
+    filter_destroy(&f->filter);
+    free(f->listed);
     free(f->seen);
     free(f);
 }

@@ -36,9 +36,9 @@ static void test_differences(void **state)
     fixture_expect(f, "size", OPERATION_put, ITEM_REPLACES);
     fixture_expect(f, "target", OPERATION_put, ITEM_REPLACES);
     fixture_expect(f, "kind", OPERATION_put, ITEM_REPLACES);
-    fixture_expect(f, "pipe", OPERATION_refuse, REFUSED(UnsupportedKind));
+    fixture_expect(f, "pipe", OPERATION_put, 0);
     fixture_expect(f, "socket", OPERATION_refuse, REFUSED(UnsupportedKind));
-    fixture_expect(f, "disk", OPERATION_refuse, REFUSED(UnsupportedKind));
+    fixture_expect(f, "disk", OPERATION_put, 0);
     fixture_expect(f, "both", OPERATION_directory, ITEM_EXISTS); /* its time differs */
     fixture_expect(f, "both/file", OPERATION_put, 0);
     fixture_expect(f, "made", OPERATION_directory, 0);
@@ -51,8 +51,9 @@ static void test_differences(void **state)
     fixture_destroy(f);
 }
 
-/* Goal: what would lose a directory, or lose to one, is refused, and nothing below it is looked at.
- * Method: directories against files, both ways, with contents. */
+/* Goal: without removal, what is no directory makes way for one, an empty directory makes way for
+ * anything, and one that is not empty is refused, and nothing below it is looked at.
+ * Method: directories against files, both ways. */
 static void test_occupied(void **state)
 {
     struct fixture *f = fixture_mem();
@@ -66,12 +67,17 @@ static void test_occupied(void **state)
     fixture_plant("destination", "c", KIND_directory, "");
     fixture_scan(f);
     assert_int_equal(f->scanned.code, 0);
-    fixture_expect(f, "a", OPERATION_refuse, REFUSED(Occupied));
+    fixture_expect(f, "a", OPERATION_directory, ITEM_REPLACES);
+    fixture_expect(f, "a/below", OPERATION_put, 0);
+    assert_int_equal(fixture_find(f, "a")->replaces, 0);
+    assert_int_equal(fixture_find(f, "a/below")->replaces, 1);
     fixture_expect(f, "b", OPERATION_refuse, REFUSED(Occupied));
-    fixture_expect(f, "c", OPERATION_refuse, REFUSED(Occupied));
-    assert_int_equal(f->count, 3);
-    assert_int_equal(f->scanned.scanned, 3);
+    fixture_expect(f, "c", OPERATION_put, ITEM_REPLACES | ITEM_REPLACES_DIRECTORY);
+    assert_int_equal(f->count, 4);
+    assert_int_equal(f->listed_count, 0);
+    assert_int_equal(f->scanned.scanned, 4);
     assert_int_equal(f->scanned.extra, 0);
+    assert_int_equal(f->scanned.present, 3);
     fixture_destroy(f);
 }
 
