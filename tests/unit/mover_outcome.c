@@ -25,6 +25,20 @@ static void test_every_code(void **state)
     }
 }
 
+/* Goal: a removal that does not hold is kept, and only what passes by itself is tried again.
+ * Method: each code of the table. */
+static void test_removals(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(codes); i++) {
+        u32 code = codes[i];
+        bool again = mover_outcome(code, 1) == OUTCOME_again && code != ERR_Changed;
+
+        assert_int_equal(mover_outcome_of_removal(code, 1), again ? OUTCOME_again : OUTCOME_kept);
+        assert_int_equal(mover_outcome_of_removal(code, ITEM_ATTEMPTS), OUTCOME_kept);
+    }
+}
+
 /* Goal: a number that no version knows is not tried for ever. Method: such a number. */
 static void test_unknown_code(void **state)
 {
@@ -49,6 +63,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_code),
+        cmocka_unit_test(test_removals),
         cmocka_unit_test(test_unknown_code),
         cmocka_unit_test(test_what_is_given_back),
     };
