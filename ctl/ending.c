@@ -8,7 +8,7 @@
 
 #include <stdio.h>
 
-/* The planner ends the message of a Held job with what to type; here those are lines of their own.
+/* The planner ends what it says of removals with what to type; here those are lines of their own.
  */
 #define HELD_HINT "; look: "
 
@@ -42,9 +42,7 @@ static void print_hints(const struct job *job)
     const char *next = next_of(job);
     const char *message = job->message && job->message[0] ? job->message : job->reason;
     const char *hint = message ? strstr(message, HELD_HINT) : NULL;
-    int length = !message                           ? 0
-                 : hint && job->phase == PHASE_Held ? (int)(hint - message)
-                                                    : (int)strlen(message);
+    int length = !message ? 0 : hint ? (int)(hint - message) : (int)strlen(message);
 
     if (job->phase == PHASE_Failed || job->phase == PHASE_Cancelled || job->phase == PHASE_Held)
         fprintf(stderr, "syncline: %s %s%s%.*s\n", job->name, phase_name(job->phase),
@@ -62,7 +60,7 @@ static void print_hints(const struct job *job)
         print_next("report", job->name, " --only=failed");
     }
     if (job->phase == PHASE_Succeeded && job->message && job->message[0])
-        fprintf(stderr, "%s: %s\n", job->name, job->message);
+        fprintf(stderr, "%s: %.*s\n", job->name, length, message);
 }
 
 void ending_not_kept(const struct job *job)
@@ -164,18 +162,18 @@ struct findings {
     s64 rotten, drifted, missing, extra, repaired;
 };
 
+/* What was put again has a line that says what it was. */
 static int count_findings(struct session *session, const struct job *job, struct findings *out,
                           struct err *err)
 {
     static const char sql[] =
-        "SELECT count(*) FILTER (WHERE i.outcome = 'rotten'),"
-        " count(*) FILTER (WHERE i.outcome = 'drifted'),"
-        " count(*) FILTER (WHERE i.outcome = 'missing'),"
-        " count(*) FILTER (WHERE i.outcome = 'extra'),"
-        " count(o.key) FILTER (WHERE i.outcome <> 'extra')"
-        " FROM item i JOIN job j ON j.id = i.job"
-        " LEFT JOIN object o ON o.asset = j.destination_asset AND o.key = i.key AND o.job = j.id"
-        " WHERE i.job = $1 AND i.outcome IN ('rotten', 'drifted', 'missing', 'extra')";
+        "SELECT count(*) FILTER (WHERE found = 'rotten'), count(*) FILTER (WHERE found = "
+        "'drifted'),"
+        " count(*) FILTER (WHERE found = 'missing'), count(*) FILTER (WHERE found = 'extra'),"
+        " count(*) FILTER (WHERE repaired) FROM (SELECT operation = 'repair' AND outcome = 'moved'"
+        " AS repaired, CASE WHEN operation = 'repair' THEN substr(message, 5) ELSE outcome::text "
+        "END"
+        " AS found FROM item WHERE job = $1) i";
     struct parameter parameters[] = {parameter_s64(job->id)};
     PGresult *rows;
 
@@ -213,6 +211,15 @@ static void print_findings(const struct job *job, const struct findings *found, 
         print_next("verify", job->synchronization, " --repair");
 }
 
+static bool has_lines(const struct job *job)
+{
+    const s64 *value = job->counters.value;
+
+    return value[COUNTER_mismatched] + value[COUNTER_extra] + value[COUNTER_failed] +
+               value[COUNTER_changed] + value[COUNTER_vanished] >
+           0;
+}
+
 int ending_verify(const struct ctl *ctl, struct session *session, const struct job *job, bool json)
 {
     struct findings found;
@@ -223,10 +230,10 @@ int ending_verify(const struct ctl *ctl, struct session *session, const struct j
         return ending_report(ctl, job, json);
     if (count_findings(session, job, &found, &err) < 0)
         return ctl_fail(&err, NULL);
-    left = found.rotten + found.drifted + found.missing - found.repaired;
+    left = job->counters.value[COUNTER_mismatched] - job->counters.value[COUNTER_moved];
     if (json)
         show_json(job_to_json(job), false);
-    else if (!ctl->common.quiet && left + found.repaired + found.extra > 0 &&
+    else if (!ctl->common.quiet && has_lines(job) &&
              report_print(session, job, "verify", OUTPUT_TABLE, REPORT_TABLE_LIMIT, &err) < 0)
         return ctl_fail(&err, NULL);
     fflush(stdout);

@@ -11,19 +11,16 @@
 struct filter_test {
     struct option_list filters;
     const char *name;
-    struct filter *filter;
+    struct filter *filter; /* the rules of the command line, then those of the synchronization */
 };
 
-/* The rules of the command line, then those of the synchronization. */
-static int read_filter(struct session *session, struct filter_test *test, struct err *err)
+static int read_stored(struct session *session, struct filter_test *test, struct err *err)
 {
     struct parameter parameters[] = {parameter_text(test->name)};
     PGresult *rows;
     int result = 0;
 
-    test->filter = filter_new();
-    if (spec_add_options(&test->filters, test->filter, err) < 0 ||
-        postgres_query(session->postgres, "SELECT spec FROM synchronization WHERE name = $1",
+    if (postgres_query(session->postgres, "SELECT spec FROM synchronization WHERE name = $1",
                        parameters, 1, &rows, err) < 0)
         return -1;
     if (PQntuples(rows) == 0)
@@ -89,10 +86,13 @@ static int test_paths(struct ctl *ctl, struct filter_test *test, int count, char
 
     for (int i = 0; i < count && result == 0; i++)
         result = read_path(paths[i], &path, &directory, &err);
+    test->filter = filter_new();
+    if (result == 0)
+        result = spec_add_options(&test->filters, test->filter, &err);
     if (result == 0)
         result = session_open(ctl, SESSION_FIND, &session, &err);
     if (result == 0)
-        result = read_filter(&session, test, &err);
+        result = read_stored(&session, test, &err);
     for (int i = 0; i < count && result == 0; i++) {
         result = read_path(paths[i], &path, &directory, &err);
         print_decision(test->filter, path, directory);

@@ -1,7 +1,7 @@
-/* report_lines.c: see report.h. Put and proven things are object rows of the job, everything else
- * has an item row (a hard link has both); what a Held job would do waits in table pending. A thing
- * that was carried without all that it has (a hard link, an attribute) says so by the names of
- * errors.def. */
+/* report_lines.c: see report.h. Put and proven things are object rows of the job; where those do
+ * not say it all there is an item row too, which does; what a Held job would remove waits in table
+ * pending. A thing that was carried without all that it has (a hard link, an attribute) says so by
+ * the names of errors.def. */
 #include "ctl/report.h"
 #include "ctl/rows.h"
 
@@ -20,10 +20,11 @@ enum line_column {
     LINE_CHECKSUM,
     LINE_ERROR,
     LINE_NOT_KEPT,
-    LINE_REPAIRED, /* NULL where there is nothing to repair */
+    LINE_NOTE, /* a message that goes with no error; NULL = none */
 };
 
 #define ERROR_TEXT "CASE WHEN i.code IS NOT NULL THEN i.code || coalesce(': ' || i.message, '') END"
+#define IS_VERIFY "(SELECT spec->'run'->>'verify' FROM job WHERE id = $1) = 'true'"
 
 /* clang-format off */
 /* $1 job, $2 only, $3 the destination's asset. What a job put that a later job put again is that
@@ -31,22 +32,25 @@ enum line_column {
 static const char lines_sql[] =
     "SELECT * FROM ("
     " SELECT i.path, i.operation, i.outcome::text AS outcome, i.size, o.hash,"
-    "   encode(o.checksum, 'hex') AS checksum, " ERROR_TEXT " AS error, coalesce(o.not_kept, 0),"
-    "   CASE WHEN i.outcome IN ('rotten', 'drifted', 'missing') THEN o.key IS NOT NULL END,"
+    "   encode(o.checksum, 'hex') AS checksum, " ERROR_TEXT " AS error, i.not_kept,"
+    "   CASE WHEN i.code IS NULL THEN i.message END,"
     "   CASE WHEN i.outcome = 'failed' THEN 0 ELSE 1 END AS rank"
     "  FROM item i LEFT JOIN object o ON o.asset = $3 AND o.key = i.key AND o.job = i.job"
+    "   AND i.outcome IN ('moved', 'linked')"
     "  WHERE i.job = $1 AND ($2 = ''"
     "   OR $2 = 'failed' AND i.outcome IN ('failed', 'changed', 'vanished')"
     "   OR $2 = 'moved' AND i.outcome IN ('moved', 'linked')"
-    "   OR $2 = 'removed' AND (i.operation = 'remove' OR i.outcome IN ('removed', 'kept'))"
-    "   OR $2 = 'verify' AND i.outcome IN ('rotten', 'drifted', 'missing', 'extra'))"
+    "   OR $2 = 'removed' AND i.operation = 'remove'"
+    "   OR $2 = 'verify' AND " IS_VERIFY ")"
     " UNION ALL"
     " SELECT o.path, CASE WHEN o.kind = 'directory' THEN 'directory' ELSE 'put' END, 'moved',"
     "   o.size, o.hash, encode(o.checksum, 'hex'), NULL, o.not_kept, NULL, 2"
     "  FROM object o WHERE o.job = $1 AND o.asset = $3 AND $2 IN ('', 'moved')"
     "   AND NOT EXISTS (SELECT FROM item i WHERE i.job = $1 AND i.key = o.key)"
     " UNION ALL"
-    " SELECT p.path, p.operation, 'planned', p.size, NULL, NULL, NULL, 0, NULL, 3"
+    /* a put that waits stands for the directory that has to make way, as in v_removals */
+    " SELECT p.path, 'remove', 'planned', CASE p.operation WHEN 'put' THEN 0 ELSE p.size END,"
+    "   NULL, NULL, NULL, 0, NULL, 3"
     "  FROM pending p WHERE p.job = $1 AND p.outcome IS NULL AND p.operation IN ('remove', 'put')"
     "   AND $2 IN ('', 'removed')"
     ") line ORDER BY rank, path";
@@ -99,9 +103,8 @@ static void print_json(const PGresult *rows, int row, const struct buf *path)
                             json_sprintf("%s:%s", result_text(rows, row, LINE_HASH),
                                          result_text(rows, row, LINE_CHECKSUM)));
     set_text(line, "error", rows, row, LINE_ERROR);
-    if (!PQgetisnull(rows, row, LINE_REPAIRED))
-        json_object_set_new(line, "repaired",
-                            json_boolean(result_text(rows, row, LINE_REPAIRED)[0] == 't'));
+    if (!PQgetisnull(rows, row, LINE_NOTE))
+        set_text(line, "note", rows, row, LINE_NOTE);
     for (u32 bit = 0; bit < NOT_KEPT_COUNT; bit++)
         if (bits & (1 << bit))
             json_array_append_new(names, json_string(not_kept_name(bit)));
@@ -118,10 +121,8 @@ static void add_row(struct table *table, const PGresult *rows, int row, const st
 
     name_escape(&shown, buf_bytes(path));
     show_bytes(&bytes, result_s64(rows, row, LINE_SIZE));
-    if (result_text(rows, row, LINE_REPAIRED)[0] == 't')
-        buf_append_text(&note, "repaired");
-    if (!PQgetisnull(rows, row, LINE_ERROR))
-        buf_printf(&note, "%s%s", note.size ? "; " : "", result_text(rows, row, LINE_ERROR));
+    buf_append_text(&note, result_text(rows, row, LINE_ERROR));
+    buf_append_text(&note, result_text(rows, row, LINE_NOTE));
     for (u32 bit = 0; bit < NOT_KEPT_COUNT; bit++)
         if (bits & (1 << bit))
             buf_printf(&note, "%s%s", note.size ? ", " : "", not_kept_name(bit));
