@@ -2,6 +2,8 @@
  * to write is made and taken. Method: open, grant, revoke, settle and close without a worker. */
 #include "mover_fixture.h"
 
+#include <sys/xattr.h>
+
 #include "asset/mem.h"
 
 static struct fixture f;
@@ -66,6 +68,57 @@ static void test_directories_are_closed(void **state)
         assert_int_equal(there.mtime_ns, FIXTURE_MTIME_NS);
         assert_int_equal(fixture_lookup(f.destination, "gone", &there), 1);
         assert_int_equal(there.mode, 0711);
+        fixture_close(&f);
+    }
+}
+
+static void expect_extra(const char *path, const char *name, const char *value)
+{
+    char got[16];
+    ssize_t size = getxattr(path, name, got, sizeof got);
+
+    assert_int_equal(size, value ? (ssize_t)strlen(value) : -1);
+    if (value)
+        assert_memory_equal(got, value, strlen(value));
+}
+
+/* Goal: directories and the root end with the extended attributes of the source, and with its times
+ * for all that; without PRESERVE_xattrs those of the destination stay. Method: other ones on both
+ * sides. */
+static void test_extras(void **state)
+{
+    static const char *const paths[] = {"a"};
+    char from[128], to[128];
+    struct attributes there;
+
+    (void)state;
+    for (u32 keep = 0; keep < 2; keep++) {
+        fixture_open(&f, "dir", NULL, NULL);
+        fixture_seed(f.source, "a", KIND_directory, NULL, 0, 0755);
+        fixture_seed(f.destination, "a", KIND_directory, NULL, 0, 0700);
+        snprintf(from, sizeof from, "%s/a", f.source_path);
+        snprintf(to, sizeof to, "%s/a", f.destination_path);
+        if (setxattr(from, "user.new", "1", 1, 0) < 0) {
+            fixture_close(&f);
+            skip();
+        }
+        assert_int_equal(setxattr(to, "user.old", "2", 1, 0), 0);
+        assert_int_equal(setxattr(f.source_path, "user.root", "3", 1, 0), 0);
+        assert_int_equal(setxattr(f.destination_path, "user.old", "2", 1, 0), 0);
+        if (!keep)
+            f.preserve &= ~(u32)PRESERVE_xattrs;
+        fixture_grant(&f);
+        assert_ok(step_close(paths, 1, 0), &f.err);
+        assert_row(&f.row_records[0], "a", OUTCOME_attributes, 0);
+        assert_int_equal(f.row_records[0].not_kept, 0);
+        expect_extra(to, "user.new", keep ? "1" : NULL);
+        expect_extra(to, "user.old", keep ? NULL : "2");
+        assert_int_equal(fixture_lookup(f.destination, "a", &there), 1);
+        assert_int_equal(there.mtime_ns, FIXTURE_MTIME_NS);
+        assert_ok(step_close(NULL, 0, 1), &f.err);
+        assert_int_equal(f.answer.message.closed.code, 0);
+        expect_extra(f.destination_path, "user.root", keep ? "3" : NULL);
+        expect_extra(f.destination_path, "user.old", keep ? NULL : "2");
         fixture_close(&f);
     }
 }
@@ -270,6 +323,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_directories_are_closed),
+        cmocka_unit_test(test_extras),
         cmocka_unit_test(test_one_fails_alone),
         cmocka_unit_test(test_revoked),
         cmocka_unit_test(test_hostile),
