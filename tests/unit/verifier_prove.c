@@ -3,6 +3,8 @@
  */
 #include "mover_fixture.h"
 
+#include <sys/sysmacros.h>
+
 static struct fixture f;
 static const char *const drivers[] = {"mem", "dir"};
 
@@ -143,6 +145,71 @@ static void test_links(void **state)
     fixture_close(&f);
 }
 
+/* Goal: nodes are proven by their kind and number. Method: a staged FIFO and device; then a file in
+ * the place of the one and another device in the place of the other. */
+static void test_nodes(void **state)
+{
+    char path[256];
+
+    (void)state;
+    fixture_open(&f, "dir", NULL, NULL);
+    snprintf(path, sizeof path, "%s/fifo", f.source_path);
+    assert_int_equal(mkfifo(path, 0644), 0);
+    snprintf(path, sizeof path, "%s/null", f.source_path);
+    if (mknod(path, S_IFCHR | 0644, makedev(1, 3)) < 0) {
+        fixture_close(&f);
+        skip();
+    }
+    batch_begin(&f);
+    batch_dir(&f, "");
+    batch_item(&f, 0, "fifo", KIND_fifo, OPERATION_put, 0);
+    batch_item(&f, 0, "null", KIND_character_device, OPERATION_put, 0);
+    fixture_grant(&f);
+    assert_ok(step_stage(&f), &f.err);
+    assert_ok(step_prove(&f), &f.err);
+    assert_int_equal(f.answer.message.proven.matched, 2);
+    assert_int_equal(f.proven_records[0].inode, f.staged_records[0].inode);
+    assert_int_equal(unlink(staged_path(0)), 0);
+    assert_int_equal(mknod(staged_path(0), S_IFREG | 0600, 0), 0);
+    assert_int_equal(unlink(staged_path(1)), 0);
+    assert_int_equal(mknod(staged_path(1), S_IFCHR | 0600, makedev(1, 5)), 0);
+    assert_ok(step_prove(&f), &f.err);
+    for (u32 i = 0; i < 2; i++)
+        assert_true(f.proven_records[i].code == ERR_Mismatch ||
+                    f.proven_records[i].code == ERR_StagedChanged);
+    fixture_close(&f);
+}
+
+/* Goal: a wrong byte in a hole is found. Method: a large staged copy, written where it has nothing,
+ * in front, in the middle and at the end. */
+static void test_holes(void **state)
+{
+    const off_t size = 3 << 20;
+    const off_t wrong[] = {-1, 0, size / 2, size - 1};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(wrong); i++) {
+        char path[256];
+        int fd;
+
+        fixture_open(&f, "dir", NULL, NULL);
+        fixture_file(f.source, "file", "");
+        snprintf(path, sizeof path, "%s/file", f.source_path);
+        assert_int_equal(truncate(path, size), 0);
+        batch_of_file(&f, "file", 0);
+        fixture_grant(&f);
+        assert_ok(step_stage(&f), &f.err);
+        fd = open(staged_path(0), O_WRONLY);
+        assert_true(fd >= 0);
+        if (wrong[i] >= 0)
+            assert_int_equal(pwrite(fd, "x", 1, wrong[i]), 1);
+        close(fd);
+        assert_ok(step_prove(&f), &f.err);
+        assert_int_equal(f.proven_records[0].code, wrong[i] >= 0 ? ERR_Mismatch : 0);
+        fixture_close(&f);
+    }
+}
+
 /* Goal: a copy that changes while it is read is no match, even if what was read fits. Method: the
  * first MiB is rewritten with the same bytes after it was read; only the time tells. */
 static void rewrite_the_same(struct fixture *fixture)
@@ -269,6 +336,8 @@ int main(void)
         cmocka_unit_test(test_one_wrong_byte),
         cmocka_unit_test(test_tampered_copies),
         cmocka_unit_test(test_links),
+        cmocka_unit_test(test_nodes),
+        cmocka_unit_test(test_holes),
         cmocka_unit_test(test_changed_while_read),
         cmocka_unit_test(test_read_error),
         cmocka_unit_test(test_short_reads),
