@@ -171,11 +171,26 @@ static int copy_data(struct parting *parting, u64 offset, u64 end, struct err *e
     return 0;
 }
 
+/* A destination without holes gets their zeros written. */
+static bool keeps_holes(struct parting *parting)
+{
+    struct mover_work *work = parting->work;
+
+    if (!(parting->message->preserve & PRESERVE_sparse) ||
+        parting->attributes.allocated >= parting->attributes.size ||
+        !(asset_capabilities(work->source) & ASSET_HOLES))
+        return false;
+    if (asset_capabilities(work->destination) & ASSET_HOLES)
+        return true;
+    parting->not_kept |= NOT_KEPT_HOLES;
+    return false;
+}
+
 static int copy_range(struct parting *parting, struct err *err)
 {
     const struct msg_part *message = parting->message;
-    bool sparse = message->preserve & PRESERVE_sparse;
     u64 offset = message->offset, limit = offset + message->length;
+    bool sparse = keeps_holes(parting);
 
     parting->hasher = mover_lane_hasher(parting->work->lane, message->hash);
     while (offset < limit) {
@@ -250,10 +265,13 @@ static int end_staged(struct parting *parting, struct err *err)
 
 static int take_extras(struct parting *parting, struct err *err)
 {
-    if (!parting->message->first)
-        return 0;
-    return asset_file_extras(parting->source, parting->message->preserve, &parting->extras,
-                             &parting->not_kept, err);
+    u32 not_kept = 0;
+
+    if (parting->message->first && asset_file_extras(parting->source, parting->message->preserve,
+                                                     &parting->extras, &not_kept, err) < 0)
+        return -1;
+    parting->not_kept |= not_kept;
+    return 0;
 }
 
 static int copy_part(struct parting *parting, struct err *err)

@@ -320,19 +320,45 @@ static void end_whole(struct job *job, struct job_batch *batch)
 
 /* ---- what goes on ---- */
 
-static u32 free_lanes(struct planner *planner, enum role role, u32 kind)
+static bool has_large(const struct job *job)
+{
+    const struct job_batch *batch;
+
+    TAILQ_FOREACH(batch, &job->batches, link)
+    if (batch->step == STEP_PARTS)
+        return true;
+    return false;
+}
+
+static u32 count_assignments(const struct job *job, u32 kind)
 {
     const struct assignment *assignment;
-    const struct worker *worker;
-    const struct job *job;
-    u32 lanes = 0, used = 0;
+    u32 count = 0;
 
-    TAILQ_FOREACH(worker, &planner->workers, link)
-    lanes += worker->role == role ? worker->lanes : 0;
-    TAILQ_FOREACH(job, &planner->jobs, link)
     TAILQ_FOREACH(assignment, &job->assignments, link)
-    used += assignment->kind == kind;
-    return lanes > used ? lanes - used : 0;
+    count += assignment->kind == kind;
+    return count;
+}
+
+/* What the job may send now: all lanes together are shared by the jobs that have large files, so
+ * that one of many hours does not keep the others out. */
+static u32 free_lanes(const struct job *job, enum role role, u32 kind)
+{
+    u32 lanes = 0, used = 0, jobs = 0, share, mine = count_assignments(job, kind);
+    const struct worker *worker;
+    const struct job *other;
+
+    TAILQ_FOREACH(worker, &job->planner->workers, link)
+    lanes += worker->role == role ? worker->lanes : 0;
+    TAILQ_FOREACH(other, &job->planner->jobs, link)
+    {
+        used += count_assignments(other, kind);
+        jobs += has_large(other);
+    }
+    share = jobs > 1 ? (lanes + jobs - 1) / jobs : lanes;
+    if (used >= lanes || mine >= share)
+        return 0;
+    return lanes - used < share - mine ? lanes - used : share - mine;
 }
 
 struct room {
@@ -403,18 +429,14 @@ void large_pump(struct job *job)
 {
     struct room room = {.parts = PARTS_MAX, .now_ms = clock_monotonic_ms()};
     struct job_batch *batch, *next;
-    bool any = false;
 
-    TAILQ_FOREACH(batch, &job->batches, link)
-    {
-        any = any || batch->step == STEP_PARTS;
-        if (batch->large) /* as many as it has, or will have */
-            room.parts -= (s64)count_of(batch->large->size);
-    }
-    if (!any)
+    if (!has_large(job))
         return;
-    room.copies = free_lanes(job->planner, ROLE_mover, MSG_part);
-    room.proofs = free_lanes(job->planner, ROLE_verifier, MSG_prove_part);
+    TAILQ_FOREACH(batch, &job->batches, link)
+    if (batch->large) /* as many as it has, or will have */
+        room.parts -= (s64)count_of(batch->large->size);
+    room.copies = free_lanes(job, ROLE_mover, MSG_part);
+    room.proofs = free_lanes(job, ROLE_verifier, MSG_prove_part);
     for (batch = TAILQ_FIRST(&job->batches); batch && !room.lost; batch = next) {
         next = TAILQ_NEXT(batch, link);
         if (batch->step != STEP_PARTS)
