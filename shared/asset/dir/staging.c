@@ -39,6 +39,21 @@ int dir_staging_descriptor(struct dir_asset *asset, struct err *err)
     return -1;
 }
 
+/* The default list of a root may take rights of ours from what is made in it. */
+static void allow_ourselves(struct dir_asset *asset)
+{
+    int fd = dir_open_beneath(asset->root, STAGING_NAME, O_PATH | O_DIRECTORY);
+    struct attributes now;
+
+    if (fd < 0)
+        return;
+    if (dir_stat(fd, "", &now) == 0 && (now.mode & 0777) != 0700 &&
+        dir_is_staging(asset->root, STAGING_NAME, asset->uid) && now.uid == asset->uid &&
+        !(now.mode & 077))
+        dir_chmod_path(fd, 0700); /* if it fails, the check that follows says why */
+    close(fd);
+}
+
 /* One try to have the area with its marker; NotFound if somebody removed it meanwhile. */
 static int make_area(struct dir_asset *asset, s64 *now_ns, struct err *err)
 {
@@ -47,6 +62,7 @@ static int make_area(struct dir_asset *asset, s64 *now_ns, struct err *err)
 
     if (mkdirat(asset->root, STAGING_NAME, 0700) < 0 && errno != EEXIST)
         return err_errno(err, errno, "make " STAGING_NAME);
+    allow_ourselves(asset);
     fd = dir_staging_descriptor(asset, err);
     if (fd < 0)
         return -1;

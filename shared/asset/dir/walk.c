@@ -227,8 +227,8 @@ bool dir_is_staging(int fd, const char *name, uid_t uid)
         return false;
     if (dir_stat(area_fd, MARKER_NAME, &marker) == 0) {
         is = marker.kind == KIND_file;
-    } else if (errno == ENOENT && dir_stat(area_fd, "", &area) == 0 && area.uid == uid &&
-               (area.mode & 0777) == 0700) {
+    } else if ((errno == ENOENT || errno == EACCES) && dir_stat(area_fd, "", &area) == 0 &&
+               area.uid == uid && !(area.mode & 077)) {
         is = true;
         while (is && (size = dir_getdents(area_fd, entries, sizeof entries)) != 0) {
             is = size > 0;
