@@ -8,8 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define BATCH_FRAME_BYTES (FRAME_MAX / 4) /* of a batch's frames, and one item more */
-#define CURSOR_BYTES (4 + 2 * KEY_BYTES)  /* level, parent, key */
+#define BATCH_PATH_BYTES (FRAME_MAX / 4) /* of paths in a batch, and one item more */
+#define CURSOR_BYTES (4 + 2 * KEY_BYTES) /* level, parent, key */
 
 /* ---- pages ---- */
 
@@ -131,6 +131,7 @@ struct filling {
     struct truth_batch batch;
     struct frame_writer dirs, items, staged;
     struct buf last_dir;
+    size_t paths; /* bytes: answers have a row for each, with its whole path */
     bool open;
 };
 
@@ -171,9 +172,8 @@ static bool is_full(const struct filling *filling, u64 bytes)
 {
     const struct truth_batch *batch = &filling->batch;
 
-    return filling->open &&
-           (batch->count >= BATCH_ITEMS || batch->bytes + bytes > BATCH_BYTES ||
-            batch->dirs.size + batch->items.size + batch->staged.size > BATCH_FRAME_BYTES);
+    return filling->open && (batch->count >= BATCH_ITEMS || batch->bytes + bytes > BATCH_BYTES ||
+                             filling->paths > BATCH_PATH_BYTES);
 }
 
 static u32 kind_by_name(const char *name)
@@ -265,6 +265,7 @@ static void add_row(struct feeder *feeder, const PGresult *page, int row)
     frame_add_item(&filling->items, &item);
     if (feeder->check)
         add_proven(page, row, &item, &filling->staged);
+    filling->paths += path.size + target.size;
     filling->batch.count++;
     filling->batch.bytes += bytes;
     buf_release(&path);

@@ -49,7 +49,7 @@ static void add_rows(const struct ledger_rows *rows, struct tally *tally)
             tally->bytes_found += (s64)row->size;
         if (class == ROW_OBJECT || class == ROW_ITEM)
             not_kept_add(&tally->not_kept, row->not_kept, 1);
-        if (class == ROW_UNCHANGED) /* of a verification */
+        if (class == ROW_UNCHANGED && row->kind == KIND_file) /* of a verification */
             tally->bytes_proven += (s64)row->size;
     }
 }
@@ -214,6 +214,9 @@ static void count_items(const struct truth_request *request, enum feed feed,
     added->value[COUNTER_extra] += tally->value[COUNTER_extra];
     if (!request->redo || feed != FEED_NONE)
         added->value[COUNTER_unchanged] += tally->value[COUNTER_unchanged];
+    if (feed == FEED_REPAIR) /* of copies, only those that were checked count */
+        added->value[COUNTER_proven] = added->value[COUNTER_mismatched] =
+            added->value[COUNTER_bytes_proven] = 0;
     if (feed == FEED_REMOVALS) /* no scan has counted those that could not be removed */
         added->value[COUNTER_scanned] += found;
 }

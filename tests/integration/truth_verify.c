@@ -114,6 +114,8 @@ static void repaired(void **state)
     request->feed = FEED_REPAIR;
     add_row(request, OPERATION_put, OUTCOME_moved, 0, "dir/file-0");
     add_row(request, OPERATION_put, OUTCOME_failed, 1, "dir/file-1");
+    request->counters.value[COUNTER_proven] = 2; /* staged copies: not what is verified */
+    request->counters.value[COUNTER_mismatched] = 1;
     ask_counters(&r.planner, request,
                  "scanned=7 unchanged=7 found=2 moved=1 extra=1 failed=2 proven=1 mismatched=4 "
                  "bytes_found=20 bytes_moved=10 bytes_proven=10");
