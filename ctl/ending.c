@@ -237,7 +237,7 @@ int ending_verify(const struct ctl *ctl, struct session *session, const struct j
              report_print(session, job, "verify", OUTPUT_TABLE, REPORT_TABLE_LIMIT, &err) < 0)
         return ctl_fail(&err, NULL);
     fflush(stdout);
-    if (!ctl->common.quiet)
+    if (!json && !ctl->common.quiet)
         print_findings(job, &found, left);
     if (left == 0)
         print_hints(job);
