@@ -114,33 +114,33 @@ attack_seen() {
   for pid in "${SWAPPERS[@]}"; do eventually 10 is_stopped "$pid"; done
   copied=$(find -P "$DESTINATION" "$ASIDE" -type f -exec grep -ls "TOP SECRET" {} +)
   kill -CONT "${SWAPPERS[@]}"
-  [[ -z $copied ]] || echo "read in job $ROUNDS:" $copied >>"$WORK/seen"
+  [[ -z $copied ]] || echo "read in job $ROUNDS: $copied" >>"$WORK/seen"
   [[ $(tree_marks "$OUTSIDE") == "$BEFORE" ]] ||
     echo "touched in job $ROUNDS:" "$(diff <(echo "$BEFORE") <(tree_marks "$OUTSIDE"))" >>"$WORK/seen"
   [[ -s $WORK/seen ]]
 }
 
-# attack_sync BIN: one job, whose counters are added up in DONE
+# attack_sync BIN: one job, whose counters are added up in SUMS
 attack_sync() {
   local code=0 field
   "$1/syncline" --state-dir "$STACK" sync --json --progress=none --delete --max-delete 100% --exclude '*.swap' \
     "$SOURCE" "$DESTINATION" >"$WORK/json" 2>"$WORK/err" || code=$?
   ((code == 0 || code == 6)) || { cat "$WORK/json" "$WORK/err" >&2; return 1; }
   for field in moved linked attributes removed failed vanished; do
-    DONE[$field]=$((${DONE[$field]:-0} + $(jq ".counters.$field" "$WORK/json")))
+    SUMS[$field]=$((${SUMS[$field]:-0} + $(jq ".counters.$field" "$WORK/json")))
   done
 }
 
 # attack_did_all: things of every kind were done while it lasted
 attack_did_all() {
-  ((DONE[moved] > 20 && DONE[linked] > 0 && DONE[attributes] > 0 && DONE[removed] > 0))
+  ((SUMS[moved] > 20 && SUMS[linked] > 0 && SUMS[attributes] > 0 && SUMS[removed] > 0))
 }
 
 @test "directories and symlinks exchanged under every operation" {
   # Goal: whoever swaps at any system call, nothing outside is touched or read.
   # Method: jobs with changes of every kind while three places of each end are exchanged with links to a tree of
   # the same names, for a time and until all kinds were done; strace tells what the movers called meanwhile.
-  local -A DONE=()
+  local -A SUMS=()
   attack_prepare
   syncline up --movers 2
   traced=yes
@@ -148,13 +148,13 @@ attack_did_all() {
   attack_swap
   began=$SECONDS ROUNDS=0
   until ((SECONDS - began >= ${CONFINEMENT_SECONDS:-20})) && attack_did_all; do
-    ((SECONDS - began < 120)) || { echo "not everything was done in time: ${DONE[*]@K}" >&2; false; }
+    ((SECONDS - began < 120)) || { echo "not everything was done in time: ${SUMS[*]@K}" >&2; false; }
     attack_change "$((++ROUNDS))"
     attack_sync "$SYNCLINE_BIN"
     attack_seen && { cat "$WORK/seen" >&2; false; }
   done
   attack_rest
-  echo "# $ROUNDS jobs: ${DONE[*]@K}" >&3
+  echo "# $ROUNDS jobs: ${SUMS[*]@K}" >&3
   if [ "$traced" = no ]; then
     echo "# nobody may trace here: what the movers called is not known" >&3
     return 0
@@ -170,7 +170,7 @@ attack_did_all() {
 @test "the attack finds a build whose walk follows links" {
   # Goal: the test above can fail. Method: the same with programs that open paths without RESOLVE_BENEATH, until
   # something outside was touched and something was read.
-  local -A DONE=()
+  local -A SUMS=()
   weak=$(realpath "$SYNCLINE_BIN/..")/weak/bin
   [[ -x $weak/syncline ]] || skip "not built: make weak"
   attack_prepare
