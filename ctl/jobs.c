@@ -164,6 +164,22 @@ int command_verify(struct ctl *ctl, int argc, char **argv)
                      !no_wait, ENDING_VERIFY);
 }
 
+/* jobs_approve may be called twice for one job, as answers get lost; a person who approves a job
+ * that has ended since is told so. */
+static int approve_waiting(struct postgres *postgres, const char *name, struct err *err)
+{
+    struct job job;
+    int result = jobs_read(postgres, name, &job, err);
+
+    if (result == 0 && job.approved && job.phase != PHASE_Held && phase_has_ended(job.phase))
+        result = err_set(err, ERR_Usage, "%s was approved before, and is %s", name,
+                         phase_name(job.phase));
+    if (result == 0)
+        result = jobs_approve(postgres, name, err);
+    job_release(&job);
+    return result;
+}
+
 static int approve(struct ctl *ctl, const struct job_options *options, bool wait)
 {
     struct session session = {.hold_fd = -1};
@@ -171,8 +187,8 @@ static int approve(struct ctl *ctl, const struct job_options *options, bool wait
     int code = EXIT_OK;
 
     if (session_open(ctl, SESSION_FIND, &session, &err) < 0 ||
-        jobs_approve(session.postgres, options->name, &err) < 0)
-        code = ctl_fail(&err, err.code == ERR_NotFound ? LIST : NULL);
+        approve_waiting(session.postgres, options->name, &err) < 0)
+        code = ctl_fail(&err, err.code == ERR_NotFound || err.code == ERR_Usage ? LIST : NULL);
     else if (wait)
         code = wait_and_report(ctl, &session, options->name, options, ENDING_JOB);
     else if (options->json)

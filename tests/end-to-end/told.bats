@@ -175,6 +175,8 @@ sync_is_there() { [[ -n $(sync_name) ]]; }
     $(item gone remove removed; item gone/x remove kept Changed 'it is another object now'; ended Succeeded)"
   told 0 approve s-1 --wait
   says out '2 removed'
+  told 2 approve s-1
+  says err 's-1 was approved before, and is Succeeded'
   told 0 report s-1 --only=removed
   says out 'Changed: it is another object now'
   told 2 approve s-1 --jsno
