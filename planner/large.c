@@ -253,7 +253,7 @@ void large_returned(struct job *job, const struct assignment *assignment, bool l
         count_loss(large, index);
     if (assignment->kind == MSG_prove_part) {
         /* a verifier writes nothing: the copy stays good */
-        if (large->parts[index].state == PART_PROVING)
+        if (assignment->area == batch->sequence && large->parts[index].state == PART_PROVING)
             large_set(large, index, PART_COPIED);
         return;
     }

@@ -63,8 +63,6 @@ static void part_matched(struct job *job, struct job_batch *batch, const struct 
 {
     struct large *large = batch->large;
 
-    if (was->target != large->round)
-        return; /* the copy was written to since: proven again */
     if (!large->seen)
         large->version = (struct staged_version){record->inode, record->size, record->ctime_ns};
     large->seen = true;
@@ -153,6 +151,8 @@ void large_part_proven(struct job *job, struct assignment *assignment,
     if (was.area != batch->sequence || large->parts[was.part].state != PART_PROVING)
         return; /* of a copy that was abandoned meanwhile */
     large_set(large, was.part, PART_COPIED);
+    if (was.target != large->round && record.code != ERR_Mismatch)
+        return; /* another part was written since, or while it was read: proven again */
     if (record.code == ERR_Ok)
         part_matched(job, batch, &was, &record);
     else

@@ -145,18 +145,18 @@ counter_is() {
   [ "$(stack_pid mover-2)" = "$pid" ]
 }
 
-@test "a source that is rewritten in mid-file is carried whole when it rests" {
+@test "a source that is replaced in mid-file is carried whole" {
   # Goal: no mixture of versions.
-  # Method: another content is written over it between two parts; the destination has the new one.
+  # Method: another file takes its name between two parts; the destination has the new one.
   large_make "$WORK/src/big" 300
   large_make "$WORK/other" 310
   syncline up --movers 2
   sync_define rests "fault:delay_ms=10;dir:$WORK/src" "$WORK/dst"
   job_start rests
   eventually 30 parts_are 1
-  cat "$WORK/other" >"$WORK/src/big"
+  mv "$WORK/other" "$WORK/src/big"
   job_wait rests
-  cmp "$WORK/other" "$WORK/dst/big"
+  cmp "$WORK/src/big" "$WORK/dst/big"
   same_tree "$WORK/src" "$WORK/dst"
   counter_is rests moved 1
 }
@@ -288,4 +288,30 @@ some_arrived() { (($(arrived) > 0)); }
   no_leftovers "$WORK/dst"
   job_run cancelled
   carried cancelled
+}
+
+@test "a file that two hosts wrote replaces another: each makes its parts durable first" {
+  # Goal: a segment settles on every host that wrote a part, and so does a replacement before it is published.
+  # Method: a second mover in a mount namespace where the kernel has another id; strace of its syncfs.
+  [[ $EUID -eq 0 ]] || skip "needs root"
+  command -v strace >/dev/null || skip "needs strace"
+  large_make "$WORK/src/big" 400
+  truncate -s 1000 "$WORK/dst/big"
+  syncline up
+  echo 00000000-1111-2222-3333-444444444444 >"$WORK/boot_id"
+  # shellcheck disable=SC2016
+  SYNCLINE_NAME=elsewhere SYNCLINE_PLANNER="ipc://$STACK/run/planner-*.ipc" unshare -m sh -c '
+    mount --bind "$1" /proc/sys/kernel/random/boot_id && exec strace -f -qq -e trace=syncfs -o "$2" timeout 120 "$3"' sh \
+    "$WORK/boot_id" "$WORK/syncs" "$SYNCLINE_BIN/syncline-mover" >"$WORK/elsewhere.log" 2>&1 </dev/null 3>&- &
+  STACK_STARTED+=("$!")
+  eventually 20 grep -q 'event=worker_joined.*elsewhere' "$STACK/log/planner-1.log"
+  STACK_STARTED+=("$(sed -n 's/.*event=worker_joined.*elsewhere.* pid=\([0-9]*\) .*/\1/p' "$STACK/log/planner-1.log")")
+  sync_define hosts "fault:delay_ms=10;dir:$WORK/src" "$WORK/dst"
+  job_start hosts
+  job_wait hosts
+  cmp "$WORK/src/big" "$WORK/dst/big"
+  [ "$(carriers | wc -l)" -eq 2 ]
+  # before publish, and for the segment
+  [ "$(grep -c 'syncfs(' "$WORK/syncs")" -ge 2 ]
+  no_leftovers "$WORK/dst"
 }
