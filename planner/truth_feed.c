@@ -51,13 +51,13 @@ enum column {
 #define PROVEN "o.kind, o.size, page.device, page.inode"
 
 static const char *const page_sql[] = {
-    [FEED_LEADERS] = PAGE(PLAIN, "", "link", "role = 'leader' AND outcome IS NULL", ""),
-    [FEED_LINKS] = PAGE(
-        PLAIN, ", leader.path, leader.there_inode", "link", "role = 'follower' AND outcome IS NULL",
-        " LEFT JOIN LATERAL (SELECT path, there_inode AS there_inode FROM pending l"
-        "  WHERE job = $1 AND role = 'leader' AND device = page.device AND inode = page.inode"
-        "  AND l.outcome IN ('moved', 'unchanged') AND l.there_inode <> 0 LIMIT 1)"
-        " leader ON true"),
+    [FEED_LEADERS] = PAGE(PLAIN, "", "link", "leader = key AND outcome IS NULL", ""),
+    [FEED_LINKS] = PAGE(PLAIN, ", leader.path, leader.there_inode", "link",
+                        "leader <> key AND outcome IS NULL",
+                        " LEFT JOIN LATERAL (SELECT path, there_inode FROM pending l"
+                        "  WHERE job = $1 AND key = page.leader"
+                        "  AND l.outcome IN ('moved', 'unchanged') AND l.there_inode <> 0 LIMIT 1)"
+                        " leader ON true"),
     [FEED_REMOVALS] = PAGE(PLAIN, "", "remove", "outcome IS NULL", ""),
     [FEED_WAITING] = PAGE(PLAIN, "", "put", "outcome IS NULL", ""),
     [FEED_CHECK] = PAGE(PROVEN, ", NULL, NULL, o.mtime_ns, o.hash, o.checksum", "inventory",

@@ -92,11 +92,12 @@ int ledger_open(struct ledger *ledger, struct err *err)
                        "SELECT pg_advisory_lock(" ADVISORY_CLASS ", $1::bigint::integer)", id, 1,
                        NULL, err) < 0)
         return -1;
-    /* what is reported done is durable, whatever the default of the server */
+    /* what is reported done is durable, whatever the default of the server; and to compile
+     * statements that look up a segment's keys takes longer than to run them */
     if (postgres_run(ledger->postgres,
                      "SELECT set_config('synchronous_commit', 'on', false)"
                      " WHERE current_setting('synchronous_commit') = 'off';"
-                     "LISTEN syncline_jobs",
+                     "SET jit = off; LISTEN syncline_jobs",
                      err) < 0 ||
         postgres_run(ledger->postgres, incoming, err) < 0)
         return -1;

@@ -6,8 +6,9 @@
 
 /* What the paths were before, each looked up by its key (OFFSET 0 keeps Postgres from reading all
  * objects of the asset instead): the cost is that of the segment, not of the tree. Names of an
- * inventory are no class of their own: a verification counts what it finds. */
-#define BEFORE(from)                                                                               \
+ * inventory are no class of their own: a verification counts what it finds. A name
+ * takes the place of an item row, but an object row stays, and with it what was not kept of it. */
+#define BEFORE(not_kept, from)                                                                     \
     "SELECT CASE WHEN p.operation <> 'inventory' THEN CASE"                                        \
     "   WHEN p.outcome IS NOT NULL THEN p.outcome::text"                                           \
     "   WHEN p.operation <> 'remove' THEN 'found' END"                                             \
@@ -19,8 +20,7 @@
     "  WHEN p.outcome = 'unchanged' THEN NULL"                                                     \
     "  WHEN i.key IS NOT NULL THEN CASE WHEN i.operation IN ('put', 'repair') THEN i.size END"     \
     "  WHEN d.outcome IS NULL THEN o.size END)::bigint,"                                           \
-    " coalesce(i.not_kept, o.not_kept, 0) FROM " from                                              \
-    " LEFT JOIN LATERAL (SELECT operation, outcome, size FROM pending"                             \
+    " " not_kept " FROM " from " LEFT JOIN LATERAL (SELECT operation, outcome, size FROM pending"  \
     "  WHERE job = $1 AND key = n.key OFFSET 0) p ON true"                                         \
     " LEFT JOIN LATERAL (SELECT key, outcome, operation, size, not_kept FROM item"                 \
     "  WHERE job = $1 AND key = n.key OFFSET 0) i ON true"                                         \
@@ -30,8 +30,9 @@
     "  WHERE asset = $2 AND key = n.key AND job = $1 OFFSET 0) o ON true"
 
 static const char *const before_sql[] = {
-    [TALLY_ROWS] = BEFORE("incoming n") " WHERE n.what <> 'p' GROUP BY 1, 4",
-    [TALLY_NAMES] = BEFORE("incoming_name n") " GROUP BY 1, 4",
+    [TALLY_ROWS] = BEFORE("coalesce(i.not_kept, o.not_kept, 0)",
+                          "incoming n") " WHERE n.what <> 'p' GROUP BY 1, 4",
+    [TALLY_NAMES] = BEFORE("coalesce(i.not_kept, 0)", "incoming_name n") " GROUP BY 1, 4",
 };
 
 int tally_before(struct ledger *ledger, enum tally_of from, const struct truth_request *request,
@@ -89,20 +90,15 @@ static const char *const repaired_sql[] = {
 
 /* A name more of what its leader was proven to be; what was known of that name before is not true
  * of it any more. $2 is the asset, $3 the shard. */
-#define LINKED                                                                                     \
-    " FROM incoming n"                                                                             \
-    " JOIN LATERAL (SELECT device, inode FROM pending"                                             \
-    "  WHERE job = $1 AND key = n.key OFFSET 0) p ON true"                                         \
-    " JOIN LATERAL (SELECT key FROM pending WHERE job = $1 AND role = 'leader'"                    \
-    "  AND device = p.device AND inode = p.inode LIMIT 1) l ON true"                               \
-    " JOIN LATERAL (SELECT kind, size, mtime_ns, hash, checksum, not_kept, proven_at FROM object"  \
-    "  WHERE asset = $2 AND key = l.key OFFSET 0) o ON true WHERE n.outcome = 'linked'"
 static const char *const linked_sql[] = {
     "DELETE FROM object o USING incoming n WHERE o.asset = $2 AND o.key = n.key"
     " AND n.outcome = 'linked' AND $1::bigint IS NOT NULL AND $3::bigint IS NOT NULL",
-    "INSERT INTO object AS old (asset, key, path, kind, size, mtime_ns, hash, checksum, not_kept,"
+    "INSERT INTO object (asset, key, path, kind, size, mtime_ns, hash, checksum, not_kept,"
     " proven_at, job, shard) SELECT $2, n.key, n.path, o.kind, o.size, o.mtime_ns, o.hash,"
-    " o.checksum, o.not_kept, o.proven_at, $1, $3" LINKED,
+    " o.checksum, o.not_kept, o.proven_at, $1, $3 FROM incoming n"
+    " JOIN LATERAL (SELECT leader FROM pending WHERE job = $1 AND key = n.key OFFSET 0) p ON true"
+    " JOIN LATERAL (SELECT kind, size, mtime_ns, hash, checksum, not_kept, proven_at FROM object"
+    "  WHERE asset = $2 AND key = p.leader OFFSET 0) o ON true WHERE n.outcome = 'linked'",
 };
 
 static const char *const removed_sql[] = {
@@ -130,6 +126,10 @@ int pending_rows(struct ledger *ledger, const struct truth_request *request, enu
                                      parameter_s64(request->shard)};
     const char *first = feed == FEED_NONE ? replaced_sql : done_sql;
 
+    /* keys are looked up: tables are as large as the tree, and a segment is not */
+    if (postgres_run(ledger->postgres,
+                     "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off", err) < 0)
+        return -1;
     if (feed == FEED_REPAIR)
         return run_all(ledger, repaired_sql, COUNT_OF(repaired_sql), parameters, 1, err);
     if (feed == FEED_CHECK)
@@ -145,7 +145,7 @@ int pending_rows(struct ledger *ledger, const struct truth_request *request, enu
 
 /* ---- names ---- */
 
-static const char *const names_sql[] = {
+static const char names_sql[] =
     "INSERT INTO pending AS p (job, shard, key, parent, path, depth, operation, kind, size,"
     " mtime_ns, device, inode, there_inode, there_links, there_ctime_ns, differs)"
     " SELECT $1, $2, key, parent, path, depth, operation, kind, size, mtime_ns, device, inode,"
@@ -154,25 +154,47 @@ static const char *const names_sql[] = {
     " kind = excluded.kind, size = excluded.size, mtime_ns = excluded.mtime_ns,"
     " device = excluded.device, inode = excluded.inode, there_inode = excluded.there_inode,"
     " there_links = excluded.there_links, there_ctime_ns = excluded.there_ctime_ns,"
-    " differs = excluded.differs, role = NULL, outcome = NULL",
-    "DELETE FROM item i USING incoming_name n WHERE i.job = $1 AND i.key = n.key"
-    " AND $2::integer IS NOT NULL",
-    "DELETE FROM directory d USING incoming_name n WHERE d.job = $1 AND d.key = n.key"
-    " AND n.operation <> 'inventory' AND $2::integer IS NOT NULL",
+    " differs = excluded.differs, leader = NULL, outcome = NULL";
+
+static const char *const superseded_sql[] = {
+    "DELETE FROM item i USING incoming_name n WHERE i.job = $1 AND i.key = n.key",
+    "DELETE FROM directory d USING incoming_name n WHERE d.job = $1 AND d.key = n.key",
 };
 
+/* What the names are from now on: found, if they are of the source. */
+static void add_names(const struct ledger_names *names, struct tally *tally)
+{
+    for (u32 i = 0; i < names->count; i++) {
+        const struct rec_name *name = &names->names[i].name;
+
+        if (names->names[i].superseded)
+            continue;
+        tally->value[CLASS_FOUND] +=
+            name->operation == OPERATION_link || name->operation == OPERATION_put;
+        if (name->operation == OPERATION_put)
+            tally->bytes_found += (s64)name->size;
+    }
+}
+
+/* Of an inventory, which is all of one request or nothing of it, there are no items yet. */
 int pending_names(struct ledger *ledger, const struct truth_request *request,
                   const struct ledger_names *names, struct tally *tally, struct err *err)
 {
     struct parameter parameters[] = {parameter_s64((s64)request->job),
                                      parameter_s64(request->shard)};
+    const char *insert = names_sql;
 
     if (names->count == 0)
         return 0;
-    if (ledger_names_load(ledger, names, err) < 0 ||
-        postgres_run(ledger->postgres, "ANALYZE incoming_name", err) < 0 ||
-        tally_before(ledger, TALLY_NAMES, request, -1, tally, err) < 0 ||
-        run_all(ledger, names_sql, COUNT_OF(names_sql), parameters, 2, err) < 0)
+    if (ledger_names_load(ledger, names, err) < 0)
         return -1;
-    return tally_before(ledger, TALLY_NAMES, request, 1, tally, err);
+    if (names->names[0].name.operation == 0)
+        return run_all(ledger, &insert, 1, parameters, 2, err);
+    if (postgres_run(ledger->postgres, "ANALYZE incoming_name", err) < 0 ||
+        tally_before(ledger, TALLY_NAMES, request, -1, tally, err) < 0 ||
+        run_all(ledger, &insert, 1, parameters, 2, err) < 0 ||
+        run_all(ledger, superseded_sql, COUNT_OF(superseded_sql), parameters, 1, err) < 0)
+        return -1;
+    add_names(names, tally);
+    return 0;
 }

@@ -16,14 +16,15 @@ static const char groups_sql[] =
     "  WINDOW there AS (PARTITION BY device, inode, there_inode)),"
     " judged AS (SELECT *, CASE WHEN there_inode <> 0 AND NOT differs AND least = same"
     "  AND most = same THEN same ELSE 0 END AS confirmed FROM each),"
-    " ranked AS (SELECT key, there_inode, row_number() OVER best AS rank,"
+    " ranked AS (SELECT key, there_inode,"
     "  first_value(confirmed) OVER best AS confirmed,"
     "  first_value(there_inode) OVER best AS leader_inode,"
+    "  first_value(key) OVER best AS leader,"
     "  count(*) OVER (PARTITION BY device, inode) AS names FROM judged"
     "  WINDOW best AS (PARTITION BY device, inode ORDER BY confirmed DESC, path)),"
     " dropped AS (DELETE FROM pending p USING ranked r WHERE p.job = $1 AND p.key = r.key"
     "  AND r.confirmed = r.names RETURNING p.key),"
-    " decided AS (UPDATE pending p SET role = CASE r.rank WHEN 1 THEN 'leader' ELSE 'follower' END,"
+    " decided AS (UPDATE pending p SET leader = r.leader,"
     "  outcome = CASE WHEN r.confirmed > 0 AND r.there_inode = r.leader_inode"
     "   THEN 'unchanged'::item_outcome END FROM ranked r"
     "  WHERE p.job = $1 AND p.key = r.key AND r.confirmed < r.names RETURNING p.outcome)"
@@ -48,7 +49,7 @@ static int resolve_groups(struct ledger *ledger, const struct truth_request *req
 
 static const char *const planned_sql[] = {
     "INSERT INTO item (job, key, shard, path, kind, operation, outcome, size)"
-    " SELECT job, key, shard, path, kind, CASE role WHEN 'leader' THEN 'put' ELSE operation END,"
+    " SELECT job, key, shard, path, kind, CASE WHEN leader = key THEN 'put' ELSE operation END,"
     "  'planned', size FROM pending WHERE job = $1 AND outcome IS NULL"
     " ON CONFLICT (job, key) DO UPDATE SET operation = excluded.operation,"
     "  outcome = excluded.outcome, kind = excluded.kind, size = excluded.size",
@@ -63,7 +64,7 @@ static int plan(struct ledger *ledger, const struct truth_request *request, stru
 
     /* what the leaders of groups would carry is known only now */
     if (postgres_query(ledger->postgres,
-                       "SELECT sum(size)::bigint FROM pending WHERE job = $1 AND role = 'leader'"
+                       "SELECT sum(size)::bigint FROM pending WHERE job = $1 AND leader = key"
                        " AND outcome IS NULL",
                        &job, 1, &result, err) < 0)
         return -1;
@@ -85,8 +86,8 @@ static const char feed_sql[] =
     "  nullif($3::bigint, 0)"
     " WHERE NOT EXISTS (SELECT FROM shard WHERE job = $1 AND feed = $2)"
     " AND EXISTS (SELECT FROM pending WHERE job = $1 AND CASE $2"
-    "  WHEN 'leaders' THEN operation = 'link' AND role = 'leader' AND outcome IS NULL"
-    "  WHEN 'links' THEN operation = 'link' AND role = 'follower' AND outcome IS NULL"
+    "  WHEN 'leaders' THEN operation = 'link' AND leader = key AND outcome IS NULL"
+    "  WHEN 'links' THEN operation = 'link' AND leader <> key AND outcome IS NULL"
     "  WHEN 'removals' THEN operation = 'remove' AND outcome IS NULL"
     "  WHEN 'waiting' THEN operation = 'put' AND outcome IS NULL"
     "  WHEN 'check' THEN operation = 'inventory' AND outcome IS NULL"

@@ -179,8 +179,8 @@ CREATE INDEX directory_depth ON directory (job, depth DESC);
 --              destination has it; put: waits until what is in its way is removed; inventory: is there (verify)
 --   there_*    what the scan saw at the destination; 0 = no such name. Of a link that is done: as published
 --   differs    of a link: not equal to the source; of an inventory: is to be put again
---   role       of a link, decided when the scans are done: leader (put, or confirmed if it does not differ),
---              follower (linked to the leader of its object)
+--   leader     of a link, decided when the scans are done: key of the name of its object that is put, or confirmed
+--              if it does not differ; the others are linked to it
 --   outcome    NULL until it is done; of an inventory: what the verification found
 CREATE TABLE pending (
   job            bigint NOT NULL REFERENCES job ON DELETE CASCADE,
@@ -199,12 +199,11 @@ CREATE TABLE pending (
   there_links    integer NOT NULL,
   there_ctime_ns bigint NOT NULL,
   differs        boolean NOT NULL,
-  role           text,
+  leader         uuid,
   outcome        item_outcome,
   PRIMARY KEY (job, key)
-);
+) WITH (fillfactor = 70); -- each row is written twice: in place, as what changes is in no index
 CREATE INDEX pending_feed ON pending (job, operation, (-depth), parent, key);
-CREATE INDEX pending_leader ON pending (job, device, inode) WHERE role = 'leader';
 
 CREATE TABLE event (
   id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -30,7 +30,8 @@ static void groups_are_judged(void **state)
                    "20 14 6");
     }
     assert_sql(r.world,
-               "SELECT string_agg(concat_ws(' ', path_text(path), role, outcome), ', ' ORDER BY"
+               "SELECT string_agg(concat_ws(' ', path_text(path), CASE WHEN leader = key THEN "
+               "'leader' ELSE 'follower' END, outcome), ', ' ORDER BY"
                " path) FROM pending",
                "new/a leader, new/b follower, out/a leader, out/b follower, part/a follower, "
                "part/b leader unchanged, part/c follower unchanged, split/a leader unchanged, "
