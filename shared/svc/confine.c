@@ -61,11 +61,13 @@ static const char *const needed[] = {
     "/etc/ld.so.cache",
     "/etc/localtime",
     "/etc/nsswitch.conf",
+    "/etc/protocols",
     "/etc/resolv.conf",
     "/etc/services",
     "/lib",
     "/lib64",
     "/run/systemd/resolve",
+    "/sys/devices/system/cpu",
     "/usr/lib",
     "/usr/share/zoneinfo",
 };

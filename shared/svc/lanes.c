@@ -114,8 +114,11 @@ static void *lane_main(void *argument)
     struct lane *lane = argument;
     struct worker *worker = lane->worker;
     void *state = worker->role->lane_new ? worker->role->lane_new() : NULL;
+    char name[16];
     void *item;
 
+    snprintf(name, sizeof name, "lane-%u", (u32)(lane - worker->lanes)); /* lane-0: probes */
+    pthread_setname_np(pthread_self(), name); /* by another thread it would write a file */
     while ((item = queue_wait(lane->queue, -1)) != NULL) {
         if (item != &worker->tidying) {
             run_task(worker, item, state);
@@ -138,14 +141,11 @@ void lanes_start(struct worker *worker)
     worker->lanes = memory_or_die(wanted * sizeof *worker->lanes);
     for (u32 i = 0; i < wanted; i++) {
         struct lane *lane = &worker->lanes[i];
-        char name[16];
 
         lane->worker = worker;
         lane->queue = i == 0 ? worker->probes : worker->waiting;
         if (pthread_create(&lane->thread, NULL, lane_main, lane) != 0)
             break; /* fewer lanes than asked for, as the machine has it */
-        snprintf(name, sizeof name, "lane-%u", i); /* lane-0: probes */
-        pthread_setname_np(lane->thread, name);
         worker->lanes_left++;
     }
     worker->config.lanes = worker->lanes_left > 0 ? worker->lanes_left - 1 : 0;

@@ -38,6 +38,7 @@ static void *lookup_main(void *argument)
     struct worker *worker = argument;
     bool stopped = false;
 
+    pthread_setname_np(pthread_self(), "lookup");
     while (!stopped) {
         u32 found = look_up(worker);
 
@@ -69,7 +70,6 @@ int lookup_start(struct worker *worker, struct err *err)
     rc = pthread_create(&worker->lookup_thread, NULL, lookup_main, worker);
     if (rc != 0)
         return err_errno(err, rc, "starting a thread");
-    pthread_setname_np(worker->lookup_thread, "lookup");
     return 0;
 }
 
