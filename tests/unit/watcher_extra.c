@@ -381,6 +381,34 @@ static void test_lists(void **state)
     fixture_destroy(f);
 }
 
+/* Goal: a name does not wait for the end of a long scan. Method: one removal in a small directory,
+ * then very many equal entries; a hook looks whether it was sent before the scan ended. */
+static void expect_listed(struct fixture *f)
+{
+    assert_int_equal(f->listed_count, 1);
+}
+
+static void test_linger(void **state)
+{
+    struct fixture *f = fixture_mem();
+    char path[16];
+
+    (void)state;
+    fixture_plant("source", "a", KIND_directory, "");
+    fixture_plant("destination", "a/extra", KIND_file, "1");
+    for (u32 i = 0; i < EMIT_LINGER_ENTRIES + 1000; i++) {
+        snprintf(path, sizeof path, "b/%u", i);
+        fixture_plant_both(path, KIND_file, "1");
+    }
+    f->flags = SCAN_DELETE;
+    f->hook_at = 2 * (EMIT_LINGER_ENTRIES + 1000) / EMIT_TICK_ENTRIES - 4;
+    f->hook = expect_listed;
+    fixture_scan(f);
+    assert_true(f->progressed >= f->hook_at);
+    fixture_expect_listed(f, "a/extra", OPERATION_remove, 0);
+    fixture_destroy(f);
+}
+
 /* Goal: an inventory names every object of the destination that is no directory, and compares
  * nothing. Method: trees that differ; a filter; a listing that breaks off. */
 static void test_inventory(void **state)
@@ -432,6 +460,7 @@ int main(void)
         cmocka_unit_test(test_source_empty),
         cmocka_unit_test(test_reserved),
         cmocka_unit_test(test_lists),
+        cmocka_unit_test(test_linger),
         cmocka_unit_test(test_inventory),
     };
 
