@@ -1,0 +1,65 @@
+#!/usr/bin/env bats
+# kill -9 while a job does what is left to its close: hard links, removals, puts that wait for them.
+
+load ../harness/stack
+load ../harness/jobs
+
+setup() { stack_setup; }
+teardown() { stack_teardown; }
+
+# closing NAME: the job is at its close, or has ended
+closing() { job_has "$1" "phase = 'Closing'" || ! is_running "$JOB_WAITER"; }
+
+# kill_in_close NAME MOST PROCESS…: kills one of these at a time, at random moments, from when the job closes
+kill_in_close() {
+  local job=$1 most=$2 name pid
+  shift 2
+  KILLS=0
+  while is_running "$JOB_WAITER" && ! closing "$job"; do sleep 0.05; done
+  while ((KILLS < most)) && is_running "$JOB_WAITER"; do
+    name=${*:RANDOM % $# + 1:1}
+    pid=$(stack_pid "$name")
+    if [[ -n $pid && $(stack_state_of "$name") == ready ]] && kill -KILL "$pid" 2>/dev/null; then
+      KILLS=$((KILLS + 1))
+    fi
+    sleep "0.$((RANDOM % 5))$((RANDOM % 10))" # the moment is what is random
+  done
+  echo "# $KILLS kills" >&3
+}
+
+@test "links and removals under kills: each done, each counted once, nothing else touched" {
+  # Goal: whoever dies in the close, the trees are equal afterwards, groups are groups, and the sums are exact.
+  # Method: 120 objects of three names, 300 files and directories that only the destination has, one directory in the
+  # way of a file; a slow destination; kills from the moment that the job closes.
+  seed_use
+  source=$WORK/src destination=$WORK/dst
+  tree_make "$source" 120
+  mapfile -t files < <(find "$source" -type f | LC_ALL=C sort)
+  for i in "${!files[@]}"; do
+    ln "${files[i]}" "$source/d$((i % 5))/name$i"
+    ln "${files[i]}" "$source/other$i"
+  done
+  mkdir -p "$destination/gone/deep/er" "$destination/in the way/x/y"
+  for ((i = 0; i < 290; i++)); do echo "$i" >"$destination/gone/deep/$((i % 2 ? 1 : 0))$i"; done
+  echo x >"$destination/in the way/x/y/file"
+  echo "a file" >"$source/in the way"
+  extra=$(($(tree_entries "$destination") - 1)) # the directory in the way is replaced, not removed
+  outside=$(mktemp "$WORK/outside.XXXX") && echo outside >"$outside"
+  syncline up --movers 2
+  sync_define close "$source" "fault:delay_ms=10;dir:$destination"
+  stack_psql -c "UPDATE synchronization SET spec = '{\"delete\": {\"enabled\": true, \"max\": \"100%\"}}'"
+  job_start close
+  kill_in_close close 12 planner-1 mover-1 mover-2 verifier-1
+  job_wait close
+  [ "$KILLS" -ge 4 ]
+  same_tree "$source" "$destination" -H
+  adds_up "$WORK/close.json"
+  jq -e --argjson extra "$extra" --argjson groups "${#files[@]}" '.phase == "Succeeded" and
+    .counters.removed == $extra and .counters.linked == 2 * $groups and .counters.failed == 0' "$WORK/close.json" ||
+    { echo "extra $extra groups ${#files[@]}" >&2; cat "$WORK/close.json" >&2; return 1; }
+  [ "$(cat "$outside")" = outside ]
+  ledger_is_true close "$destination"
+  # and a second run finds nothing
+  job_run close
+  jq -e '.counters.found == 0 and .counters.removed == 0' "$WORK/close.json"
+}
