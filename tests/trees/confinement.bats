@@ -68,6 +68,7 @@ attack_rest() {
 attack_trace() {
   local mover
   TRACERS=()
+  command -v strace >/dev/null || return 1
   for mover in mover-1 mover-2; do
     strace -f -c -o "$WORK/$mover.calls" -p "$(stack_pid "$mover")" 2>"$WORK/$mover.strace" 3>&- &
     TRACERS+=($!)
