@@ -171,9 +171,12 @@ view_phase() { [[ $(stack_redis --raw HGET "syncline:job:$1" phase) == "$2" ]]; 
   source=$WORK/src destination=$WORK/dst
   numbered "$source" 5
   syncline up
-  sync_to 0 "$source" "$destination"
+  sync_to 0 "$source" "$destination" --delete
   mv "$source" "$WORK/moved" && numbered "$source" 3
-  sync_to 7 "$source" "$destination" --delete
+  # `sync` would take the directory that is there now, as a person has just typed its path; `run` does not
+  code=0
+  syncline run "$(jq -r .synchronization "$WORK/json")" --wait --json --progress=none >"$WORK/json" || code=$?
+  [ "$code" = 7 ]
   jq -e '.reason == "SourceChanged"' "$WORK/json"
   [ "$(ls "$destination" | wc -l)" = 5 ]
   syncline approve "$(job_name)"
