@@ -106,6 +106,8 @@ int extras_select(struct bytes frame, u32 preserve, bool privileged, bool which,
     struct side side;
     int result = begin(&side, frame, err);
 
+    if (frame.size == 0)
+        return 0;
     frame_begin(&writer, out);
     while (result == 0 && side.has) {
         if (extras_travels(side.record.name, preserve, privileged) == which)

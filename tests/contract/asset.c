@@ -212,6 +212,7 @@ static void reading(void **state)
     must(asset_file_extras(file, PRESERVE_ALL, &extras, &not_kept, &err));
     assert_int_equal(extras.size, 0);
     assert_int_equal(not_kept, 0);
+    buf_release(&extras);
     must(asset_file_attributes(file, &attributes, &err));
     assert_int_equal(attributes.size, sizeof content);
     asset_file_close(&file);
