@@ -14,7 +14,8 @@ static const char select_job[] =
     " " TIME("j.finished_at") ", " TIME("j.last_progress_at") ", j.source_address,"
     " j.destination_address, j.not_kept, j.superseded_by, j.phase, j.scan_complete,"
     " j.cancel_requested, j.approved, j.id,"
-    " (extract(epoch FROM coalesce(j.finished_at, clock_timestamp()) - j.created_at) * 1000)::bigint"
+    " (extract(epoch FROM coalesce(j.finished_at, clock_timestamp()) - j.created_at)"
+    "  * 1000)::bigint"
 #define COUNTER(name, json, text) ", j." #name
 #include "schema/states.def"
     " FROM job j JOIN synchronization s ON s.id = j.synchronization"

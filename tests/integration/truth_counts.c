@@ -259,6 +259,12 @@ static void directories_are_closed(void **state)
     assert_int_equal(answer->path_count, 0);
     truth_request_destroy(&answer);
     assert_sql(r.world, "SELECT count(*) FROM v_failures", "4");
+    /* each has its line, but for those that were only published into */
+    assert_sql(r.world,
+               "SELECT string_agg(path || ' ' || outcome, ', ' ORDER BY path) FROM v_items"
+               " WHERE operation = 'directory'",
+               "made moved, made/bad failed, made/found attributes, passed/bad failed, "
+               "passed/gone vanished");
     planner_down(&r.planner);
 }
 
