@@ -34,6 +34,15 @@ static void refuse(const struct job *job, const struct shard *shard, const char 
               shard->number);
 }
 
+/* Nothing of it can be carried: no token is needed to say so, and nothing is written. */
+static bool is_refused(const struct batch *batch)
+{
+    for (u32 i = 0; i < batch->item_count; i++)
+        if (batch->items[i].operation != OPERATION_refuse)
+            return false;
+    return true;
+}
+
 static void take_found(struct job *job, struct shard *shard, const struct envelope *envelope,
                        const struct batch *decoded, u64 bytes)
 {
@@ -45,7 +54,7 @@ static void take_found(struct job *job, struct shard *shard, const struct envelo
     shard->extra = (s64)found->extra;
     shard->pending.value[COUNTER_found] += found->items;
     shard->pending.value[COUNTER_bytes_found] += (s64)bytes;
-    if (job->spec.dry_run || job->spec.verify) {
+    if (job->spec.dry_run || job->spec.verify || is_refused(decoded)) {
         plan_batch(job, shard, decoded);
         return;
     }

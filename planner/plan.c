@@ -1,12 +1,14 @@
-/* plan.c: dry runs: what a scan found becomes rows that say what would be done, and nothing else
- * happens: no token, no staging area. What cannot be carried fails as it would in earnest. */
+/* plan.c: what is done without doing anything at the destination. In a dry run what a scan found
+ * becomes rows that say what would be done; and in any job what cannot be carried fails by its row
+ * alone: no token, no staging area. */
 #include "planner/planner.h"
 
+#include "base/log.h"
 #include "base/names.h"
 #include "wire/refusal.h"
 
-static void add_row(struct frame_writer *writer, const struct batch *batch, u32 index,
-                    struct buf *path)
+static void add_row(const struct job *job, struct frame_writer *writer, const struct batch *batch,
+                    u32 index, struct buf *path)
 {
     const struct rec_item *item = &batch->items[index];
     struct rec_row row = {.index = index,
@@ -24,6 +26,8 @@ static void add_row(struct frame_writer *writer, const struct batch *batch, u32 
         row.outcome = OUTCOME_failed;
         row.code = err.code;
         row.message = bytes_text(err.text);
+        log_write(LOG_WARN, job->name, EVENT_item_failed, "path=%s code=%s message=%s",
+                  log_value(row.path), err_name(row.code), log_value(row.message));
     }
     frame_add_row(writer, &row);
 }
@@ -35,7 +39,7 @@ void plan_batch(struct job *job, struct shard *shard, const struct batch *batch)
 
     frame_begin(&writer, &rows);
     for (u32 i = 0; i < batch->item_count; i++) {
-        add_row(&writer, batch, i, &path);
+        add_row(job, &writer, batch, i, &path);
         shard->pending.value[COUNTER_failed] += batch->items[i].operation == OPERATION_refuse;
     }
     frame_end(&writer);

@@ -129,9 +129,9 @@ void shard_destroy(struct shard *shard);
 void shard_found(struct job *job, struct shard *shard, const struct envelope *envelope);
 void shard_listed(struct job *job, struct shard *shard, const struct envelope *envelope);
 
-/* ---- plan.c: dry runs ---- */
+/* ---- plan.c: dry runs, and what cannot be carried ---- */
 
-/* Rows that say what would be done, instead of a batch. */
+/* Rows that say what would be done, or why it cannot be, instead of a batch. */
 void plan_batch(struct job *job, struct shard *shard, const struct batch *batch);
 
 /* ---- feed.c: what the close has to do with names ---- */

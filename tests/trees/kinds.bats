@@ -85,6 +85,7 @@ teardown() { stack_teardown; }
   [ -p "$destination/fifo" ]
   syncline report "$(job_name)" --only=failed -o json | jq -e '.path == "socket" and (.error | test("socket"))'
   rm "$source/socket"
+  sync_to 0 "$source" "$destination" # the directory's time
   idle "$source" "$destination"
   # a device becomes another, a FIFO a file and back
   if [[ $EUID -eq 0 ]]; then
