@@ -63,14 +63,14 @@ static char *answer_of(struct scene *scene, const char *command)
     return text;
 }
 
-struct wanted {
+struct wanted_answer {
     struct scene *scene;
     const char *command, *answer;
 };
 
 static bool is_so(void *context)
 {
-    struct wanted *wanted = context;
+    struct wanted_answer *wanted = context;
     char *text = answer_of(wanted->scene, wanted->command);
     bool so = strcmp(text, wanted->answer) == 0;
 
@@ -81,7 +81,7 @@ static bool is_so(void *context)
 /* Waits, for a moment, until the command answers so. */
 static void shows(struct scene *scene, const char *command, const char *answer)
 {
-    struct wanted wanted = {scene, command, answer};
+    struct wanted_answer wanted = {scene, command, answer};
     char *text;
 
     if (service_wait(is_so, &wanted, 6000))
