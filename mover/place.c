@@ -155,34 +155,17 @@ static int existing_directory(struct publish *publish, u32 place, struct asset_d
     return mover_directory(&publish->directories, place, out, err) < 0 ? -1 : 1;
 }
 
-/* Other names of the object that was just removed are listed with the ctime that it had; taking one
- * name away moved it. What it is now is what the next of them has to be. */
-static void follow_other_names(struct publish *publish, u32 index)
-{
-    const struct rec_item removed = publish->batch.items[index];
-    struct asset_directory *directory;
-    struct attributes now;
-    struct err ignored;
-
-    for (u32 i = index + 1; i < publish->batch.item_count; i++) {
-        struct rec_item *item = &publish->batch.items[i];
-
-        if (item->operation == OPERATION_remove && item->inode == removed.inode &&
-            item->kind == removed.kind && item->ctime_ns == removed.ctime_ns &&
-            existing_directory(publish, item->dir, &directory, &ignored) > 0 &&
-            asset_directory_lookup(directory, item->name, &now, &ignored) > 0 &&
-            now.inode == removed.inode && now.size == item->size)
-            item->ctime_ns = now.ctime_ns;
-    }
-}
-
 /* What is gone already was removed by this job, in a try whose answer was lost, or by somebody
  * else. A directory that only the destination has is not closed: it is to be removed too. */
 static int publish_remove(struct publish *publish, u32 index, struct rec_row *row, struct err *err)
 {
     const struct rec_item *item = &publish->batch.items[index];
-    struct attributes expected = {
-        .kind = item->kind, .inode = item->inode, .ctime_ns = item->ctime_ns};
+    struct attributes expected = {.kind = item->kind,
+                                  .inode = item->inode,
+                                  .links = item->flags & ITEM_SEVERAL ? 2 : 1,
+                                  .size = item->size,
+                                  .mtime_ns = item->ctime_ns,
+                                  .ctime_ns = item->ctime_ns};
     struct asset_directory *directory;
     bool orphan;
     int there;
@@ -192,9 +175,8 @@ static int publish_remove(struct publish *publish, u32 index, struct rec_row *ro
     there = existing_directory(publish, item->dir, &directory, err);
     if (there < 0)
         return -1;
-    if (there && asset_remove(publish->token, index, directory, item->name, &expected, err) == 0)
-        follow_other_names(publish, index);
-    else if (there && err->code != ERR_NotFound)
+    if (there && asset_remove(publish->token, index, directory, item->name, &expected, err) < 0 &&
+        err->code != ERR_NotFound)
         return -1;
     if (there && !orphan)
         publish->touched[item->dir] = true;

@@ -23,7 +23,8 @@ enum column {
     COLUMN_DEVICE,
     COLUMN_INODE,
     COLUMN_THERE_INODE,
-    COLUMN_THERE_CTIME,
+    COLUMN_THERE_TIME, /* ctime, or mtime of what has several names */
+    COLUMN_THERE_SEVERAL,
     COLUMN_THERE_DIRECTORY,
     COLUMN_TARGET, /* of a link: the leader's path, if it may be linked to */
     COLUMN_TARGET_INODE,
@@ -35,10 +36,12 @@ enum column {
 /* $1 job, $2 to $4 the cursor, $5 limit, $6 asset. The page ends early when its paths are long:
  * after 16 MiB of them, and one more. */
 #define PAGE(columns, more, operation, condition, joins)                                           \
-    "SELECT level, parent, page.key, page.path, " columns ", page.there_inode, there_ctime_ns,"    \
+    "SELECT level, parent, page.key, page.path, " columns ", page.there_inode,"                    \
+    " CASE WHEN several THEN page.mtime_ns ELSE there_ctime_ns END, several,"                      \
     " page.kind = 'directory'" more                                                                \
     " FROM (SELECT *, sum(octet_length(path)) OVER (ORDER BY level, parent, key) AS bytes FROM"    \
-    "  (SELECT *, -depth AS level FROM pending WHERE job = $1 AND operation = '" operation "'"     \
+    "  (SELECT *, -depth AS level, there_links > 1 AND kind <> 'directory' AS several"             \
+    "   FROM pending WHERE job = $1 AND operation = '" operation "'"                               \
     "   AND (-depth, parent, key) > ($2::integer, $3::uuid, $4::uuid) AND " condition              \
     "   ORDER BY -depth, parent, key LIMIT $5) rows) page" joins                                   \
     " WHERE page.bytes <= 16777216 + octet_length(page.path)"                                      \
@@ -209,8 +212,8 @@ static struct rec_item item_of(const PGresult *page, int row, enum feed feed, st
     if (feed == FEED_REMOVALS) {
         item.operation = OPERATION_remove;
         item.inode = (u64)result_s64(page, row, COLUMN_THERE_INODE);
-        item.ctime_ns = result_s64(page, row, COLUMN_THERE_CTIME);
-        item.flags = 0;
+        item.ctime_ns = result_s64(page, row, COLUMN_THERE_TIME);
+        item.flags = result_text(page, row, COLUMN_THERE_SEVERAL)[0] == 't' ? ITEM_SEVERAL : 0;
     }
     if (feed == FEED_CHECK) {
         item.inode = (u64)result_s64(page, row, COLUMN_THERE_INODE);

@@ -5,17 +5,21 @@
 
 /* ---- names of one object ---- */
 
-/* A name of the destination whose names are all of this group, and which is as at the source,
- * confirms what it is; of several, those with most names. What is left of the group is linked to
- * it; without one, the first by path is put. Groups of which nothing is left are dropped. */
+/* An object of the destination whose names are all of this group, and which is as at the source,
+ * confirms what it is, and what is left of the group is linked to it. Without one the first by path
+ * is put; also with two: they are equal in size and time only, and at most one of them need be what
+ * the source has. Groups of which nothing is left are dropped. */
 static const char groups_sql[] =
     "WITH each AS (SELECT key, device, inode, path, there_inode,"
     "  count(*) OVER there AS same, bool_or(differs) OVER there AS differs,"
-    "  min(there_links) OVER there AS least, max(there_links) OVER there AS most"
+    "  min(there_links) OVER there AS least, max(there_links) OVER there AS most,"
+    "  min(there_inode) FILTER (WHERE there_inode <> 0 AND NOT differs) OVER object AS first,"
+    "  max(there_inode) FILTER (WHERE there_inode <> 0 AND NOT differs) OVER object AS last"
     "  FROM pending WHERE job = $1 AND operation = 'link'"
-    "  WINDOW there AS (PARTITION BY device, inode, there_inode)),"
+    "  WINDOW there AS (PARTITION BY device, inode, there_inode),"
+    "  object AS (PARTITION BY device, inode)),"
     " judged AS (SELECT *, CASE WHEN there_inode <> 0 AND NOT differs AND least = same"
-    "  AND most = same THEN same ELSE 0 END AS confirmed FROM each),"
+    "  AND most = same AND first = last THEN same ELSE 0 END AS confirmed FROM each),"
     " ranked AS (SELECT key, there_inode,"
     "  first_value(confirmed) OVER best AS confirmed,"
     "  first_value(there_inode) OVER best AS leader_inode,"

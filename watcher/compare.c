@@ -11,6 +11,8 @@
  * happens to be a whole second (restored from an archive, say) means exactly that. */
 #include "compare.h"
 
+#include <sys/stat.h>
+
 /* Grains of filesystems: 2 s (FAT), 1 s, 10 ms (exFAT), 1 ms, 1 µs, 100 ns (NTFS). */
 static const s64 grains_ns[] = {2 * NS_PER_S, NS_PER_S, 10 * NS_PER_MS, NS_PER_MS, 1000, 100};
 
@@ -64,10 +66,20 @@ static bool same_owner(const struct attributes *a, const struct attributes *b,
     return !rules->owners || (a->uid == b->uid && a->gid == b->gid);
 }
 
+/* `a` at the source, `b` at the destination. */
 static bool same_mode(const struct attributes *a, const struct attributes *b,
                       const struct compare_rules *rules)
 {
-    return !rules->modes || a->mode == b->mode;
+    u32 mode = a->mode;
+
+    if (!rules->modes || mode == b->mode)
+        return true;
+    /* a copy that cannot have the owner must not run as, or with the group of, somebody else */
+    if (a->uid != b->uid)
+        mode &= ~(u32)S_ISUID;
+    if (a->gid != b->gid && a->kind == KIND_file)
+        mode &= ~(u32)S_ISGID;
+    return !rules->owners && mode == b->mode;
 }
 
 static bool is_node(enum object_kind kind)

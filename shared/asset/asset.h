@@ -306,10 +306,10 @@ int asset_publish_hard_link(struct asset_token *token, u32 index, u64 inode,
 int asset_publish_make(struct asset_token *token, u32 index, struct asset_directory *directory,
                        struct bytes name, bool replaces, bool *made, struct err *err);
 /* Removes `name` if it still is `expected` (kind, inode; of what is no directory, ctime too; but of
- * what had several links its size, as its ctime changes with each name that it gains or loses): by
- * a rename into the token, which a revoked one cannot make; a directory by rmdir under the token's
- * lock. NotFound if it is gone, Changed if it is another object, NotEmpty, Revoked. Never goes down
- * into a directory. */
+ * what had several links its size and mtime, as its ctime changes with each name that it gains or
+ * loses): by a rename into the token, which a revoked one cannot make; a directory by rmdir under
+ * the token's lock. NotFound if it is gone, Changed if it is another object, NotEmpty, Revoked.
+ * Never goes down into a directory. */
 int asset_remove(struct asset_token *token, u32 index, struct asset_directory *directory,
                  struct bytes name, const struct attributes *expected, struct err *err);
 /* In-place changes, under the token's lock: Revoked if the token is gone. A regular file with more

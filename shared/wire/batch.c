@@ -46,6 +46,8 @@ static int check_flags(const struct rec_item *item, struct err *err)
 {
     u32 known = ITEM_REPLACES | ITEM_EXISTS | ITEM_REPLACES_DIRECTORY;
 
+    if (item->operation == OPERATION_remove)
+        known |= ITEM_SEVERAL;
     if (item->operation == OPERATION_refuse)
         known |= UINT32_MAX << ITEM_CODE_SHIFT;
     if (item->flags & ~known)

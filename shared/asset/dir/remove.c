@@ -30,7 +30,8 @@ static int require(const struct dir_token *token, int fd, const char *name,
     if (now.kind != expected->kind || now.inode != expected->inode)
         return changed(err);
     if (now.kind != KIND_directory &&
-        (expected->links > 1 ? now.size != expected->size : now.ctime_ns != expected->ctime_ns))
+        (expected->links > 1 ? now.size != expected->size || now.mtime_ns != expected->mtime_ns
+                             : now.ctime_ns != expected->ctime_ns))
         return err_set(err, ERR_Changed, "it was changed meanwhile");
     return 0;
 }
