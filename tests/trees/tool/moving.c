@@ -1,5 +1,9 @@
-/* moving.c: trees that move while one looks. A version of a file is a header, "version SIZE
- * SEED\n", and SIZE bytes that follow from the SEED: whatever was torn is seen. */
+/* moving.c: trees that move while one looks.
+ *
+ * A file is a row of blocks, each filled with the number of its version. Who writes in place writes
+ * block after block, so that at every instant the file is some blocks of version v, then blocks of
+ * v - 1. What was read while it was written can show v - 1 before v: that is torn. A file that was
+ * cut, or is being filled, has blocks of one version, and fewer of them. */
 #include "tool.h"
 
 #include <dirent.h>
@@ -15,17 +19,19 @@
 #include <unistd.h>
 
 #define FILES 40u
-#define VERSION_MAX 300000u
+#define BLOCK 4096u
+#define BLOCKS 48u
 
-static unsigned char version[VERSION_MAX + 64];
+static uint64_t block[BLOCK / sizeof(uint64_t)];
+static uint64_t versions[FILES]; /* of each file, the last that was begun */
 
-static size_t version_make(uint32_t size, uint32_t seed)
+static void write_blocks(int fd, uint64_t version)
 {
-    size_t head = (size_t)snprintf((char *)version, 64, "version %u %u\n", size, seed);
-
-    for (uint32_t i = 0; i < size; i++)
-        version[head + i] = (unsigned char)((seed = seed * 1664525u + 1013904223u) >> 24);
-    return head + size;
+    for (size_t i = 0; i < sizeof block / sizeof *block; i++)
+        block[i] = version;
+    for (unsigned i = 0; i < BLOCKS; i++)
+        if (pwrite(fd, block, sizeof block, (off_t)i * BLOCK) != (ssize_t)sizeof block)
+            fail("write", "a block");
 }
 
 static double now(void)
@@ -36,47 +42,40 @@ static double now(void)
     return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
 }
 
-static void write_version(int fd, const char *name, int flags)
+static void write_version(int fd, const char *name, unsigned number, int flags)
 {
     int file = openat(fd, name, O_WRONLY | O_CREAT | O_CLOEXEC | flags, 0644);
-    size_t size = version_make(random_below(VERSION_MAX), random_below(1u << 31)), done = 0;
 
     if (file < 0)
         fail("write", name);
-    while (done < size) { /* in pieces, so that a reader may come between */
-        size_t piece = size - done < 30000 ? size - done : 30000;
-
-        if (pwrite(file, version + done, piece, (off_t)done) != (ssize_t)piece)
-            fail("write", name);
-        done += piece;
-    }
-    if (ftruncate(file, (off_t)size) < 0)
-        fail("truncate", name);
+    write_blocks(file, ++versions[number]);
     close(file);
 }
 
-static void move_once(int fd, bool sometimes_none)
+static void move_once(int fd)
 {
+    unsigned number = random_below(FILES);
     char name[40], other[40];
 
-    snprintf(name, sizeof name, "f%u", random_below(FILES));
-    snprintf(other, sizeof other, "g%u", random_below(FILES));
-    switch (random_below(sometimes_none ? 6 : 3)) {
-    case 0: /* in place */
-        write_version(fd, name, 0);
+    snprintf(name, sizeof name, "f%u", number);
+    snprintf(other, sizeof other, "g%u", number);
+    switch (random_below(7)) {
+    case 0:
+    case 1: /* in place */
+        write_version(fd, name, number, 0);
         break;
-    case 1: /* grows from nothing */
-        write_version(fd, name, O_TRUNC);
+    case 2: /* grows from nothing */
+        write_version(fd, name, number, O_TRUNC);
         break;
-    case 2: /* replaced whole */
-        write_version(fd, ".new", O_TRUNC);
+    case 3: /* replaced whole */
+        write_version(fd, ".new", number, O_TRUNC);
         if (renameat(fd, ".new", fd, name) < 0)
             fail("rename", name);
         break;
-    case 3:
+    case 4:
         unlinkat(fd, name, 0);
         break;
-    case 4:
+    case 5:
         renameat(fd, name, fd, other);
         renameat(fd, other, fd, name);
         break;
@@ -87,7 +86,7 @@ static void move_once(int fd, bool sometimes_none)
     }
 }
 
-/* writer SECONDS DIRECTORY: ends with each file in one whole version. */
+/* writer SECONDS DIRECTORY */
 int command_writer(char **arguments)
 {
     double end = now() + strtod(arguments[0], NULL);
@@ -101,33 +100,37 @@ int command_writer(char **arguments)
         fail("open", arguments[1]);
     for (uint32_t i = 0; i < FILES; i++) {
         snprintf(name, sizeof name, "f%u", i);
-        write_version(fd, name, O_TRUNC);
+        write_version(fd, name, i, O_TRUNC);
     }
     printf("ready\n");
     fflush(stdout);
     while (now() < end)
-        move_once(fd, true);
+        move_once(fd);
     return 0;
 }
 
 static bool is_whole(int fd, const char *name)
 {
-    static unsigned char content[VERSION_MAX + 65];
     int file = openat(fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-    size_t size = 0, wanted;
-    unsigned length, seed;
+    uint64_t first = 0, last = 0;
+    bool whole = true;
     ssize_t got;
 
     if (file < 0)
         return errno == ENOENT;
-    while ((got = read(file, content + size, sizeof content - 1 - size)) > 0)
-        size += (size_t)got;
+    while ((got = read(file, block, sizeof block)) > 0) {
+        for (size_t i = 0; i < (size_t)got / sizeof *block; i++) {
+            if (!first)
+                first = last = block[i];
+            /* never newer than what comes before it, and never two versions behind the first */
+            if (block[i] > last || block[i] + 1 < first)
+                whole = false;
+            last = block[i];
+        }
+        whole = whole && got == (ssize_t)sizeof block;
+    }
     close(file);
-    content[size] = '\0';
-    if (sscanf((char *)content, "version %u %u", &length, &seed) != 2 || length > VERSION_MAX)
-        return false;
-    wanted = version_make(length, seed);
-    return size == wanted && memcmp(content, version, size) == 0;
+    return whole;
 }
 
 int command_whole(char **arguments)

@@ -7,9 +7,9 @@
  *     tool wide DIRECTORY NAMES             so many small files in one directory
  *     tool deep DIRECTORY LEVELS            directories in directories, a file in the last
  *     tool writer SECONDS DIRECTORY         rewrites files of whole versions and never rests
- *     tool whole DIRECTORY                  is each file of it one whole version? exit 1 if not
- *     tool swapper SECONDS A B [T ASIDE]    exchanges two names again and again; should neither be
- *                                           a link, B moves into ASIDE and is a link to T
+ *     tool whole DIRECTORY                  was each file of it as it is there at one instant? exit
+ * 1 if not tool swapper SECONDS A B [T ASIDE]    exchanges two names again and again; should
+ * neither be a link, B moves into ASIDE and is a link to T
  *
  * The same SEED gives the same tree. */
 #ifndef SYNCLINE_TESTS_TREES_TOOL_H
