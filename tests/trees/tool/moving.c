@@ -18,9 +18,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define FILES 40u
+#define FILES 12u
 #define BLOCK 4096u
-#define BLOCKS 48u
+#define BLOCKS 1500u
 
 static uint64_t block[BLOCK / sizeof(uint64_t)];
 static uint64_t versions[FILES]; /* of each file, the last that was begun */
