@@ -53,7 +53,7 @@ enum durability { DURABILITY_STANDARD = 1, DURABILITY_STRICT = 2 };
 #define ITEM_EXISTS 2u   /* a directory that was at the destination when it was compared */
 /* a put over a directory that was empty, or has been emptied: it makes way in the same step */
 #define ITEM_REPLACES_DIRECTORY 4u
-/* remove: the object has several names, and each that goes moves its ctime: size and mtime decide */
+/* remove: the object has several names, each that goes moves its ctime: size and mtime decide */
 #define ITEM_SEVERAL 8u
 /* The upper bits of a refusal say why: flags >> ITEM_CODE_SHIFT is its enum err_code. 0 = derive it
  * from the kind (UnsupportedKind, else Occupied). */
