@@ -14,26 +14,52 @@ teardown() {
   rm -rf --one-file-system "$ROOM"
 }
 
-@test "random trees, random edits, equal each time" {
-  seed_use
-  local until=$((SECONDS + ${PROPERTY_SECONDS:-25})) round=0 seed=$SEED
-  syncline up --movers 2 --watchers 2
+# rounds SECONDS COMMAND…: trees and edits, made and synced by that command (nothing, or as_user)
+rounds() {
+  local until=$((SECONDS + $1)) round=0 seed=$SEED code
+  shift
   while ((SECONDS < until)); do
     rm -rf "$ROOM/src" "$ROOM/dst"
-    mkdir "$ROOM/src"
-    tree_tool make "$seed" "$ROOM/src" $((300 + RANDOM % 900))
+    "$@" mkdir "$ROOM/src"
+    "$@" "$TOOL" make "$seed" "$ROOM/src" $((300 + RANDOM % 900))
     for _ in 1 2 3; do
-      sync_to 0 "$ROOM/src" "$ROOM/dst" --delete --max-delete 100%
-      adds_up "$WORK/json"
-      equal "$ROOM/src" "$ROOM/dst" || { echo "seed $seed" >&2; return 1; }
-      idle "$ROOM/src" "$ROOM/dst" --delete --max-delete 100%
+      code=0
+      "$@" syncline --state-dir "$STACK" sync --json --progress=none --delete --max-delete 100% \
+        "$ROOM/src" "$ROOM/dst" >"$WORK/json" 2>"$WORK/err" || code=$?
+      if ((code != 0)) || ! adds_up "$WORK/json" || ! equal "$ROOM/src" "$ROOM/dst" "${COMPARE[@]}"; then
+        echo "seed $seed, exit code $code" >&2
+        cat "$WORK/json" "$WORK/err" >&2
+        "$@" syncline --state-dir "$STACK" report "$(job_name)" --only=failed >&2
+        return 1
+      fi
+      "$@" syncline --state-dir "$STACK" sync --json --progress=none --delete --max-delete 100% \
+        "$ROOM/src" "$ROOM/dst" >"$WORK/json" 2>"$WORK/err"
+      counters found=0 removed=0 || { echo "seed $seed: not idle" >&2; return 1; }
       seed=$((seed + 1)) round=$((round + 1))
-      tree_tool edit "$seed" "$ROOM/src" 150
+      "$@" "$TOOL" edit "$seed" "$ROOM/src" 150
       # somebody meddles with the destination, too
-      tree_tool edit "$((seed + 100000))" "$ROOM/dst" 10
+      "$@" "$TOOL" edit "$((seed + 100000))" "$ROOM/dst" 10
     done
-    syncline get syncs --all -o json >/dev/null
   done
   echo "# $round rounds" >&3
   ((round > 0))
+}
+
+@test "random trees, random edits, equal each time" {
+  seed_use
+  TOOL=$TREE_TOOL COMPARE=()
+  syncline up --movers 2 --watchers 2
+  rounds "${PROPERTY_SECONDS:-20}"
+}
+
+@test "the same by an ordinary user" {
+  needs_root
+  seed_use
+  TOOL=$BASE/bin/tree-tool COMPARE=(--no-owner)
+  as_user true # makes its programs
+  install -m 755 "$TREE_TOOL" "$TOOL"
+  mkdir "$BASE/home" "$BASE/user" && chown nobody "$BASE/home" "$BASE/user" && chmod 777 "$ROOM"
+  STACK=$BASE/user/s
+  as_user syncline --state-dir "$STACK" up --movers 2
+  rounds "${PROPERTY_SECONDS:-12}" as_user
 }

@@ -143,8 +143,8 @@ static void set_time(int fd, const char *name)
 
 static void set_extras(int fd, const char *name, const struct stat *now)
 {
-    /* a list of user::rw- user:1:r-- group::r-- mask::r-- other::---, in the kernel's form */
-    static const unsigned char list[] = {2,   0,   0,   0,   1,   0,   6,  0,   255, 255, 255,
+    /* a list of user::rwx user:1:r-- group::r-- mask::r-- other::---, in the kernel's form */
+    static const unsigned char list[] = {2,   0,   0,   0,   1,   0,   7,  0,   255, 255, 255,
                                          255, 2,   0,   4,   0,   1,   0,  0,   0,   4,   0,
                                          4,   0,   255, 255, 255, 255, 16, 0,   4,   0,   255,
                                          255, 255, 255, 32,  0,   0,   0,  255, 255, 255, 255};
