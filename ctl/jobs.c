@@ -171,7 +171,8 @@ static int approve_waiting(struct postgres *postgres, const char *name, struct e
     struct job job;
     int result = jobs_read(postgres, name, &job, err);
 
-    if (result == 0 && job.approved && job.phase != PHASE_Held && phase_has_ended(job.phase))
+    if (result == 0 && job.approved && job.phase != PHASE_Held && phase_has_ended(job.phase) &&
+        !(job.reason && strcmp(job.reason, err_name(ERR_SourceChanged)) == 0))
         result = err_set(err, ERR_Usage, "%s was approved before, and is %s", name,
                          phase_name(job.phase));
     if (result == 0)

@@ -143,11 +143,14 @@ static int finish(struct closing *closing, struct err *err)
     struct mover_work *work = closing->work;
     struct wanted root;
     u32 not_kept = 0;
+    struct err ignored;
 
     if (asset_staging_close(work->destination, err) < 0 ||
         read_source(closing, bytes_of(NULL, 0), &root, &not_kept, err) < 0 ||
-        asset_set_root_attributes(work->destination, &root, &not_kept, err) < 0)
+        asset_set_root_attributes(work->destination, &root, &not_kept, err) < 0) {
+        (void)asset_settle(work->destination, &ignored); /* the first reason is the one to tell */
         return -1;
+    }
     return asset_settle(work->destination, err);
 }
 

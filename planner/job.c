@@ -217,12 +217,30 @@ static enum phase final_phase(const struct job *job)
     return has_errors(job) ? PHASE_CompletedWithErrors : PHASE_Succeeded;
 }
 
+/* Since when something may have been published that is not durable, and was not put again: after a
+ * crash it may look right and be wrong, which only the next job can still set right. -1: a job that
+ * ends before its shards were read. */
+static s64 left_unsettled(const struct job *job)
+{
+    const struct shard *shard;
+    s64 since = TAILQ_EMPTY(&job->shards) ? -1 : 0;
+
+    TAILQ_FOREACH(shard, &job->shards, link)
+    if (shard->state != SHARD_DONE && shard->put_again_ns &&
+        (since == 0 || shard->put_again_ns < since))
+        since = shard->put_again_ns;
+    return since;
+}
+
 void job_ended(struct job *job)
 {
     struct truth_request *request = job_request(job, TRUTH_END);
 
     request->phase = final_phase(job);
     request->scan_complete = job->scan_complete;
+    request->dry_run = job->spec.dry_run;
+    request->verify = job->spec.verify;
+    request->unsettled_since_ns = left_unsettled(job);
     if (job->fail_code) {
         request->reason = text_copy(err_name(job->fail_code));
         request->message = text_copy(job->fail_message);

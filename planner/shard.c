@@ -39,7 +39,8 @@ struct shard *shard_restore(struct job *job, const struct truth_shard *row)
     shard->feed = row->feed;
     shard->segments = row->segments;
     shard->unsettled_since_ns = row->unsettled_since_ns;
-    if (job->taken_over)
+    /* a scan that was not begun in this epoch: of an earlier one, or left over by an earlier job */
+    if (job->taken_over || row->feed == FEED_NONE)
         shard->put_again_ns = row->unsettled_since_ns;
     if (row->done)
         shard->state = SHARD_DONE;

@@ -129,7 +129,9 @@ struct truth_request {
     enum feed feed;    /* SEGMENT, REDO, FEED: of the shard */
     u64 present;       /* SEGMENT with shard_done: as scanned said */
     bool source_empty; /* SEGMENT with shard_done, of the root shard */
-    bool dry_run;      /* SEGMENT, RESOLVE: rows say what would be done */
+    bool dry_run;      /* SEGMENT, RESOLVE: rows say what would be done; BEGIN, END: as it is */
+    /* END: also unsettled_since_ns, what the next job has to put again; 0 = nothing, -1 = as the
+     * rows of its shards say; BEGIN, END: also `verify` */
     /* RESOLVE */
     bool delete_enabled;
     bool verify, repair;

@@ -137,13 +137,14 @@ static int read_ends(struct ledger *ledger, u64 job, struct ends *out, struct er
 }
 
 /* The asset is there and is `identity`. If it was another object before, what the ledger says of
- * its contents is not true any more: *changed. An asset that was given another address meanwhile is
- * left alone. */
+ * its contents is not true any more: *changed. Who only `looks` leaves that to a job that writes.
+ * An asset that was given another address meanwhile is left alone. */
 static int store_identity(struct ledger *ledger, u64 asset, const char *address,
-                          const struct buf *identity, bool *changed, struct err *err)
+                          const struct buf *identity, bool looks, bool *changed, struct err *err)
 {
     struct parameter parameters[] = {parameter_s64((s64)asset), parameter_text(address),
-                                     parameter_bytes(buf_bytes(identity))};
+                                     parameter_bytes(buf_bytes(identity)),
+                                     parameter_text(looks ? "true" : "false")};
     PGresult *result;
 
     if (postgres_query(
@@ -153,20 +154,23 @@ static int store_identity(struct ledger *ledger, u64 asset, const char *address,
         return -1;
     *changed = PQntuples(result) > 0;
     PQclear(result);
-    if (*changed && postgres_query(ledger->postgres, "DELETE FROM object WHERE asset = $1",
-                                   parameters, 1, NULL, err) < 0)
+    if (*changed && !looks &&
+        postgres_query(ledger->postgres, "DELETE FROM object WHERE asset = $1", parameters, 1, NULL,
+                       err) < 0)
         return -1;
-    return postgres_query(ledger->postgres,
-                          "UPDATE asset SET state = 'Ready', reason = NULL, message = NULL,"
-                          " probed_at = now(), identity = $3 WHERE id = $1 AND address = $2",
-                          parameters, 3, NULL, err);
+    return postgres_query(
+        ledger->postgres,
+        "UPDATE asset SET state = 'Ready', reason = NULL, message = NULL, probed_at = now(),"
+        " identity = CASE WHEN $4::boolean THEN coalesce(identity, $3) ELSE $3 END"
+        " WHERE id = $1 AND address = $2",
+        parameters, 4, NULL, err);
 }
 
 static int settle_identities(struct ledger *ledger, struct truth_request *request,
                              const struct ends *ends, struct err *err)
 {
     struct bytes known = buf_bytes(&ends->source_identity);
-    bool changed;
+    bool looks = request->dry_run || request->verify, changed;
 
     if (known.size > 0 && !bytes_equal(known, buf_bytes(&request->source_identity)))
         return err_set(err, ERR_SourceChanged,
@@ -174,20 +178,22 @@ static int settle_identities(struct ledger *ledger, struct truth_request *reques
                        "filesystem or a new directory is there); if this is intended: syncline "
                        "approve %s",
                        ends->source_address, ends->job);
-    if (store_identity(ledger, ends->source, ends->source_address, &request->source_identity,
+    if (store_identity(ledger, ends->source, ends->source_address, &request->source_identity, looks,
                        &changed, err) < 0 ||
         store_identity(ledger, ends->destination, ends->destination_address,
-                       &request->destination_identity, &changed, err) < 0)
+                       &request->destination_identity, looks, &changed, err) < 0)
         return -1;
     /* once true it stays true: an earlier try of this request may have been committed */
     known = buf_bytes(&ends->destination_identity);
     if (changed ||
         (known.size > 0 && !bytes_equal(known, buf_bytes(&request->destination_identity))))
         request->destination_changed = true;
+    /* another destination stays another one until a job that knew of it has ended (truth_close.c)
+     */
     return postgres_query(
         ledger->postgres,
-        "UPDATE synchronization SET source_identity = $2, destination_identity = $3"
-        " WHERE id = $1",
+        "UPDATE synchronization SET source_identity = $2,"
+        " destination_identity = coalesce(destination_identity, $3) WHERE id = $1",
         (struct parameter[]){parameter_s64((s64)ends->synchronization),
                              parameter_bytes(buf_bytes(&request->source_identity)),
                              parameter_bytes(buf_bytes(&request->destination_identity))},
@@ -195,6 +201,50 @@ static int settle_identities(struct ledger *ledger, struct truth_request *reques
 }
 
 /* ---- begin ---- */
+
+/* A job without shards begins from nothing. One that had begun before, and failed for its source
+ * until that was approved, keeps nothing of what it did for the other source: neither what was
+ * decided, nor what was counted. */
+static int begin_anew(struct ledger *ledger, u64 job, struct err *err)
+{
+    static const char *const statements[] = {
+        "DELETE FROM item WHERE job = $1",
+        "DELETE FROM pending WHERE job = $1",
+        "UPDATE object o SET job = 0 FROM job j WHERE j.id = $1 AND o.asset = j.destination_asset"
+        " AND o.job = j.id",
+    };
+    struct parameter id = parameter_s64((s64)job);
+    PGresult *result;
+    bool again;
+
+    if (postgres_query(ledger->postgres,
+                       "INSERT INTO shard (job, number, path, unsettled_since_ns)"
+                       " SELECT j.id, 0, ''::bytea, s.unsettled_since_ns FROM job j"
+                       " JOIN synchronization s ON s.id = j.synchronization WHERE j.id = $1"
+                       " AND NOT EXISTS (SELECT FROM shard WHERE job = $1) RETURNING job",
+                       &id, 1, &result, err) < 0)
+        return -1;
+    again = PQntuples(result) > 0;
+    PQclear(result);
+    if (!again)
+        return 0;
+    if (postgres_query(ledger->postgres,
+                       "UPDATE job SET resolved = false, scan_complete = false, not_kept = '{}'"
+#define COUNTER(name, json, text) ", " #name " = 0"
+#include "schema/states.def"
+                       " WHERE id = $1 AND (resolved OR scan_complete"
+#define COUNTER(name, json, text) " OR " #name " <> 0"
+#include "schema/states.def"
+                       ") RETURNING id",
+                       &id, 1, &result, err) < 0)
+        return -1;
+    again = PQntuples(result) > 0;
+    PQclear(result);
+    for (size_t i = 0; again && i < COUNT_OF(statements); i++)
+        if (postgres_query(ledger->postgres, statements[i], &id, 1, NULL, err) < 0)
+            return -1;
+    return 0;
+}
 
 static int enter_running(struct ledger *ledger, const struct truth_request *request,
                          struct err *err)
@@ -211,10 +261,7 @@ static int enter_running(struct ledger *ledger, const struct truth_request *requ
             " ON CONFLICT (job) DO UPDATE SET source_place = excluded.source_place,"
             " destination_place = excluded.destination_place",
             parameters, 3, NULL, err) < 0 ||
-        postgres_query(ledger->postgres,
-                       "INSERT INTO shard (job, number, path) SELECT $1::bigint, 0, ''::bytea"
-                       " WHERE NOT EXISTS (SELECT FROM shard WHERE job = $1)",
-                       parameters, 1, NULL, err) < 0 ||
+        begin_anew(ledger, request->job, err) < 0 ||
         postgres_query(
             ledger->postgres,
             "UPDATE job SET phase = 'Running', waiting_for = NULL, last_progress_at = now()"

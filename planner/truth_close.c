@@ -241,6 +241,39 @@ static int blame_asset(struct ledger *ledger, const struct truth_request *reques
         4, NULL, err);
 }
 
+/* What the next job of the synchronization has to know. After scans that were done to their end
+ * nothing is left that would have to be put again; and what was to be removed at a destination that
+ * was another one was weighed with that in mind, and done. A job that only looked says nothing. */
+static int pass_on(struct ledger *ledger, const struct truth_request *request, struct err *err)
+{
+    bool well = request->phase == PHASE_Succeeded || request->phase == PHASE_CompletedWithErrors;
+    struct parameter parameters[] = {parameter_s64((s64)request->job),
+                                     parameter_s64(request->unsettled_since_ns)};
+
+    if ((well || request->phase == PHASE_Held) && (request->dry_run || request->verify))
+        return 0;
+    if (well || request->phase == PHASE_Held)
+        return postgres_query(
+            ledger->postgres,
+            well ? "UPDATE synchronization s SET unsettled_since_ns = NULL, destination_identity ="
+                   "  coalesce(a.identity, s.destination_identity)"
+                   " FROM job j JOIN asset a ON a.id = j.destination_asset"
+                   "  AND a.address = j.destination_address"
+                   " WHERE j.id = $1 AND s.id = j.synchronization"
+                 : "UPDATE synchronization s SET unsettled_since_ns = NULL FROM job j"
+                   " WHERE j.id = $1 AND s.id = j.synchronization",
+            parameters, 1, NULL, err);
+    if (request->unsettled_since_ns == 0)
+        return 0;
+    return postgres_query(ledger->postgres,
+                          "UPDATE synchronization s SET unsettled_since_ns ="
+                          "  least(s.unsettled_since_ns, CASE WHEN $2::bigint > 0 THEN $2 ELSE"
+                          "   (SELECT min(unsettled_since_ns) FROM shard"
+                          "    WHERE job = $1 AND NOT done) END)"
+                          " FROM job j WHERE j.id = $1 AND s.id = j.synchronization",
+                          parameters, 2, NULL, err);
+}
+
 static int end_job(struct ledger *ledger, const struct truth_request *request, const char *message,
                    struct err *err)
 {
@@ -255,7 +288,7 @@ static int end_job(struct ledger *ledger, const struct truth_request *request, c
                                  parameter_text(request->reason), parameter_text(message),
                                  parameter_text(request->scan_complete ? "true" : "false")},
             5, NULL, err) < 0 ||
-        blame_asset(ledger, request, message, err) < 0)
+        blame_asset(ledger, request, message, err) < 0 || pass_on(ledger, request, err) < 0)
         return -1;
     for (size_t i = 0; i < cleared; i++)
         if (postgres_query(ledger->postgres, clear_sql[i], &job, 1, NULL, err) < 0)

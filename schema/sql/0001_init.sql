@@ -36,7 +36,8 @@ CREATE TABLE synchronization (
   spec                 jsonb NOT NULL DEFAULT '{}',
   next_number          bigint NOT NULL DEFAULT 1,
   source_identity      bytea,
-  destination_identity bytea,
+  destination_identity bytea,  -- of the last job that ended well: until then another one trips the guard
+  unsettled_since_ns   bigint, -- as of a shard, left over by a job that ended before it could put again
   created_at           timestamptz NOT NULL DEFAULT now(),
   updated_at           timestamptz NOT NULL DEFAULT now()
 );

@@ -250,7 +250,8 @@ static int check_approvable(struct postgres *postgres, const char *name, PGresul
         return err_set(err, ERR_NotFound, "there is no job named %s", name);
     phase = phase_by_name(result_text(row, 0, 1));
     source = result_text(row, 0, 3)[0] == 't';
-    if (result_text(row, 0, 2)[0] == 't' && phase != PHASE_Held)
+    if (result_text(row, 0, 2)[0] == 't' && phase != PHASE_Held &&
+        (phase != PHASE_Failed || !source))
         return 0; /* it runs, or ran since */
     if (phase != PHASE_Held && (phase != PHASE_Failed || !source))
         return err_set(err, ERR_Usage,

@@ -118,6 +118,100 @@ static void guard_changed_destination(void **state)
                  "the destination is not the directory that earlier jobs wrote; would remove 1");
 }
 
+static void add_next_job(struct running *r, int number)
+{
+    run_sql(r->world,
+            "INSERT INTO job (name, synchronization, number, source_address, destination_address,"
+            " destination_asset) SELECT 'p-%d', synchronization, %d, source_address,"
+            " destination_address, destination_asset FROM job WHERE number = 1",
+            number, number);
+    r->job = (u64)sql_number(r->world, "SELECT max(id) FROM job");
+}
+
+static void end_in(struct running *r, enum phase phase, bool dry_run)
+{
+    struct truth_request *request = make_request(TRUTH_END, r->job, r->epoch);
+
+    request->phase = phase;
+    request->dry_run = dry_run;
+    ask_for(&r->planner, request, ERR_Ok);
+}
+
+static bool begins_changed(struct running *r, bool dry_run)
+{
+    struct truth_request *request;
+    bool changed;
+
+    r->epoch = claim_one(&r->planner, r->job);
+    request = begin_request(r->job, r->epoch, "src/1", "dst/other");
+    request->dry_run = dry_run;
+    request = ask(&r->planner, request);
+    assert_int_equal(request->err.code, ERR_Ok);
+    changed = request->destination_changed;
+    truth_request_destroy(&request);
+    return changed;
+}
+
+/* Goal: that a destination is another one is not forgotten by a job that only looked, or did not
+ * end well, and who only looks does not void what was proven. Method: jobs one after the other. */
+static void changed_destination_is_remembered(void **state)
+{
+    static const struct {
+        enum phase phase;
+        bool dry_run, changed;
+        const char *objects;
+    } jobs[] = {{PHASE_Succeeded, true, true, "1"},  {PHASE_Failed, false, true, "0"},
+                {PHASE_Succeeded, true, true, "0"},  {PHASE_Cancelled, false, true, "0"},
+                {PHASE_Held, false, true, "0"},      {PHASE_CompletedWithErrors, false, true, "0"},
+                {PHASE_Succeeded, false, false, "0"}};
+    struct running r = start_job(state);
+    struct truth_request *request = segment_of(&r, 0, 1);
+
+    add_files(request, 0, 1);
+    scan_ends(request, 1, 1);
+    ask_for(&r.planner, request, ERR_Ok);
+    end_in(&r, PHASE_Succeeded, false);
+    for (size_t i = 0; i < COUNT_OF(jobs); i++) {
+        add_next_job(&r, (int)i + 2);
+        assert_int_equal(begins_changed(&r, jobs[i].dry_run), jobs[i].changed);
+        assert_sql(r.world, "SELECT count(*) FROM object", jobs[i].objects);
+        end_in(&r, jobs[i].phase, jobs[i].dry_run);
+    }
+    planner_down(&r.planner);
+}
+
+/* Goal: what may not be durable is known to the next job, until one ended well.
+ * Method: a job that crashed ends before it is scanned again, by its rows and by what is given. */
+static void unsettled_is_passed_on(void **state)
+{
+    struct running r = start_job(state);
+    struct truth_request *request = make_request(TRUTH_OPENED, r.job, r.epoch);
+
+    request->now_ns = 7000;
+    ask_for(&r.planner, request, ERR_Ok);
+    request = make_request(TRUTH_END, r.job, r.epoch);
+    request->phase = PHASE_Failed;
+    request->unsettled_since_ns = -1;
+    ask_for(&r.planner, request, ERR_Ok);
+    add_next_job(&r, 2);
+    begins_changed(&r, false);
+    assert_sql(r.world, "SELECT unsettled_since_ns FROM shard WHERE job = 2", "7000");
+    request = make_request(TRUTH_END, r.job, r.epoch);
+    request->phase = PHASE_Cancelled;
+    request->unsettled_since_ns = 6000;
+    ask_for(&r.planner, request, ERR_Ok);
+    add_next_job(&r, 3);
+    begins_changed(&r, false);
+    assert_sql(r.world, "SELECT unsettled_since_ns FROM shard WHERE job = 3", "6000");
+    end_in(&r, PHASE_Cancelled, false);
+    assert_sql(r.world, "SELECT unsettled_since_ns FROM synchronization", "6000");
+    add_next_job(&r, 4);
+    begins_changed(&r, false);
+    end_in(&r, PHASE_Succeeded, false);
+    assert_sql(r.world, "SELECT coalesce(unsettled_since_ns, 0) FROM synchronization", "0");
+    planner_down(&r.planner);
+}
+
 static void end_held(struct running *r)
 {
     struct truth_request *request = make_request(TRUTH_END, r->job, r->epoch);
@@ -297,6 +391,36 @@ static void held_is_superseded(void **state)
     planner_down(&r.planner);
 }
 
+/* Goal: a held job that is approved, and then finds another source, can be approved for that too,
+ * and then begins from nothing. Method: as said; what it counted and decided is gone. */
+static void approved_for_another_source(void **state)
+{
+    struct running r = with_removals(state, 12, 20, false);
+    struct truth_request *request;
+
+    run_sql(r.world, "INSERT INTO item (job, key, shard, path, kind, operation, outcome) SELECT"
+                     " 1, gen_random_uuid(), 0, 'x', 'file', 'put', 'failed'");
+    run_sql(r.world, "UPDATE job SET found = 3, scanned = 3, failed = 3");
+    resolve_to(&r, resolve_request(&r), "held");
+    end_held(&r);
+    assert_approve(r.world, "p-1", ERR_Ok);
+    r.epoch = claim_one(&r.planner, 1);
+    ask_for(&r.planner, begin_request(1, r.epoch, "src/other", "dst/1"), ERR_SourceChanged);
+    request = make_request(TRUTH_END, 1, r.epoch);
+    request->phase = PHASE_Failed;
+    request->reason = text_copy("SourceChanged");
+    ask_for(&r.planner, request, ERR_Ok);
+    assert_approve(r.world, "p-1", ERR_Ok);
+    r.epoch = claim_one(&r.planner, 1);
+    ask_for(&r.planner, begin_request(1, r.epoch, "src/other", "dst/1"), ERR_Ok);
+    assert_sql(r.world,
+               "SELECT resolved::text || approved || found || scanned || failed"
+               " FROM job WHERE id = 1",
+               "falsefalse000");
+    assert_sql(r.world, "SELECT (SELECT count(*) FROM item) + (SELECT count(*) FROM pending)", "0");
+    planner_down(&r.planner);
+}
+
 /* Goal: options of one run are of that run only.
  * Method: an ad-hoc pair with a spec and a run; then with another spec; then by its name. */
 static void specs_of_runs(void **state)
@@ -345,6 +469,9 @@ int main(void)
         WORLD_TEST(guard_absolute_alone),
         WORLD_TEST(guard_empty_source),
         WORLD_TEST(guard_changed_destination),
+        WORLD_TEST(changed_destination_is_remembered),
+        WORLD_TEST(unsettled_is_passed_on),
+        WORLD_TEST(approved_for_another_source),
         WORLD_TEST(held_is_approved),
         WORLD_TEST(removals_by_depth),
         WORLD_TEST(held_is_superseded),
