@@ -183,50 +183,44 @@ extras() {
   [ "$status" -eq 1 ]
 }
 
-@test "what this version does not carry is counted and named" {
-  # Goal: FIFOs, sockets and devices fail by name with exit code 6; what is carried without its links, attributes or
-  # holes says so. Method: one of each; counters, report lines, and that all the rest arrives.
+@test "links, holes, attributes and nodes arrive; a socket is refused by name" {
+  # Goal: what was carried as less than it is by earlier versions arrives as it is, and nothing says otherwise; what
+  # is no content of a tree fails by its name alone, with exit code 6. Method: one of each; rsync, blocks, report.
   mkdir "$WORK/src" "$WORK/whole"
   echo plain >"$WORK/whole/plain"
   ln "$WORK/whole/plain" "$WORK/whole/second"
   truncate -s 3M "$WORK/whole/sparse"
-  expected="HardLinkNotKept HolesNotKept "
+  compare=-H
   echo x >"$WORK/whole/attribute"
-  if setfattr -n user.syncline -v 1 "$WORK/whole/attribute" 2>/dev/null; then
-    expected+="XattrNotKept "
-  fi
+  ! setfattr -n user.syncline -v 1 "$WORK/whole/attribute" 2>/dev/null || compare+=X
   echo x >"$WORK/whole/acl"
-  if setfacl -m u:12345:r "$WORK/whole/acl" 2>/dev/null; then
-    expected="AclNotKept $expected"
-  fi
+  ! setfacl -m u:12345:r "$WORK/whole/acl" 2>/dev/null || compare+=A
   syncline up
   sync_json "$WORK/whole" "$WORK/copy"
-  job=$(jq -r .name "$WORK/json")
-  syncline report -o json "$job" >"$WORK/report" 2>"$WORK/notes"
-  [ "$(jq -r '.notKept[]?' "$WORK/report" | LC_ALL=C sort -u | tr '\n' ' ')" = "$expected" ]
-  [ "$(jq -r 'select(.notKept | index("HardLinkNotKept")?) | .path' "$WORK/report" | sort | tr '\n' ' ')" = \
-    "plain second " ]
-  for word in $expected; do grep -q "$word" "$WORK/notes"; done
-  cmp "$WORK/whole/second" "$WORK/copy/second"
-  cmp "$WORK/whole/sparse" "$WORK/copy/sparse"
+  syncline report -o json "$(jq -r .name "$WORK/json")" >"$WORK/report"
+  [ "$(wc -l <"$WORK/report")" -ge 5 ]
+  [ -z "$(jq -r '.notKept[]?' "$WORK/report")" ]
+  same_tree "$WORK/whole" "$WORK/copy" "$compare"
+  [ "$WORK/copy/plain" -ef "$WORK/copy/second" ]
+  [ "$(stat -c %b "$WORK/copy/sparse")" -le "$(stat -c %b "$WORK/whole/sparse")" ]
 
   echo rest >"$WORK/src/rest"
   mkdir "$WORK/src/in"
   mkfifo "$WORK/src/in/fifo"
   perl -MSocket -e 'socket(S, PF_UNIX, SOCK_STREAM, 0) && bind(S, sockaddr_un($ARGV[0])) or die' "$WORK/src/socket"
-  names="fifo:in/fifo socket:socket"
-  [ "$EUID" -ne 0 ] || { mknod "$WORK/src/device" c 1 3 && names="character_device:device $names"; }
+  # where nobody may make devices, root does not either
+  [ "$EUID" -ne 0 ] || mknod "$WORK/src/device" c 1 3 2>/dev/null || true
   run syncline sync --json --progress=none "$WORK/src" "$WORK/dst"
   [ "$status" -eq 6 ]
   [[ $output == *"next: syncline report"* ]]
   echo "${lines[0]}" >"$WORK/json"
   adds_up "$WORK/json"
-  [ "$(jq -r '.phase, .counters.failed' "$WORK/json" | tr '\n' ' ')" = "CompletedWithErrors $(wc -w <<<"$names") " ]
+  [ "$(jq -r '.phase, .counters.failed' "$WORK/json" | tr '\n' ' ')" = "CompletedWithErrors 1 " ]
   syncline report --only=failed -o json "$(jq -r .name "$WORK/json")" >"$WORK/report"
-  [ "$(jq -r 'select(.error | startswith("UnsupportedKind")) | .path' "$WORK/report" | LC_ALL=C sort | tr '\n' ' ')" = \
-    "$(tr ' ' '\n' <<<"$names" | cut -d: -f2 | LC_ALL=C sort | tr '\n' ' ')" ]
-  [ "$(cat "$WORK/dst/rest")" = rest ]
-  [ -z "$(find "$WORK/dst" ! -type f ! -type d)" ]
+  [ "$(jq -r 'select(.error | startswith("UnsupportedKind")) | .path' "$WORK/report")" = socket ]
+  rm "$WORK/src/socket"
+  touch -r "$WORK/dst" "$WORK/src"
+  same_tree "$WORK/src" "$WORK/dst"
   no_leftovers "$WORK/dst" "$WORK/copy"
 }
 
