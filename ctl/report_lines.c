@@ -48,10 +48,10 @@ static const char lines_sql[] =
     "  FROM object o WHERE o.job = $1 AND o.asset = $3 AND $2 IN ('', 'moved')"
     "   AND NOT EXISTS (SELECT FROM item i WHERE i.job = $1 AND i.key = o.key)"
     " UNION ALL"
-    /* a put that waits stands for the directory that has to make way, as in v_removals */
-    " SELECT p.path, 'remove', 'planned', CASE p.operation WHEN 'put' THEN 0 ELSE p.size END,"
+    /* what waits stands for the directory that has to make way, as in v_removals */
+    " SELECT p.path, 'remove', 'planned', CASE WHEN p.waits THEN 0 ELSE p.size END,"
     "   NULL, NULL, NULL, 0, NULL, 3"
-    "  FROM pending p WHERE p.job = $1 AND p.outcome IS NULL AND p.operation IN ('remove', 'put')"
+    "  FROM pending p WHERE p.job = $1 AND p.outcome IS NULL AND (p.operation = 'remove' OR p.waits)"
     "   AND $2 IN ('', 'removed')"
     ") line ORDER BY rank, path";
 

@@ -132,7 +132,8 @@ static int publish_link(struct publish *publish, u32 index, struct asset_directo
         return -1;
     rc = asset_stage_hard_link(publish->token, index, other, name, item->target_inode, err);
     asset_directory_close(&other);
-    if (rc < 0 || asset_publish_hard_link(publish->token, index, item->target_inode, directory,
+    if (rc < 0 || asset_publish_hard_link(publish->token, index, item->target_inode,
+                                          item->flags & ITEM_REPLACES_DIRECTORY, directory,
                                           item->name, err) < 0)
         return -1;
     publish->touched[item->dir] = true;

@@ -9,7 +9,7 @@
 #include "base/log.h"
 #include "base/names.h"
 
-#define NAME_FLAGS NAME_DIFFERS
+#define NAME_FLAGS (NAME_DIFFERS | NAME_OVER_DIRECTORY | NAME_WAITS)
 
 /* ---- found ---- */
 
@@ -88,6 +88,17 @@ void shard_found(struct job *job, struct shard *shard, const struct envelope *en
 
 /* ---- listed ---- */
 
+/* A flag goes with a link, and with those below it. */
+static bool flags_fit(const struct rec_name *name)
+{
+    u32 flags = name->flags;
+
+    if (flags & ~NAME_FLAGS || (flags && name->operation != OPERATION_link))
+        return false;
+    return flags == 0 || flags == NAME_DIFFERS || flags == (NAME_DIFFERS | NAME_OVER_DIRECTORY) ||
+           flags == NAME_FLAGS;
+}
+
 static bool name_fits(const struct job *job, const struct shard *shard, const struct rec_name *name)
 {
     bool inventory = name->operation == 0;
@@ -95,7 +106,7 @@ static bool name_fits(const struct job *job, const struct shard *shard, const st
     if (!path_is_valid(name->path) || name->path.size == 0 ||
         !path_is_within(name->path, buf_bytes(&shard->path)))
         return false;
-    if (name->kind < KIND_file || name->kind > KIND_block_device || name->flags & ~NAME_FLAGS)
+    if (name->kind < KIND_file || name->kind > KIND_block_device || !flags_fit(name))
         return false;
     if (inventory || job->spec.verify)
         return inventory && job->spec.verify;

@@ -38,12 +38,14 @@ enum truth_kind {
  * begins when those before it are done. */
 enum feed {
     FEED_NONE,
-    FEED_LEADERS,  /* of each object with several names, one that is put or confirmed */
-    FEED_LINKS,    /* its other names */
-    FEED_REMOVALS, /* deepest first: the next batches come when the last ones have ended */
-    FEED_WAITING,  /* puts that waited for a removal */
-    FEED_CHECK,    /* verify: what is to be read and compared with the ledger */
-    FEED_REPAIR,   /* verify: what is put again */
+    FEED_LEADERS,      /* of each object with several names, one that is put or confirmed */
+    FEED_LINKS,        /* its other names */
+    FEED_REMOVALS,     /* deepest first: the next batches come when the last ones have ended */
+    FEED_WAITING,      /* puts that waited for a removal */
+    FEED_LATE_LEADERS, /* leaders that waited for one, as every name of their object did */
+    FEED_LATE_LINKS,   /* names that waited for one, to be linked */
+    FEED_CHECK,        /* verify: what is to be read and compared with the ledger */
+    FEED_REPAIR,       /* verify: what is put again */
 };
 const char *feed_name(enum feed feed); /* as in shard.feed */
 

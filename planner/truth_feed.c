@@ -25,8 +25,8 @@ enum column {
     COLUMN_THERE_INODE,
     COLUMN_THERE_TIME, /* ctime, or mtime of what has several names */
     COLUMN_THERE_SEVERAL,
-    COLUMN_THERE_DIRECTORY,
-    COLUMN_TARGET, /* of a link: the leader's path, if it may be linked to */
+    COLUMN_THERE_DIRECTORY, /* it makes way for the item */
+    COLUMN_TARGET,          /* of a link: the leader's path, if it may be linked to */
     COLUMN_TARGET_INODE,
     COLUMN_MTIME, /* from here: FEED_CHECK */
     COLUMN_HASH,
@@ -38,7 +38,7 @@ enum column {
 #define PAGE(columns, more, operation, condition, joins)                                           \
     "SELECT level, parent, page.key, page.path, " columns ", page.there_inode,"                    \
     " CASE WHEN several THEN page.mtime_ns ELSE there_ctime_ns END, several,"                      \
-    " page.kind = 'directory'" more                                                                \
+    " page.kind = 'directory' OR over_directory" more                                              \
     " FROM (SELECT *, sum(octet_length(path)) OVER (ORDER BY level, parent, key) AS bytes FROM"    \
     "  (SELECT *, -depth AS level, there_links > 1 AND kind <> 'directory' AS several"             \
     "   FROM pending WHERE job = $1 AND operation = '" operation "'"                               \
@@ -53,16 +53,22 @@ enum column {
     "  WHERE asset = $6 AND key = page.key OFFSET 0) o ON true"
 #define PROVEN "o.kind, o.size, page.device, page.inode"
 
+#define LEADERS(which) PAGE(PLAIN, "", "link", which " AND leader = key AND outcome IS NULL", "")
+#define LINKS(which)                                                                               \
+    PAGE(PLAIN, ", leader.path, leader.there_inode", "link",                                       \
+         which " AND leader <> key AND outcome IS NULL",                                           \
+         " LEFT JOIN LATERAL (SELECT path, there_inode FROM pending l"                             \
+         "  WHERE job = $1 AND key = page.leader"                                                  \
+         "  AND l.outcome IN ('moved', 'unchanged') AND l.there_inode <> 0 LIMIT 1)"               \
+         " leader ON true")
+
 static const char *const page_sql[] = {
-    [FEED_LEADERS] = PAGE(PLAIN, "", "link", "leader = key AND outcome IS NULL", ""),
-    [FEED_LINKS] = PAGE(PLAIN, ", leader.path, leader.there_inode", "link",
-                        "leader <> key AND outcome IS NULL",
-                        " LEFT JOIN LATERAL (SELECT path, there_inode FROM pending l"
-                        "  WHERE job = $1 AND key = page.leader"
-                        "  AND l.outcome IN ('moved', 'unchanged') AND l.there_inode <> 0 LIMIT 1)"
-                        " leader ON true"),
+    [FEED_LEADERS] = LEADERS("NOT waits"),
+    [FEED_LINKS] = LINKS("NOT waits"),
     [FEED_REMOVALS] = PAGE(PLAIN, "", "remove", "outcome IS NULL", ""),
     [FEED_WAITING] = PAGE(PLAIN, "", "put", "outcome IS NULL", ""),
+    [FEED_LATE_LEADERS] = LEADERS("waits"),
+    [FEED_LATE_LINKS] = LINKS("waits"),
     [FEED_CHECK] = PAGE(PROVEN, ", NULL, NULL, o.mtime_ns, o.hash, o.checksum", "inventory",
                         "outcome IS NULL", OF_OBJECT),
     [FEED_REPAIR] = PAGE(PROVEN, "", "inventory", "differs", OF_OBJECT),
@@ -198,16 +204,16 @@ static struct rec_item item_of(const PGresult *page, int row, enum feed feed, st
     };
     bool directory = result_text(page, row, COLUMN_THERE_DIRECTORY)[0] == 't';
 
-    if (feed == FEED_LEADERS || (feed == FEED_LINKS && target.size > 0)) {
+    if (feed == FEED_LEADERS || feed == FEED_LATE_LEADERS || target.size > 0) {
         item.device = (u64)result_s64(page, row, COLUMN_DEVICE);
         item.inode = (u64)result_s64(page, row, COLUMN_INODE);
     }
-    if (feed == FEED_LINKS && target.size > 0) {
+    if (target.size > 0) {
         item.operation = OPERATION_link;
         item.target = target;
         item.target_inode = (u64)result_s64(page, row, COLUMN_TARGET_INODE);
     }
-    if (feed == FEED_WAITING || (feed == FEED_REPAIR && directory))
+    if (directory)
         item.flags = ITEM_REPLACES | ITEM_REPLACES_DIRECTORY;
     if (feed == FEED_REMOVALS) {
         item.operation = OPERATION_remove;
@@ -248,7 +254,7 @@ static void add_row(struct feeder *feeder, const PGresult *page, int row)
     u64 bytes;
 
     result_bytes(page, row, COLUMN_PATH, &path);
-    if (feeder->request->feed == FEED_LINKS)
+    if (feeder->request->feed == FEED_LINKS || feeder->request->feed == FEED_LATE_LINKS)
         result_bytes(page, row, COLUMN_TARGET, &target);
     item = item_of(page, row, feeder->request->feed, buf_bytes(&target));
     bytes = item.operation == OPERATION_put ? item.size : 0;

@@ -24,9 +24,10 @@ static int read_guarded(struct ledger *ledger, u64 job, struct guarded *out, str
     if (postgres_query(
             ledger->postgres,
             "SELECT (SELECT count(*) FROM pending p WHERE p.job = j.id"
-            "  AND p.operation IN ('remove', 'put') AND p.outcome IS NULL),"
+            "  AND (p.operation = 'remove' OR p.waits) AND p.outcome IS NULL),"
             " sum(s.present)::bigint, coalesce(bool_or(s.source_empty), false),"
-            " j.destination_changed, coalesce(bool_or(s.feed IN ('removals', 'waiting')), false),"
+            " j.destination_changed, coalesce(bool_or(s.feed IN"
+            "  ('removals', 'waiting', 'late_leaders', 'late_links')), false),"
             " j.name FROM job j LEFT JOIN shard s ON s.job = j.id WHERE j.id = $1 GROUP BY j.id",
             (struct parameter[]){parameter_s64((s64)job)}, 1, &result, err) < 0)
         return -1;
@@ -78,7 +79,7 @@ static int put_sample(struct ledger *ledger, u64 job, struct buf *out, struct er
     PGresult *result;
 
     if (postgres_query(ledger->postgres,
-                       "SELECT path FROM pending WHERE job = $1 AND operation IN ('remove', 'put')"
+                       "SELECT path FROM pending WHERE job = $1 AND (operation = 'remove' OR waits)"
                        " AND outcome IS NULL ORDER BY depth, parent, key LIMIT $2",
                        (struct parameter[]){parameter_s64((s64)job), parameter_s64(SAMPLE)}, 2,
                        &result, err) < 0)

@@ -67,7 +67,8 @@ static const char incoming[] =
     " path bytea NOT NULL, depth integer NOT NULL, operation text NOT NULL,"
     " kind object_kind NOT NULL, size bigint NOT NULL, mtime_ns bigint NOT NULL,"
     " device bigint NOT NULL, inode bigint NOT NULL, there_inode bigint NOT NULL,"
-    " there_links integer NOT NULL, there_ctime_ns bigint NOT NULL, differs boolean NOT NULL)"
+    " there_links integer NOT NULL, there_ctime_ns bigint NOT NULL, differs boolean NOT NULL,"
+    " over_directory boolean NOT NULL, waits boolean NOT NULL)"
     " ON COMMIT DELETE ROWS";
 
 int ledger_open(struct ledger *ledger, struct err *err)
@@ -294,8 +295,8 @@ int ledger_not_kept(struct ledger *ledger, u64 job, const struct not_kept *delta
 
 /* ---- words ---- */
 
-static const char *const feeds[] = {"",        "leaders", "links", "removals",
-                                    "waiting", "check",   "repair"};
+static const char *const feeds[] = {
+    "", "leaders", "links", "removals", "waiting", "late_leaders", "late_links", "check", "repair"};
 
 const char *feed_name(enum feed feed)
 {

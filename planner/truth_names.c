@@ -104,10 +104,13 @@ static struct bytes parent_of(struct bytes path)
 static void add_tuple(const struct ledger_name *at, struct buf *out)
 {
     const struct rec_name *name = &at->name;
+    bool put = name->operation == OPERATION_put; /* it is listed because it waits */
     u8 parent[KEY_BYTES], differs = (name->flags & NAME_DIFFERS) != 0;
+    u8 over_directory = put || name->flags & NAME_OVER_DIRECTORY;
+    u8 waits = put || name->flags & NAME_WAITS;
 
     path_key(parent_of(name->path), parent);
-    copy_row(out, 14);
+    copy_row(out, 16);
     copy_bytes(out, bytes_of(at->key, KEY_BYTES));
     copy_bytes(out, bytes_of(parent, KEY_BYTES));
     copy_bytes(out, name->path);
@@ -122,6 +125,8 @@ static void add_tuple(const struct ledger_name *at, struct buf *out)
     copy_s32(out, (s32)name->there_links);
     copy_s64(out, name->there_ctime_ns);
     copy_bytes(out, bytes_of(&differs, 1));
+    copy_bytes(out, bytes_of(&over_directory, 1));
+    copy_bytes(out, bytes_of(&waits, 1));
 }
 
 int ledger_names_load(struct ledger *ledger, const struct ledger_names *names, struct err *err)
@@ -135,7 +140,8 @@ int ledger_names_load(struct ledger *ledger, const struct ledger_names *names, s
     rc = postgres_copy(
         ledger->postgres,
         "COPY incoming_name (key, parent, path, depth, operation, kind, size, mtime_ns, device,"
-        " inode, there_inode, there_links, there_ctime_ns, differs) FROM STDIN (FORMAT binary)",
+        " inode, there_inode, there_links, there_ctime_ns, differs, over_directory, waits)"
+        " FROM STDIN (FORMAT binary)",
         buf_bytes(&tuples), err);
     buf_release(&tuples);
     return rc;

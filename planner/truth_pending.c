@@ -136,7 +136,7 @@ int pending_rows(struct ledger *ledger, const struct truth_request *request, enu
         first = checked_sql;
     if (run_all(ledger, &first, 1, parameters, 1, err) < 0)
         return -1;
-    if (feed == FEED_LINKS)
+    if (feed == FEED_LINKS || feed == FEED_LATE_LINKS)
         return run_all(ledger, linked_sql, COUNT_OF(linked_sql), parameters, 3, err);
     if (feed == FEED_REMOVALS)
         return run_all(ledger, removed_sql, COUNT_OF(removed_sql), parameters, 3, err);
@@ -147,14 +147,16 @@ int pending_rows(struct ledger *ledger, const struct truth_request *request, enu
 
 static const char names_sql[] =
     "INSERT INTO pending AS p (job, shard, key, parent, path, depth, operation, kind, size,"
-    " mtime_ns, device, inode, there_inode, there_links, there_ctime_ns, differs)"
+    " mtime_ns, device, inode, there_inode, there_links, there_ctime_ns, differs, over_directory,"
+    " waits)"
     " SELECT $1, $2, key, parent, path, depth, operation, kind, size, mtime_ns, device, inode,"
-    "  there_inode, there_links, there_ctime_ns, differs FROM incoming_name"
+    "  there_inode, there_links, there_ctime_ns, differs, over_directory, waits FROM incoming_name"
     " ON CONFLICT (job, key) DO UPDATE SET shard = excluded.shard, operation = excluded.operation,"
     " kind = excluded.kind, size = excluded.size, mtime_ns = excluded.mtime_ns,"
     " device = excluded.device, inode = excluded.inode, there_inode = excluded.there_inode,"
     " there_links = excluded.there_links, there_ctime_ns = excluded.there_ctime_ns,"
-    " differs = excluded.differs, leader = NULL, outcome = NULL";
+    " differs = excluded.differs, over_directory = excluded.over_directory,"
+    " waits = excluded.waits, leader = NULL, outcome = NULL";
 
 static const char *const superseded_sql[] = {
     "DELETE FROM item i USING incoming_name n WHERE i.job = $1 AND i.key = n.key",

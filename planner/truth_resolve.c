@@ -8,9 +8,10 @@
 /* An object of the destination whose names are all of this group, and which is as at the source,
  * confirms what it is, and what is left of the group is linked to it. Without one the first by path
  * is put; also with two: they are equal in size and time only, and at most one of them need be what
- * the source has. Groups of which nothing is left are dropped. */
+ * the source has. A name that waits is put only if all of its object do, and one over a directory
+ * only if all are. Groups of which nothing is left are dropped. */
 static const char groups_sql[] =
-    "WITH each AS (SELECT key, device, inode, path, there_inode,"
+    "WITH each AS (SELECT key, device, inode, path, there_inode, over_directory, waits,"
     "  count(*) OVER there AS same, bool_or(differs) OVER there AS differs,"
     "  min(there_links) OVER there AS least, max(there_links) OVER there AS most,"
     "  min(there_inode) FILTER (WHERE there_inode <> 0 AND NOT differs) OVER object AS first,"
@@ -25,7 +26,8 @@ static const char groups_sql[] =
     "  first_value(there_inode) OVER best AS leader_inode,"
     "  first_value(key) OVER best AS leader,"
     "  count(*) OVER (PARTITION BY device, inode) AS names FROM judged"
-    "  WINDOW best AS (PARTITION BY device, inode ORDER BY confirmed DESC, path)),"
+    "  WINDOW best AS (PARTITION BY device, inode "
+    "   ORDER BY confirmed DESC, waits, over_directory, path)),"
     " dropped AS (DELETE FROM pending p USING ranked r WHERE p.job = $1 AND p.key = r.key"
     "  AND r.confirmed = r.names RETURNING p.key),"
     " decided AS (UPDATE pending p SET leader = r.leader,"
@@ -90,10 +92,12 @@ static const char feed_sql[] =
     "  nullif($3::bigint, 0)"
     " WHERE NOT EXISTS (SELECT FROM shard WHERE job = $1 AND feed = $2)"
     " AND EXISTS (SELECT FROM pending WHERE job = $1 AND CASE $2"
-    "  WHEN 'leaders' THEN operation = 'link' AND leader = key AND outcome IS NULL"
-    "  WHEN 'links' THEN operation = 'link' AND leader <> key AND outcome IS NULL"
+    "  WHEN 'leaders' THEN operation = 'link' AND leader = key AND NOT waits AND outcome IS NULL"
+    "  WHEN 'links' THEN operation = 'link' AND leader <> key AND NOT waits AND outcome IS NULL"
     "  WHEN 'removals' THEN operation = 'remove' AND outcome IS NULL"
     "  WHEN 'waiting' THEN operation = 'put' AND outcome IS NULL"
+    "  WHEN 'late_leaders' THEN operation = 'link' AND leader = key AND waits AND outcome IS NULL"
+    "  WHEN 'late_links' THEN operation = 'link' AND leader <> key AND waits AND outcome IS NULL"
     "  WHEN 'check' THEN operation = 'inventory' AND outcome IS NULL"
     "  WHEN 'repair' THEN operation = 'inventory' AND (differs OR outcome IS NULL) END)";
 
@@ -170,7 +174,7 @@ static int resolve(struct ledger *ledger, struct truth_request *request, struct 
     }
     if (!decided.resolved && add_feeds(ledger, request, FEED_LEADERS, FEED_LINKS, err) < 0)
         return -1;
-    return *held ? 0 : add_feeds(ledger, request, FEED_REMOVALS, FEED_WAITING, err);
+    return *held ? 0 : add_feeds(ledger, request, FEED_REMOVALS, FEED_LATE_LINKS, err);
 }
 
 int ledger_resolve(struct ledger *ledger, struct truth_request *request, struct err *err)

@@ -155,11 +155,9 @@ struct compare_decision compare_extras(const struct attributes *source,
     return set_attributes(source, destination);
 }
 
-bool compare_is_linked(const struct attributes *source, const struct attributes *destination,
-                       const struct compare_rules *rules)
+bool compare_is_linked(const struct attributes *source, const struct compare_rules *rules)
 {
-    return rules->links && source->kind != KIND_directory && source->links > 1 &&
-           !(destination && destination->kind == KIND_directory);
+    return rules->links && source->kind != KIND_directory && source->links > 1;
 }
 
 struct compare_decision compare_objects(const struct attributes *source,

@@ -36,10 +36,8 @@ struct compare_decision compare_objects(const struct attributes *source,
 struct compare_decision compare_extras(const struct attributes *source,
                                        const struct attributes *destination);
 
-/* Is it dealt with in the close, with the other names of the same object? `destination` as above.
- */
-bool compare_is_linked(const struct attributes *source, const struct attributes *destination,
-                       const struct compare_rules *rules);
+/* Is it dealt with in the close, with the other names of the same object? */
+bool compare_is_linked(const struct attributes *source, const struct compare_rules *rules);
 
 /* The decision for two links of which `targets` was set. */
 struct compare_decision compare_targets(struct bytes source, struct bytes destination);

@@ -45,28 +45,26 @@ bool scan_takes(struct scan *scan, struct bytes directory, struct bytes name, bo
 
 /* ---- what becomes of an entry ---- */
 
-/* Lists an entry for the close: a link, or a put that waits for removals. */
+/* Lists an entry for the close: a link, or a put that waits for removals. `flags` are a link's. */
 static void list_name(struct scan *scan, u32 index, struct bytes name,
-                      const struct attributes *source, const struct entry_verdict *verdict,
-                      enum operation operation)
+                      const struct attributes *source, const struct attributes *there,
+                      enum operation operation, u32 flags)
 {
     bool link = operation == OPERATION_link;
-    const struct attributes *there = &verdict->there; /* zeros if there is none */
 
-    emit_name(&scan->emitter,
-              &(struct rec_name){
-                  .path = scan_path(scan, walk_path(&scan->walk, index), name),
-                  .kind = source->kind,
-                  .operation = operation,
-                  .flags = link && verdict->decision.operation != 0 ? NAME_DIFFERS : 0,
-                  .size = source->size,
-                  .mtime_ns = source->mtime_ns,
-                  .device = link ? source->device : 0,
-                  .inode = link ? source->inode : 0,
-                  .there_inode = there->inode,
-                  .there_links = there->links,
-                  .there_ctime_ns = there->ctime_ns,
-              });
+    emit_name(&scan->emitter, &(struct rec_name){
+                                  .path = scan_path(scan, walk_path(&scan->walk, index), name),
+                                  .kind = source->kind,
+                                  .operation = operation,
+                                  .flags = link ? flags : 0,
+                                  .size = source->size,
+                                  .mtime_ns = source->mtime_ns,
+                                  .device = link ? source->device : 0,
+                                  .inode = link ? source->inode : 0,
+                                  .there_inode = there->inode,
+                                  .there_links = there->links,
+                                  .there_ctime_ns = there->ctime_ns,
+                              });
     scan->pace.since++;
 }
 
@@ -83,26 +81,35 @@ static void record(struct scan *scan, u32 index, struct bytes name, const struct
 }
 
 /* A directory at the destination is where something else is to be. An empty one makes way in the
- * step that publishes; one that is not is removed in the close, and the put waits for that. */
+ * step that publishes; one that is not is removed in the close, and the put or link waits for that.
+ */
 static void make_way(struct scan *scan, u32 index, struct bytes name,
                      const struct attributes *source, const struct entry_verdict *verdict)
 {
     struct compare_decision decision = verdict->decision;
+    u32 operation =
+        compare_is_linked(source, &scan->decider.rules) ? OPERATION_link : OPERATION_put;
+    u32 flags = NAME_DIFFERS | NAME_OVER_DIRECTORY;
     struct err err;
     int empty = extra_is_empty(scan->walk.levels[index].destination, name, &err);
 
     if (empty < 0 && (err.code == ERR_NotFound || err.code == ERR_NotADirectory ||
-                      err.code == ERR_SymlinkInPath))
+                      err.code == ERR_SymlinkInPath)) {
         decision = compare_put_blindly();
-    else if (empty < 0)
+        flags = NAME_DIFFERS;
+    } else if (empty < 0) {
         decision = compare_refuse(err.code);
-    else if (!empty && (scan->request->flags & SCAN_DELETE) &&
-             extra_name_below(scan, index, name)) {
-        list_name(scan, index, name, source, verdict, OPERATION_put);
+    } else if (!empty && (scan->request->flags & SCAN_DELETE) &&
+               extra_name_below(scan, index, name)) {
+        list_name(scan, index, name, source, &verdict->there, operation, flags | NAME_WAITS);
         return;
-    } else if (!empty)
+    } else if (!empty) {
         decision = compare_refuse(ERR_Occupied);
-    record(scan, index, name, source, &decision);
+    }
+    if (decision.operation == OPERATION_put && operation == OPERATION_link)
+        list_name(scan, index, name, source, &verdict->there, operation, flags);
+    else
+        record(scan, index, name, source, &decision);
 }
 
 /* The verdict on an entry; 0 if it vanished. What the filters leave out at the destination is not
@@ -139,9 +146,9 @@ static int compare_entry(struct scan *scan, u32 index, const struct entry *entry
         record(scan, index, name, &attributes, &verdict.decision);
     else if (verdict.decision.over_directory)
         make_way(scan, index, name, &attributes, &verdict);
-    else if (compare_is_linked(&attributes, verdict.is_there ? &verdict.there : NULL,
-                               &scan->decider.rules))
-        list_name(scan, index, name, &attributes, &verdict, OPERATION_link);
+    else if (compare_is_linked(&attributes, &scan->decider.rules))
+        list_name(scan, index, name, &attributes, &verdict.there, OPERATION_link,
+                  verdict.decision.operation != 0 ? NAME_DIFFERS : 0);
     else
         record(scan, index, name, &attributes, &verdict.decision);
     return 0;

@@ -180,6 +180,8 @@ CREATE INDEX directory_depth ON directory (job, depth DESC);
 --              destination has it; put: waits until what is in its way is removed; inventory: is there (verify)
 --   there_*    what the scan saw at the destination; 0 = no such name. Of a link that is done: as published
 --   differs    of a link: not equal to the source; of an inventory: is to be put again
+--   over_directory  a directory is in the place of it: it makes way in the step that publishes
+--   waits      everything below that directory is to be removed first
 --   leader     of a link, decided when the scans are done: key of the name of its object that is put, or confirmed
 --              if it does not differ; the others are linked to it
 --   outcome    NULL until it is done; of an inventory: what the verification found
@@ -200,6 +202,8 @@ CREATE TABLE pending (
   there_links    integer NOT NULL,
   there_ctime_ns bigint NOT NULL,
   differs        boolean NOT NULL,
+  over_directory boolean NOT NULL DEFAULT false,
+  waits          boolean NOT NULL DEFAULT false,
   leader         uuid,
   outcome        item_outcome,
   PRIMARY KEY (job, key)
@@ -250,9 +254,9 @@ CREATE VIEW v_removals AS
          i.path AS path_bytes
     FROM item i JOIN job j ON j.id = i.job WHERE i.operation = 'remove'
   UNION ALL
-  SELECT j.name, path_text(p.path), CASE p.operation WHEN 'put' THEN 'directory' ELSE p.kind END,
-         CASE p.operation WHEN 'put' THEN 0 ELSE p.size END, 'pending', NULL, NULL, p.path
-    FROM pending p JOIN job j ON j.id = p.job WHERE p.operation IN ('remove', 'put') AND p.outcome IS NULL;
+  SELECT j.name, path_text(p.path), CASE WHEN p.waits THEN 'directory' ELSE p.kind END,
+         CASE WHEN p.waits THEN 0 ELSE p.size END, 'pending', NULL, NULL, p.path
+    FROM pending p JOIN job j ON j.id = p.job WHERE (p.operation = 'remove' OR p.waits) AND p.outcome IS NULL;
 
 -- The lines of a job's report, one for each path: items, and what was put of which no item says more.
 CREATE VIEW v_items AS

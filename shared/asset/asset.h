@@ -298,8 +298,9 @@ int asset_publish(struct asset_token *token, u32 index, const struct staged_vers
                   const struct wanted *wanted, bool over_directory,
                   struct asset_directory *directory, struct bytes name, u32 *not_kept,
                   struct err *err);
-/* Renames what asset_stage_hard_link made to `name`; 0 also if `name` is that object already. */
-int asset_publish_hard_link(struct asset_token *token, u32 index, u64 inode,
+/* Renames what asset_stage_hard_link made to `name`; 0 also if `name` is that object already.
+ * `over_directory` as of asset_publish. */
+int asset_publish_hard_link(struct asset_token *token, u32 index, u64 inode, bool over_directory,
                             struct asset_directory *directory, struct bytes name, struct err *err);
 /* Makes a directory in place (by rename out of the token) with 0700; *made is false if one is
  * there. With `replaces`, something else that is there makes way in the same step. */
@@ -419,7 +420,7 @@ struct asset_ops {
                    const struct wanted *wanted, bool over_directory,
                    struct asset_directory *directory, struct bytes name, u32 *not_kept,
                    struct err *err);
-    int (*publish_hard_link)(struct asset_token *token, u32 index, u64 inode,
+    int (*publish_hard_link)(struct asset_token *token, u32 index, u64 inode, bool over_directory,
                              struct asset_directory *directory, struct bytes name, struct err *err);
     int (*publish_make)(struct asset_token *token, u32 index, struct asset_directory *directory,
                         struct bytes name, bool replaces, bool *made, struct err *err);

@@ -187,12 +187,13 @@ int asset_publish(struct asset_token *token, u32 index, const struct staged_vers
                                       name, not_kept, err);
 }
 
-int asset_publish_hard_link(struct asset_token *token, u32 index, u64 inode,
+int asset_publish_hard_link(struct asset_token *token, u32 index, u64 inode, bool over_directory,
                             struct asset_directory *directory, struct bytes name, struct err *err)
 {
     if (!token->asset->ops->publish_hard_link)
         return missing(token->asset, "have several names of one object", err);
-    return token->asset->ops->publish_hard_link(token, index, inode, directory, name, err);
+    return token->asset->ops->publish_hard_link(token, index, inode, over_directory, directory,
+                                                name, err);
 }
 
 int asset_publish_make(struct asset_token *token, u32 index, struct asset_directory *directory,

@@ -332,10 +332,10 @@ int fault_publish(struct asset_token *token, u32 index, const struct staged_vers
                          fault_inner_directory(directory), name, not_kept, err);
 }
 
-int fault_publish_hard_link(struct asset_token *token, u32 index, u64 inode,
+int fault_publish_hard_link(struct asset_token *token, u32 index, u64 inode, bool over_directory,
                             struct asset_directory *directory, struct bytes name, struct err *err)
 {
-    return asset_publish_hard_link(fault_inner_token(token), index, inode,
+    return asset_publish_hard_link(fault_inner_token(token), index, inode, over_directory,
                                    fault_inner_directory(directory), name, err);
 }
 

@@ -114,7 +114,7 @@ int fault_publish(struct asset_token *token, u32 index, const struct staged_vers
                   const struct wanted *wanted, bool over_directory,
                   struct asset_directory *directory, struct bytes name, u32 *not_kept,
                   struct err *err);
-int fault_publish_hard_link(struct asset_token *token, u32 index, u64 inode,
+int fault_publish_hard_link(struct asset_token *token, u32 index, u64 inode, bool over_directory,
                             struct asset_directory *directory, struct bytes name, struct err *err);
 int fault_remove(struct asset_token *token, u32 index, struct asset_directory *directory,
                  struct bytes name, const struct attributes *expected, struct err *err);

@@ -51,7 +51,7 @@ enum durability { DURABILITY_STANDARD = 1, DURABILITY_STRICT = 2 };
 /* item flags */
 #define ITEM_REPLACES 1u /* the destination has an object of that name: sync before publish */
 #define ITEM_EXISTS 2u   /* a directory that was at the destination when it was compared */
-/* a put over a directory that was empty, or has been emptied: it makes way in the same step */
+/* put, link: over a directory that was empty, or has been emptied: it makes way in the same step */
 #define ITEM_REPLACES_DIRECTORY 4u
 /* remove: the object has several names, each that goes moves its ctime: size and mtime decide */
 #define ITEM_SEVERAL 8u
@@ -65,7 +65,9 @@ enum durability { DURABILITY_STANDARD = 1, DURABILITY_STRICT = 2 };
 #define SCAN_INVENTORY 4u /* do not compare: name every object at the destination */
 
 /* flags of a name */
-#define NAME_DIFFERS 1u /* content or attributes are not those of the source */
+#define NAME_DIFFERS 1u        /* content or attributes are not those of the source */
+#define NAME_OVER_DIRECTORY 2u /* link that differs: a directory is in its place */
+#define NAME_WAITS 4u          /* link over a directory of which everything below is named too */
 
 /* What an object has that could not be kept; bit n is code HardLinkNotKept + n. */
 #define NOT_KEPT_HARD_LINK 1u

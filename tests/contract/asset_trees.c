@@ -218,7 +218,7 @@ static void hard_links(void **state)
     assert_int_equal(look_up(place, "", "a", &a), 1);
     if (!can(place, ASSET_LINKS)) {
         must_fail(asset_stage_hard_link(token, 0, root, TEXT("a"), a.inode, &err), UnsupportedKind);
-        must_fail(asset_publish_hard_link(token, 0, a.inode, root, TEXT("b"), &err),
+        must_fail(asset_publish_hard_link(token, 0, a.inode, false, root, TEXT("b"), &err),
                   UnsupportedKind);
         must(asset_token_end(&token, &err));
         asset_directory_close(&root);
@@ -226,23 +226,64 @@ static void hard_links(void **state)
     }
     must_fail(asset_stage_hard_link(token, 0, root, TEXT("a"), a.inode + 999, &err), Changed);
     must_fail(asset_stage_hard_link(token, 0, root, TEXT("none"), a.inode, &err), NotFound);
-    must_fail(asset_publish_hard_link(token, 0, a.inode, root, TEXT("b"), &err), StagedChanged);
+    must_fail(asset_publish_hard_link(token, 0, a.inode, false, root, TEXT("b"), &err),
+              StagedChanged);
     for (int again = 0; again < 2; again++) { /* the second time over the same object */
         must(asset_stage_hard_link(token, 0, root, TEXT("a"), a.inode, &err));
-        must_fail(asset_publish_hard_link(token, 0, a.inode + 1, root, TEXT("b"), &err),
+        must_fail(asset_publish_hard_link(token, 0, a.inode + 1, false, root, TEXT("b"), &err),
                   StagedChanged);
-        must(asset_publish_hard_link(token, 0, a.inode, root, TEXT("b"), &err));
-        must(asset_publish_hard_link(token, 0, a.inode, root, TEXT("b"), &err));
+        must(asset_publish_hard_link(token, 0, a.inode, false, root, TEXT("b"), &err));
+        must(asset_publish_hard_link(token, 0, a.inode, false, root, TEXT("b"), &err));
         assert_int_equal(look_up(place, "", "b", &b), 1);
         assert_true(a.inode == b.inode && a.device == b.device && b.links == 2);
     }
     must(asset_stage_hard_link(token, 1, root, TEXT("a"), a.inode, &err));
-    must_fail(asset_publish_hard_link(token, 1, a.inode, root, TEXT("d"), &err), Occupied);
-    must_fail(asset_publish_hard_link(token, 1, a.inode, root, TEXT(STAGING_NAME), &err),
+    must_fail(asset_publish_hard_link(token, 1, a.inode, false, root, TEXT("d"), &err), Occupied);
+    must_fail(asset_publish_hard_link(token, 1, a.inode, false, root, TEXT(STAGING_NAME), &err),
               ReservedName);
     must(asset_token_end(&token, &err));
     assert_int_equal(look_up(place, "", "a", &a), 1);
     assert_int_equal(a.links, 2);
+    asset_directory_close(&root);
+}
+
+/* Goal: a directory makes way for a name more if it is empty, and stays with what is in it if not.
+ * Method: both, twice; the same where there is a file, and where nothing is. */
+static void hard_links_over_directories(void **state)
+{
+    struct place *place = *state;
+    struct asset_token *token;
+    struct asset_directory *root;
+    struct attributes a, there;
+    struct err err;
+
+    if (!can(place, ASSET_LINKS))
+        skip();
+    token = begin(place, 1, 1, 1);
+    root = open_directory(place, "");
+    plant_file(place, "a", "content");
+    plant_file(place, "file", "other");
+    plant_directory(place, "empty");
+    plant_directory(place, "full");
+    plant_file(place, "full/kept", "kept");
+    assert_int_equal(look_up(place, "", "a", &a), 1);
+    for (int again = 0; again < 2; again++) {
+        must(asset_stage_hard_link(token, 0, root, TEXT("a"), a.inode, &err));
+        must_fail(asset_publish_hard_link(token, 0, a.inode, true, root, TEXT("full"), &err),
+                  NotEmpty);
+        check_content(place, "full", TEXT("kept"), TEXT("kept"));
+        must(asset_publish_hard_link(token, 0, a.inode, true, root, TEXT("empty"), &err));
+        must(asset_publish_hard_link(token, 0, a.inode, true, root, TEXT("empty"), &err));
+        assert_int_equal(look_up(place, "", "empty", &there), 1);
+        assert_true(there.kind == KIND_file && there.inode == a.inode && there.links == 2);
+    }
+    must(asset_stage_hard_link(token, 1, root, TEXT("a"), a.inode, &err));
+    must(asset_publish_hard_link(token, 1, a.inode, true, root, TEXT("file"), &err));
+    must(asset_stage_hard_link(token, 2, root, TEXT("a"), a.inode, &err));
+    must(asset_publish_hard_link(token, 2, a.inode, true, root, TEXT("new"), &err));
+    must(asset_token_end(&token, &err));
+    assert_int_equal(look_up(place, "", "a", &a), 1);
+    assert_int_equal(a.links, 4);
     asset_directory_close(&root);
 }
 
@@ -519,9 +560,9 @@ static void removal_of_links(void **state)
     plant_file(place, "a", "content");
     assert_int_equal(look_up(place, "", "a", &listed), 1);
     must(asset_stage_hard_link(token, 0, root, TEXT("a"), listed.inode, &err));
-    must(asset_publish_hard_link(token, 0, listed.inode, root, TEXT("b"), &err));
+    must(asset_publish_hard_link(token, 0, listed.inode, false, root, TEXT("b"), &err));
     must(asset_stage_hard_link(token, 0, root, TEXT("a"), listed.inode, &err));
-    must(asset_publish_hard_link(token, 0, listed.inode, root, TEXT("c"), &err));
+    must(asset_publish_hard_link(token, 0, listed.inode, false, root, TEXT("c"), &err));
     assert_int_equal(look_up(place, "", "a", &listed), 1);
     must(asset_remove(token, 1, root, TEXT("a"), &listed, &err));
     must(asset_remove(token, 1, root, TEXT("b"), &listed, &err));
@@ -563,7 +604,8 @@ static void revoked(void **state)
     must_fail(asset_publish_make(token, 3, root, TEXT("file"), true, &made, &err), Revoked);
     must_fail(asset_publish_directory(token, TEXT("file/x"), 1, &into, &err), Revoked);
     if (can(place, ASSET_LINKS)) {
-        must_fail(asset_publish_hard_link(token, 1, file.inode, root, TEXT("name"), &err), Revoked);
+        must_fail(asset_publish_hard_link(token, 1, file.inode, false, root, TEXT("name"), &err),
+                  Revoked);
         must_fail(asset_stage_hard_link(token, 4, root, TEXT("file"), file.inode, &err), Revoked);
     }
     asset_token_close(&token);
@@ -581,6 +623,7 @@ int main(void)
         TEST(preserving),
         TEST(nodes),
         TEST(hard_links),
+        TEST(hard_links_over_directories),
         TEST(holes),
         TEST(parts),
         TEST(removal),

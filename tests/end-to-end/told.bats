@@ -152,8 +152,9 @@ sync_is_there() { [[ -n $(sync_name) ]]; }
   JOB=s-1
   held="would remove 2 of 10 entries at the destination (limit 10%), such as \"gone\", \"gone/x\""
   rows="INSERT INTO pending (job, key, shard, path, parent, depth, operation, kind, size, mtime_ns, device, inode, there_inode,
-      there_links, there_ctime_ns, differs, outcome)
-    SELECT id, gen_random_uuid(), 0, convert_to(path, 'UTF8'), gen_random_uuid(), 1, operation, 'file', 5, 0, 0, 0, 1, 1, 1, true, outcome
+      there_links, there_ctime_ns, differs, waits, outcome)
+    SELECT id, gen_random_uuid(), 0, convert_to(path, 'UTF8'), gen_random_uuid(), 1, operation, 'file', 5, 0, 0, 0, 1, 1, 1, true,
+      operation = 'put', outcome
       FROM job, (VALUES ('gone/x', 'remove', NULL), ('gone', 'remove', NULL), ('way', 'put', NULL),
         ('done', 'link', 'linked'::item_outcome)) AS r(path, operation, outcome) WHERE name = :'job';
     UPDATE job SET reason = 'RemovalHeld', not_kept = '{\"OwnerNotKept\": 12, \"XattrNotKept\": 1}' WHERE name = :'job';"

@@ -116,6 +116,131 @@ static void followers_follow(void **state)
     planner_down(&r.planner);
 }
 
+/* A name of source object `inode` where a directory is. */
+static void add_link_over(struct truth_request *request, u64 inode, u32 flags, const char *path)
+{
+    add_name(request,
+             &(struct rec_name){.operation = OPERATION_link,
+                                .flags = NAME_DIFFERS | NAME_OVER_DIRECTORY | flags,
+                                .size = 10,
+                                .device = 1,
+                                .inode = inode,
+                                .there_inode = 20 + inode,
+                                .there_links = 2},
+             path);
+}
+
+/* Groups of which names are over directories, and what is below those. */
+static void scan_over_directories(struct running *r)
+{
+    struct truth_request *request = segment_of(r, 0, 1);
+
+    add_link_over(request, 1, NAME_WAITS, "one/a");
+    add_link_over(request, 1, 0, "one/b");
+    add_link(request, 1, 0, 0, true, "one/c");
+    add_link_over(request, 2, NAME_WAITS, "two/a");
+    add_link_over(request, 2, NAME_WAITS, "two/b");
+    add_link_over(request, 3, NAME_WAITS, "three/a");
+    add_link_over(request, 3, 0, "three/b");
+    add_link_over(request, 4, NAME_WAITS, "four/a");
+    add_link(request, 4, 14, 1, false, "four/b");
+    add_removal(request, KIND_file, "two/a/gone");
+    scan_ends(request, 9, 50);
+    ask_counters(&r->planner, request, "scanned=9 found=9");
+}
+
+static struct truth_request *resolve_up_to(const struct running *r, u64 most)
+{
+    struct truth_request *request = resolve_request(r);
+
+    request->delete_max = most;
+    return request;
+}
+
+/* They come in the order of their directories' keys, which are none of this test's business. */
+static void assert_late_links(struct running *r)
+{
+    static const char *const wanted[] = {"link four/a i4 f5 -> four/b i14\n",
+                                         "link one/a i1 f5 -> one/c i1001\n",
+                                         "link two/b i2 f5 -> two/a i1002\n", "put three/a f5\n"};
+    struct truth_request *answer = ask(&r->planner, feed_request(r, FEED_LATE_LINKS, 10));
+    struct buf text = {0};
+    size_t size = 0;
+
+    assert_int_equal(answer->err.code, ERR_Ok);
+    print_feed(answer, &text);
+    for (size_t i = 0; i < COUNT_OF(wanted); i++) {
+        assert_non_null(strstr(buf_text(&text), wanted[i]));
+        size += strlen(wanted[i]);
+    }
+    assert_int_equal(text.size, size);
+    buf_release(&text);
+    truth_request_destroy(&answer);
+}
+
+/* Goal: a name over a directory is put only if all of its object are, and waits for what is below;
+ * the directory counts for the guard, and is fed only when that lets go.
+ * Method: groups with and without other names; a limit of one less than there is, then of as much.
+ */
+static void over_directories(void **state)
+{
+    struct running r = start_job(state);
+    struct truth_request *request;
+
+    scan_over_directories(&r);
+    resolve_to(&r, resolve_up_to(&r, 5), "held leaders:1 links:2");
+    assert_sql(r.world,
+               "SELECT string_agg(path || ' ' || kind, ', ' ORDER BY path) FROM v_removals",
+               "four/a directory, one/a directory, three/a directory, two/a directory, "
+               "two/a/gone file, two/b directory");
+    assert_sql(r.world,
+               "SELECT string_agg(path_text(path), ' ' ORDER BY path) FROM pending"
+               " WHERE leader = key",
+               "four/b one/c three/b two/a");
+    request = segment_of(&r, 1, 1);
+    request->feed = FEED_LEADERS;
+    request->shard_done = true;
+    add_row(request, OPERATION_put, OUTCOME_moved, 1, "one/c");
+    add_row(request, OPERATION_put, OUTCOME_failed, 3, "three/b");
+    assert_sql(r.world, "SELECT unchanged FROM job", "1");
+    ask_counters(&r.planner, request,
+                 "scanned=9 unchanged=1 found=8 moved=1 failed=1 bytes_found=20 bytes_moved=10");
+    assert_feed(&r, FEED_LEADERS, 10, "");
+    assert_feed(&r, FEED_LINKS, 10, "link one/b i1 f5 -> one/c i1001\n");
+    resolve_to(&r, resolve_up_to(&r, 6),
+               "leaders:1 links:2 removals:3 late_leaders:4 late_links:5");
+    resolve_to(&r, resolve_up_to(&r, 0),
+               "leaders:1 links:2 removals:3 late_leaders:4 late_links:5");
+    assert_feed(&r, FEED_WAITING, 10, "");
+    assert_feed(&r, FEED_LATE_LEADERS, 10, "put two/a i2 f5\n");
+    request = segment_of(&r, 4, 1);
+    request->feed = FEED_LATE_LEADERS;
+    request->shard_done = true;
+    add_row(request, OPERATION_put, OUTCOME_moved, 2, "two/a");
+    ask_counters(&r.planner, request,
+                 "scanned=9 unchanged=1 found=8 moved=2 failed=1 bytes_found=30 bytes_moved=20");
+    assert_late_links(&r);
+    request = segment_of(&r, 5, 1);
+    request->feed = FEED_LATE_LINKS;
+    add_row(request, OPERATION_link, OUTCOME_linked, 0, "four/a");
+    add_row(request, OPERATION_link, OUTCOME_linked, 1, "one/a");
+    add_row(request, OPERATION_link, OUTCOME_failed, 2, "two/b");
+    add_row(request, OPERATION_put, OUTCOME_moved, 3, "three/a");
+    ask_counters(&r.planner, request,
+                 "scanned=9 unchanged=1 found=8 moved=3 linked=2 failed=2 bytes_found=40 "
+                 "bytes_moved=30");
+    request = make_request(TRUTH_REDO, r.job, r.epoch);
+    request->shard = 5;
+    request->feed = FEED_LATE_LINKS;
+    ask_counters(&r.planner, request,
+                 "scanned=9 unchanged=1 found=8 moved=3 linked=2 failed=1 bytes_found=40 "
+                 "bytes_moved=30");
+    assert_feed(&r, FEED_LATE_LINKS, 10, "link two/b i2 f5 -> two/a i1002\n");
+    assert_sql(r.world, "SELECT count(*) FROM object WHERE path_text(path) IN ('one/a', 'two/a')",
+               "2");
+    planner_down(&r.planner);
+}
+
 /* Goal: a scanned shard that is done again counts its names once.
  * Method: names and files; a redo; some of the names are files now, one file is a name, one name is
  * to be removed, and one comes twice. */
@@ -289,9 +414,13 @@ int main(void)
 {
 #define WORLD_TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
     const struct CMUnitTest tests[] = {
-        WORLD_TEST(groups_are_judged),      WORLD_TEST(followers_follow),
-        WORLD_TEST(names_are_counted_once), WORLD_TEST(not_kept_is_counted),
-        WORLD_TEST(feeds_are_paged),        WORLD_TEST(dry_run),
+        WORLD_TEST(groups_are_judged),
+        WORLD_TEST(followers_follow),
+        WORLD_TEST(over_directories),
+        WORLD_TEST(names_are_counted_once),
+        WORLD_TEST(not_kept_is_counted),
+        WORLD_TEST(feeds_are_paged),
+        WORLD_TEST(dry_run),
     };
 
     return cmocka_run_group_tests(tests, services_up, NULL);

@@ -95,3 +95,40 @@ scattered() {
   [ "$(stat -c %a "$destination/a")" = 600 ]
   [ "$(stat -c %a "$WORK/kept elsewhere")" = 644 ]
 }
+
+@test "names of one object where directories are, empty and full, are joined by the same job" {
+  # Goal: the group is whole at once, also if all of its names are over directories; the guard holds what is to
+  # make way, and nothing else; a run without --delete refuses what is over a full one.
+  source=$WORK/src destination=$WORK/dst
+  mkdir -p "$source/x" "$destination"/{x/a,b,some,all1/in,x/all2/in/in}
+  echo group >"$source/plain" && ln "$source/plain" "$source/x/a" && ln "$source/plain" "$source/b"
+  ln "$source/plain" "$source/some"
+  echo all >"$source/all1" && ln "$source/all1" "$source/x/all2"
+  touch "$destination/some/file" "$destination/all1/file" "$destination/x/all2/in/file"
+  syncline up
+  sync_to 6 "$source" "$destination"
+  [ "$(stat -c %h "$destination/plain")" = 3 ]
+  [ -d "$destination/all1/in" ] && [ -d "$destination/some" ]
+  rm "$destination/b" && mkdir "$destination/b"
+  sync_to 8 "$source" "$destination" --delete --max-delete 8
+  counters removed=0 moved=0 linked=1
+  [ "$(stat -c %h "$destination/plain")" = 3 ]
+  [ "$(syncline report "$(job_name)" --only=removed -o json | jq -r .path | sort | tr '\n' ' ')" = \
+    "all1 all1/file all1/in some some/file x/all2 x/all2/in x/all2/in/file x/all2/in/in " ]
+  syncline approve "$(job_name)" --wait
+  equal "$source" "$destination"
+  [ "$(stat -c %h "$destination/some" "$destination/x/all2" | tr '\n' ' ')" = "4 2 " ]
+  idle "$source" "$destination" --delete
+  # the same once more, in one job that nobody has to approve
+  rm "$destination/all1" "$destination/x/all2" "$destination/x/a"
+  mkdir -p "$destination/all1/in" "$destination/x/all2/in" "$destination/x/a"
+  sync_to 0 "$source" "$destination" --delete --dry-run
+  counters found=4 removed=0 # and the directory x, whose time is another
+  [ -d "$destination/all1/in" ]
+  sync_to 0 "$source" "$destination" --delete --max-delete 4
+  counters moved=1 linked=2 removed=2 bytesMoved=4
+  adds_up "$WORK/json"
+  equal "$source" "$destination"
+  [ "$(jq -c .notKept "$WORK/json")" = "{}" ]
+  idle "$source" "$destination" --delete
+}

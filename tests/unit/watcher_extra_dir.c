@@ -102,7 +102,8 @@ static void test_links(void **state)
     fixture_destroy(f);
 }
 
-/* Goal: links take the place of what is empty, and wait for what is not, as puts.
+/* Goal: names of one object stay so also where directories are in their place: an empty one makes
+ * way, what is below another is named; without removal, or where something below stays, a refusal.
  * Method: a directory at the destination for each name. */
 static void test_link_over_directory(void **state)
 {
@@ -114,9 +115,25 @@ static void test_link_over_directory(void **state)
     fixture_file(f, "source", "a", 1);
     shell(f, "ln source/a source/b; mkdir -p destination/a destination/b/c");
     fixture_scan(f);
+    fixture_expect_listed(f, "a", OPERATION_link, NAME_DIFFERS | NAME_OVER_DIRECTORY);
+    fixture_expect_listed(f, "b", OPERATION_link, NAME_DIFFERS | NAME_OVER_DIRECTORY | NAME_WAITS);
+    fixture_expect_listed(f, "b/c", OPERATION_remove, 0);
+    assert_true(fixture_listed(f, "a")->inode == fixture_listed(f, "b")->inode);
+    assert_int_equal(f->listed_count, 3);
+    assert_int_equal(f->count, 0);
+    assert_int_equal(f->scanned.scanned, 2);
+    fixture_clear(f);
+    f->flags = 0;
+    fixture_scan(f);
+    fixture_expect_listed(f, "a", OPERATION_link, NAME_DIFFERS | NAME_OVER_DIRECTORY);
+    fixture_expect(f, "b", OPERATION_refuse, REFUSED(Occupied));
+    assert_int_equal(f->listed_count, 1);
+    fixture_clear(f);
+    f->flags = SCAN_DELETE;
+    f->rules.links = false;
+    fixture_scan(f);
     fixture_expect(f, "a", OPERATION_put, ITEM_REPLACES | ITEM_REPLACES_DIRECTORY);
     fixture_expect_listed(f, "b", OPERATION_put, 0);
-    fixture_expect_listed(f, "b/c", OPERATION_remove, 0);
     fixture_destroy(f);
 }
 

@@ -234,7 +234,7 @@ int dir_staged_node_descriptor(const struct dir_token *token, u32 index, struct 
                                struct err *err);
 int dir_stage_hard_link(struct asset_token *token, u32 index, struct asset_directory *directory,
                         struct bytes name, u64 inode, struct err *err);
-int dir_publish_hard_link(struct asset_token *token, u32 index, u64 inode,
+int dir_publish_hard_link(struct asset_token *token, u32 index, u64 inode, bool over_directory,
                           struct asset_directory *directory, struct bytes name, struct err *err);
 
 /* exchange.c: one object takes another's place, in one step */

@@ -148,7 +148,32 @@ static int explain_missing(const struct dir_token *token, u32 index, u64 inode, 
     return dir_staged_missing(token, index, err);
 }
 
-int dir_publish_hard_link(struct asset_token *token, u32 index, u64 inode,
+/* The step that others see. */
+static int rename_link(struct dir_token *token, u32 index, u64 inode, bool over_directory, int fd,
+                       const char *name, struct err *err)
+{
+    char staged[STAGED_NAME_SIZE];
+
+    dir_staged_name('\0', index, staged);
+    if (token->base.asset->before_publish)
+        token->base.asset->before_publish(token->base.asset->before_publish_context);
+    if (renameat(token->fd, staged, fd, name) == 0) {
+        /* a rename over another name of the same object does nothing and leaves both */
+        unlinkat(token->fd, staged, 0);
+        return 0;
+    }
+    if (errno == EISDIR && over_directory) {
+        if (dir_replace_directory(token, staged, fd, name, err) == 0)
+            return 0;
+        if (err->sys_errno != ENOENT)
+            return -1;
+        errno = ENOENT;
+    }
+    return errno == ENOENT ? explain_missing(token, index, inode, fd, name, err)
+                           : dir_explain_rename(errno, err);
+}
+
+int dir_publish_hard_link(struct asset_token *token, u32 index, u64 inode, bool over_directory,
                           struct asset_directory *directory, struct bytes name, struct err *err)
 {
     struct dir_token *self = (struct dir_token *)token;
@@ -166,13 +191,7 @@ int dir_publish_hard_link(struct asset_token *token, u32 index, u64 inode,
     } else if (now.inode != inode) {
         result = err_set(err, ERR_StagedChanged, "staged link %u is of another object", index);
     } else {
-        if (token->asset->before_publish)
-            token->asset->before_publish(token->asset->before_publish_context);
-        if (renameat(self->fd, staged, into->fd, text) < 0)
-            result = errno == ENOENT ? explain_missing(self, index, inode, into->fd, text, err)
-                                     : dir_explain_rename(errno, err);
-        else /* a rename over another name of the same object does nothing and leaves both */
-            unlinkat(self->fd, staged, 0);
+        result = rename_link(self, index, inode, over_directory, into->fd, text, err);
     }
     return result < 0 ? err_context(err, "publish link \"%s\"", dir_shown(name, shown)) : 0;
 }
