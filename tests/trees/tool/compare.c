@@ -144,6 +144,22 @@ static off_t data_bytes(int fd, off_t size)
     return sum;
 }
 
+/* Where the next data of a file is; where nobody knows of holes, everything is data. */
+static off_t next_data(int fd, off_t at, off_t size)
+{
+    off_t data = lseek(fd, at, SEEK_DATA);
+
+    return data >= 0 ? data : errno == ENXIO ? size : at;
+}
+
+/* The same of either: what is a hole in both is equal. */
+static off_t next_of(int a, int b, off_t at, off_t size)
+{
+    off_t left = next_data(a, at, size), right = next_data(b, at, size);
+
+    return left < right ? left : right;
+}
+
 static void compare_content(int a, int b, const char *name, off_t size)
 {
     static char left[1 << 20], right[1 << 20];
@@ -151,7 +167,7 @@ static void compare_content(int a, int b, const char *name, off_t size)
     int to = openat(b, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
     bool same = from >= 0 && to >= 0;
 
-    for (off_t at = 0; same && at < size;) {
+    for (off_t at = 0; same && (at = next_of(from, to, at, size)) < size;) {
         ssize_t got = pread(from, left, sizeof left, at),
                 other = pread(to, right, sizeof right, at);
 
