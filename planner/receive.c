@@ -219,6 +219,8 @@ static void claimed(struct planner *planner, struct truth_request *answer)
         job_claimed(planner, &answer->claims[i]);
 }
 
+/* Renewals and other answers overtake each other: one that was sent before the job was claimed
+ * knows nothing of it, and what a job that ends is, its end will say. */
 static void renewed(struct planner *planner, const struct truth_request *answer)
 {
     struct job *job, *next;
@@ -230,8 +232,10 @@ static void renewed(struct planner *planner, const struct truth_request *answer)
         const struct owned_job *owned = NULL;
 
         next = TAILQ_NEXT(job, link);
+        if (!job->renewing || job->state == JOB_ENDING)
+            continue;
         for (u32 i = 0; i < answer->job_count; i++)
-            if (answer->jobs[i].id == job->id)
+            if (answer->jobs[i].id == job->id && answer->jobs[i].epoch == job->epoch)
                 owned = &answer->jobs[i];
         if (!owned) {
             job_abandon(job);

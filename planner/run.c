@@ -50,7 +50,10 @@ static void renew(struct planner *planner, s64 now_ms)
     planner->renew_sent_ms = now_ms;
     planner->renew_ms = now_ms + PLANNER_RENEW_MS;
     TAILQ_FOREACH(job, &planner->jobs, link)
-    tokens_confirm(job);
+    {
+        job->renewing = true;
+        tokens_confirm(job);
+    }
     truth_post(planner->truth, &request);
 }
 

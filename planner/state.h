@@ -227,8 +227,9 @@ struct job {
     u32 tokens_usable;
     u32 token_count;
     u32 token_capacity;
-    u32 granting; /* asked for, not answered */
-    s64 owned_ms; /* it was certainly ours in Postgres at this moment or later */
+    u32 granting;  /* asked for, not answered */
+    bool renewing; /* the renewal under way was sent when we had it: that one may judge it */
+    s64 owned_ms;  /* it was certainly ours in Postgres at this moment or later */
 
     struct assignment_list assignments;
     struct shard_list shards;

@@ -1,11 +1,18 @@
-/* truth.h: Postgres, in a thread of its own. The loop posts requests and goes on; each comes back,
+/* truth.h: Postgres, in threads of its own. The loop posts requests and goes on; each comes back,
  * executed, in the order in which it was posted.
+ *
+ * TRUTH_RENEW alone goes past the others, by a second thread and connection: a transaction that
+ * takes longer than a lease must not cost the leases of all jobs. Its answer says what was
+ * committed at a moment after it was posted, but may overtake answers of requests posted before it,
+ * and be overtaken by those of requests posted after it. So the loop judges by it only jobs that it
+ * had when it posted the renewal, by id and epoch, and of which no TRUTH_END is under way; a token
+ * that was granted before the renewal was posted is confirmed by it (docs/adr/0007).
  *
  * With Postgres away a request waits and is tried again until it is decided: it never fails for
  * that. A commit whose outcome is unknown is read back. Every transaction about a job first locks
  * its row with (owner, epoch); if that is not this planner any more the request ends with
- * OwnershipLost. The thread also holds the planner's session advisory lock, listens for NOTIFY and
- * renews leases. */
+ * OwnershipLost. The first thread also holds the planner's session advisory lock and listens for
+ * NOTIFY; while it has no session nothing is renewed. */
 #ifndef SYNCLINE_PLANNER_TRUTH_H
 #define SYNCLINE_PLANNER_TRUTH_H
 
@@ -16,13 +23,13 @@
 #include "io/queue.h"
 
 enum truth_kind {
-    TRUTH_WAKE,   /* from the thread, not posted: something may be to claim (NOTIFY), or a cancel */
-    TRUTH_CLAIM,  /* claim up to `limit` jobs; result: claims */
-    TRUTH_RENEW,  /* renew all leases of this planner; result: jobs (still owned, with cancel flags)
-                   */
-    TRUTH_BEGIN,  /* probe passed: identities, destination claim, root shard; result: shards */
-    TRUTH_OPENED, /* staging is open: every shard without unsettled_since gets now_ns */
-    TRUTH_SPLIT,  /* a shard is added */
+    TRUTH_WAKE,  /* from the thread, not posted: something may be to claim (NOTIFY), or a cancel */
+    TRUTH_CLAIM, /* claim up to `limit` jobs; result: claims */
+    TRUTH_RENEW, /* renew all leases of this planner; result: jobs (still owned, with cancel flags).
+                  * Waits for no other request, nor for a row that is locked */
+    TRUTH_BEGIN, /* probe passed: identities, destination claim, root shard; result: shards */
+    TRUTH_OPENED,  /* staging is open: every shard without unsettled_since gets now_ns */
+    TRUTH_SPLIT,   /* a shard is added */
     TRUTH_SEGMENT, /* a segment is committed */
     TRUTH_REDO,    /* a shard is to be scanned again: what its failed items counted is taken back */
     TRUTH_RESOLVE, /* every scan is done: groups of links, the removal guard, feeds; result: shards,
@@ -87,6 +94,7 @@ struct truth_shard {
 
 struct owned_job {
     u64 id;
+    u32 epoch;
     bool cancel_requested;
 };
 
@@ -167,15 +175,15 @@ struct truth_request {
 
 struct truth;
 
-/* Starts the thread; answers go to `answers` (whose fd the loop watches). `name` is the planner's:
+/* Starts the threads; answers go to `answers` (whose fd the loop watches). `name` is the planner's:
  * a planner with the same name takes its predecessor's jobs over at once. */
 struct truth *truth_new(const char *database_url, const char *name, struct queue *answers);
-/* Ends the thread, releases the advisory lock; posted requests come back with Stopped. */
+/* Ends the threads, releases the advisory lock; posted requests come back with Stopped. */
 void truth_destroy(struct truth **truth);
 /* Takes the request. */
 void truth_post(struct truth *truth, struct truth_request **request);
 void truth_request_destroy(struct truth_request **request);
-/* False while Postgres cannot be reached. */
+/* False while Postgres cannot be reached, by one thread or the other. */
 bool truth_is_up(const struct truth *truth);
 
 #endif

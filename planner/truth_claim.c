@@ -3,7 +3,8 @@
  * A job without an owner is anybody's. One with an owner is taken over when its lease has ended, or
  * when the owner's session is gone (its advisory lock is free): at once by a planner of the same
  * name, which is its successor, by others when the lease was not renewed for a while, since an
- * owner that lost only its connection is about to come back. */
+ * owner that lost only its connection is about to come back. Nobody claims a row that is locked:
+ * its owner is in the middle of a transaction about it. */
 #include "planner/truth_ledger.h"
 
 #include <stdlib.h>
@@ -124,17 +125,30 @@ int ledger_claim(struct ledger *ledger, struct truth_request *request, struct er
     return ledger_commit(ledger, err);
 }
 
+/* What is ours is what was ours when the statement began, by what was committed then: no lock is
+ * waited for to know it. Rows that are locked are not renewed, but are ours no less. If it is our
+ * own other session that works on the row, nobody can claim it, as claims pass locked rows by, and
+ * that session renews the lease before it lets go (ledger_commit). If it is a claim of another
+ * planner, it has yet to commit: it comes after this, and its revocation of tokens later still
+ * (docs/adr/0007); the next renewal sees whose the job is. */
+static const char renew_sql[] =
+    "WITH ours AS (SELECT id, epoch, cancel_requested FROM job"
+    "  WHERE owner = $1 AND phase IN " ACTIVE_PHASES "),"
+    " free AS (SELECT id FROM job WHERE owner = $1 AND phase IN " ACTIVE_PHASES
+    "  FOR NO KEY UPDATE SKIP LOCKED),"
+    " renewed AS (UPDATE job j SET"
+    "  lease_until = clock_timestamp() + $2::bigint * interval '1 ms'"
+    "  FROM free WHERE j.id = free.id)"
+    " SELECT id, epoch, cancel_requested FROM ours";
+
 int ledger_renew(struct ledger *ledger, struct truth_request *request, struct err *err)
 {
     PGresult *result;
 
-    if (postgres_query(
-            ledger->postgres,
-            "UPDATE job SET lease_until = clock_timestamp() + $2::bigint * interval '1 ms'"
-            " WHERE owner = $1 AND phase IN " ACTIVE_PHASES " RETURNING id, cancel_requested",
-            (struct parameter[]){parameter_s64((s64)ledger->planner),
-                                 parameter_s64(PLANNER_LEASE_MS)},
-            2, &result, err) < 0)
+    if (postgres_query(ledger->postgres, renew_sql,
+                       (struct parameter[]){parameter_s64((s64)ledger->planner),
+                                            parameter_s64(PLANNER_LEASE_MS)},
+                       2, &result, err) < 0)
         return -1;
     if (request) {
         free(request->jobs);
@@ -143,7 +157,8 @@ int ledger_renew(struct ledger *ledger, struct truth_request *request, struct er
         for (u32 i = 0; i < request->job_count; i++)
             request->jobs[i] =
                 (struct owned_job){.id = (u64)result_s64(result, (int)i, 0),
-                                   .cancel_requested = result_text(result, (int)i, 1)[0] == 't'};
+                                   .epoch = (u32)result_s64(result, (int)i, 1),
+                                   .cancel_requested = result_text(result, (int)i, 2)[0] == 't'};
     }
     PQclear(result);
     return 0;

@@ -320,10 +320,7 @@ int ledger_end(struct ledger *ledger, struct truth_request *request, struct err 
         return ledger_count(ledger, request->job, NULL, &request->counters, err);
     }
     message = request->message ? ledger_text(bytes_text(request->message)) : NULL;
-    /* what a job leaves behind in the tables may be much */
-    rc = postgres_run(ledger->postgres, "SET LOCAL statement_timeout = '10min'", err);
-    if (rc == 0)
-        rc = end_job(ledger, request, message, err);
+    rc = end_job(ledger, request, message, err);
     free(message);
     if (rc < 0 || ledger_count(ledger, request->job, NULL, &request->counters, err) < 0)
         return -1;

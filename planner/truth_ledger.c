@@ -4,6 +4,7 @@
  * this file is compiled; the values travel as one JSON object. */
 #include "planner/truth_ledger.h"
 
+#include "base/clock.h"
 #include "base/names.h"
 
 #include <stdlib.h>
@@ -69,7 +70,26 @@ static const char incoming[] =
     " device bigint NOT NULL, inode bigint NOT NULL, there_inode bigint NOT NULL,"
     " there_links integer NOT NULL, there_ctime_ns bigint NOT NULL, differs boolean NOT NULL,"
     " over_directory boolean NOT NULL, waits boolean NOT NULL)"
-    " ON COMMIT DELETE ROWS";
+    " ON COMMIT DELETE ROWS;"
+    /* of tables that grow while they are joined Postgres knows no sizes: with indexes on both sides
+     * whatever it chooses ends in time */
+    "CREATE INDEX IF NOT EXISTS incoming_key ON incoming (key);"
+    "CREATE INDEX IF NOT EXISTS incoming_name_key ON incoming_name (key)";
+
+int ledger_configure(struct postgres *postgres, struct err *err)
+{
+    struct err ignored;
+
+    /* a long statement of a planner that was killed ends, and lets go of its rows, soon; a server
+     * that cannot tell (before 14, or on some systems) goes on to its end */
+    postgres_run(postgres, "SET client_connection_check_interval = '1s'", &ignored);
+    /* what is reported done is durable, whatever the default of the server; and to compile
+     * statements that look up a segment's keys takes longer than to run them */
+    return postgres_run(postgres,
+                        "SELECT set_config('synchronous_commit', 'on', false)"
+                        " WHERE current_setting('synchronous_commit') = 'off'; SET jit = off",
+                        err);
+}
 
 int ledger_open(struct ledger *ledger, struct err *err)
 {
@@ -93,13 +113,8 @@ int ledger_open(struct ledger *ledger, struct err *err)
                        "SELECT pg_advisory_lock(" ADVISORY_CLASS ", $1::bigint::integer)", id, 1,
                        NULL, err) < 0)
         return -1;
-    /* what is reported done is durable, whatever the default of the server; and to compile
-     * statements that look up a segment's keys takes longer than to run them */
-    if (postgres_run(ledger->postgres,
-                     "SELECT set_config('synchronous_commit', 'on', false)"
-                     " WHERE current_setting('synchronous_commit') = 'off';"
-                     "SET jit = off; LISTEN syncline_jobs",
-                     err) < 0 ||
+    if (ledger_configure(ledger->postgres, err) < 0 ||
+        postgres_run(ledger->postgres, "LISTEN syncline_jobs", err) < 0 ||
         postgres_run(ledger->postgres, incoming, err) < 0)
         return -1;
     /* leases that ran out while the connection was lost, and that nobody has taken */
@@ -125,7 +140,8 @@ int ledger_lock_job(struct ledger *ledger, const struct truth_request *request, 
 
     if (postgres_run(ledger->postgres, "BEGIN", err) < 0 ||
         postgres_query(ledger->postgres,
-                       "SELECT FROM job WHERE id = $1 AND owner = $2 AND epoch = $3 FOR UPDATE",
+                       "SELECT set_config('statement_timeout', '10min', true) FROM job"
+                       " WHERE id = $1 AND owner = $2 AND epoch = $3 FOR UPDATE",
                        (struct parameter[]){parameter_s64((s64)request->job),
                                             parameter_s64((s64)ledger->planner),
                                             parameter_s64(request->epoch)},
@@ -137,33 +153,45 @@ int ledger_lock_job(struct ledger *ledger, const struct truth_request *request, 
         return err_set(err, ERR_OwnershipLost,
                        "job %llu is not of this planner in epoch %u any more",
                        (unsigned long long)request->job, request->epoch);
+    ledger->locked = request->job;
+    ledger->locked_ms = clock_monotonic_ms();
     return 0;
+}
+
+/* Renewals passed the row by while it was locked (truth_claim.c): after the commit it must not be
+ * free with a lease that has run out. */
+static int renew_locked(struct ledger *ledger, struct err *err)
+{
+    return postgres_query(
+        ledger->postgres,
+        "UPDATE job SET lease_until = clock_timestamp() + $3::bigint * interval '1 ms'"
+        " WHERE id = $1 AND owner = $2",
+        (struct parameter[]){parameter_s64((s64)ledger->locked),
+                             parameter_s64((s64)ledger->planner), parameter_s64(PLANNER_LEASE_MS)},
+        3, NULL, err);
 }
 
 int ledger_commit(struct ledger *ledger, struct err *err)
 {
+    if (ledger->locked && clock_monotonic_ms() - ledger->locked_ms > PLANNER_RENEW_MS &&
+        renew_locked(ledger, err) < 0)
+        return -1;
+    ledger->locked = 0;
     return postgres_run(ledger->postgres, "COMMIT", err);
 }
 
 /* ---- counters ---- */
 
-#define TEXT_OF(macro) TEXT_OF_ARGUMENT(macro)
-#define TEXT_OF_ARGUMENT(value) #value
-
-/* The lease is renewed along with it: the transaction may have taken as long as a lease. */
 static const char add_sql[] = "UPDATE job SET"
 #define COUNTER(name, json, text) " " #name " = job." #name " + coalesce(d." #name ", 0),"
 #include "schema/states.def"
-                              " last_progress_at = now(),"
-                              " lease_until = clock_timestamp() + " TEXT_OF(
-                                  PLANNER_LEASE_MS) " * interval '1 ms'"
-                                                    " FROM jsonb_to_record($2::jsonb) AS d("
+                              " last_progress_at = now() FROM jsonb_to_record($2::jsonb) AS d("
 #define COUNTER(name, json, text) #name " bigint, "
 #include "schema/states.def"
-                                                    "recount bigint) WHERE job.id = $1 RETURNING "
+                              "recount bigint) WHERE job.id = $1 RETURNING "
 #define COUNTER(name, json, text) "job." #name ", "
 #include "schema/states.def"
-                                                    "job.id";
+                              "job.id";
 
 static const char read_sql[] = "SELECT "
 #define COUNTER(name, json, text) #name ", "

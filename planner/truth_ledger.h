@@ -16,6 +16,8 @@ struct ledger {
     struct postgres *postgres;
     const char *name; /* the planner's; borrowed */
     u64 planner;      /* its row; 0 = not registered yet. Survives connections */
+    u64 locked;       /* the job whose row the transaction has locked; 0 = none */
+    s64 locked_ms;    /* since then */
 };
 
 /* Phases of jobs that are active, for WHERE. */
@@ -25,10 +27,13 @@ struct ledger {
  * backend of ours that still lives is ended first: when the lock is taken every transaction of the
  * lost connection is decided. */
 int ledger_open(struct ledger *ledger, struct err *err);
+/* What holds on every session of the truth. */
+int ledger_configure(struct postgres *postgres, struct err *err);
 /* An orderly end: others need not wait for our leases. */
 void ledger_close(struct ledger *ledger);
 
 int ledger_claim(struct ledger *ledger, struct truth_request *request, struct err *err);
+/* Waits for no row. On any session; `request` may be NULL. */
 int ledger_renew(struct ledger *ledger, struct truth_request *request, struct err *err);
 int ledger_begin_job(struct ledger *ledger, struct truth_request *request, struct err *err);
 int ledger_opened(struct ledger *ledger, struct truth_request *request, struct err *err);
@@ -44,8 +49,10 @@ int ledger_end(struct ledger *ledger, struct truth_request *request, struct err 
 
 /* ---- shared by them ---- */
 
-/* Begins a transaction and locks the job's row; OwnershipLost if it is not ours in this epoch. */
+/* Begins a transaction, which may take its time, and locks the job's row; OwnershipLost if it is
+ * not ours in this epoch. */
 int ledger_lock_job(struct ledger *ledger, const struct truth_request *request, struct err *err);
+/* The lease of a job whose row was locked for long is renewed along with it. */
 int ledger_commit(struct ledger *ledger, struct err *err);
 /* Adds `delta` (NULL = nothing) to the job's counters; *out (may be NULL) gets what they are now.
  */

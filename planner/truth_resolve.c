@@ -185,9 +185,7 @@ int ledger_resolve(struct ledger *ledger, struct truth_request *request, struct 
 
     /* lists may be long */
     if (ledger_lock_job(ledger, request, err) < 0 ||
-        postgres_run(ledger->postgres,
-                     "SET LOCAL statement_timeout = '10min'; SET LOCAL work_mem = '64MB'",
-                     err) < 0 ||
+        postgres_run(ledger->postgres, "SET LOCAL work_mem = '64MB'", err) < 0 ||
         resolve(ledger, request, &delta, &held, err) < 0 ||
         postgres_query(ledger->postgres, "UPDATE job SET resolved = true WHERE id = $1", &job, 1,
                        NULL, err) < 0 ||

@@ -2,6 +2,10 @@
  * that is killed, frozen, and cut off in its commits. */
 #include "truth_fixture.h"
 
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
 #define WORLD struct world *world = *state
 
 static bool is_up(void *context)
@@ -277,6 +281,205 @@ static void ends_promptly(void **state)
     world_reconnect(world);
 }
 
+/* ---- transactions that take longer than a lease ---- */
+
+/* A session of somebody else, in a transaction that began with `statement`. */
+static struct postgres *session_in(struct world *world, const char *statement)
+{
+    struct postgres *session;
+    struct err err;
+
+    assert_int_equal(postgres_connect(world->url, "somebody", &session, &err), 0);
+    assert_int_equal(postgres_run(session, "BEGIN", &err), 0);
+    if (postgres_run(session, statement, &err) < 0)
+        fail_msg("%s: %s", statement, err.text);
+    return session;
+}
+
+static void session_ends(struct postgres **session, const char *statement)
+{
+    struct err err;
+
+    assert_int_equal(postgres_run(*session, statement, &err), 0);
+    postgres_destroy(session);
+}
+
+/* A segment that waits, with the job's row locked, as long as somebody holds its shard. */
+static void post_held_up(struct planner_end *planner, u64 job, u32 epoch)
+{
+    struct truth_request *request = segment_request(job, epoch, 0, 1);
+
+    add_row(request, OPERATION_put, OUTCOME_failed, 0, "bad");
+    request->counters.value[COUNTER_scanned] = 1;
+    truth_post(planner->truth, &request);
+}
+
+static bool is_held_up(void *context)
+{
+    return sql_number(context, "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type ="
+                               " 'Lock' AND application_name LIKE 'syncline-planner one%'") == 1;
+}
+
+static bool has_ended(void *context)
+{
+    return sql_number(context, "SELECT count(*) FROM pg_stat_activity"
+                               " WHERE application_name LIKE 'syncline-planner one%'") == 0;
+}
+
+static u32 claims_of(struct planner_end *planner)
+{
+    struct truth_request *answer = claim_up_to(planner, 10);
+    u32 count = answer->claim_count;
+
+    truth_request_destroy(&answer);
+    return count;
+}
+
+/* Renews at once, whatever else is under way; how many jobs are ours. */
+static u32 renewed(struct planner_end *planner)
+{
+    struct truth_request *answer, *request = make_request(TRUTH_RENEW, 0, 0);
+    s64 start = clock_monotonic_ms();
+    u32 count;
+
+    truth_post(planner->truth, &request);
+    answer = wait_for(planner, TRUTH_RENEW, 5000);
+    assert_non_null(answer);
+    assert_int_equal(answer->err.code, ERR_Ok);
+    assert_true(clock_monotonic_ms() - start < 2000);
+    count = answer->job_count;
+    truth_request_destroy(&answer);
+    return count;
+}
+
+/* Goal: a transaction that takes longer than a lease costs no job, neither its own nor another; a
+ * loop that asks for no renewals keeps none. Method: a segment is held up by a lock on its shard,
+ * while its planner renews and another one claims. */
+static void renews_meanwhile(void **state)
+{
+    struct planner_end one, two;
+    struct truth_request *answer;
+    struct postgres *somebody;
+    u64 held_up, other;
+    u32 epoch;
+    s64 start;
+    WORLD;
+
+    held_up = add_job(world, "p");
+    one = planner_up(world, "one");
+    epoch = begin_one(&one, held_up);
+    other = add_job(world, "q");
+    begin_one(&one, other);
+    two = planner_up(world, "two");
+    somebody = session_in(world, "SELECT FROM shard FOR UPDATE");
+    post_held_up(&one, held_up, epoch);
+    assert_true(service_wait(is_held_up, world, 5000));
+    for (start = clock_monotonic_ms(); clock_monotonic_ms() - start < PLANNER_LEASE_MS + 1500;) {
+        assert_int_equal(renewed(&one), 2);
+        assert_int_equal(claims_of(&two), 0);
+        usleep(300000);
+    }
+    assert_sql(world, "SELECT count(*) FROM job WHERE lease_until > now()", "1");
+    session_ends(&somebody, "COMMIT");
+    answer = wait_for(&one, TRUTH_SEGMENT, 5000);
+    assert_non_null(answer);
+    assert_int_equal(answer->err.code, ERR_Ok);
+    truth_request_destroy(&answer);
+    assert_sql(world, "SELECT count(*) FROM job WHERE lease_until > now() + interval '2s'", "2");
+    assert_int_equal(claims_of(&two), 0);
+    usleep((PLANNER_LEASE_MS + 500) * 1000);
+    assert_int_equal(claims_of(&two), 2);
+    assert_int_equal(renewed(&one), 0);
+    planner_down(&one);
+    planner_down(&two);
+}
+
+/* Goal: whose a job is, is what was committed, also while a claim is under way. Method: a claim by
+ * hand that commits late; renewals before and after, with the epoch. */
+static void renews_beside_a_claim(void **state)
+{
+    struct planner_end one;
+    struct truth_request *answer;
+    struct postgres *somebody;
+    u64 job;
+    u32 epoch;
+    WORLD;
+
+    job = add_job(world, "p");
+    one = planner_up(world, "one");
+    epoch = begin_one(&one, job);
+    run_sql(world, "INSERT INTO planner (name, host, pid) VALUES ('two', 'h', 1)");
+    somebody = session_in(world, "UPDATE job SET epoch = epoch + 1, owner ="
+                                 " (SELECT id FROM planner WHERE name = 'two')");
+    answer = ask(&one, make_request(TRUTH_RENEW, 0, 0));
+    assert_int_equal(answer->job_count, 1);
+    assert_int_equal(answer->jobs[0].id, job);
+    assert_int_equal(answer->jobs[0].epoch, epoch);
+    truth_request_destroy(&answer);
+    session_ends(&somebody, "COMMIT");
+    assert_int_equal(renewed(&one), 0);
+    ask_for(&one, make_request(TRUTH_PHASE, job, epoch), ERR_OwnershipLost);
+    planner_down(&one);
+}
+
+/* A planner in a process of its own, in the middle of a long transaction, which renews all the
+ * time; it is there to be killed. */
+static pid_t planner_to_kill(struct world *world, u64 job)
+{
+    struct planner_end one;
+    pid_t pid = fork();
+    u32 epoch;
+
+    if (pid != 0)
+        return pid;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    one = planner_up(world, "one");
+    epoch = claim_one(&one, job);
+    post_held_up(&one, job, epoch);
+    for (;;) {
+        renewed(&one);
+        usleep(200000);
+    }
+}
+
+/* Goal: a planner that is killed in a long transaction loses its jobs as any other. Method: the
+ * planner is a process of its own; another one claims before and after it is killed. */
+static void killed_in_a_transaction(void **state)
+{
+    struct postgres *somebody;
+    struct planner_end two;
+    u64 held_up;
+    pid_t pid;
+    s64 start;
+    u32 claimed = 0;
+    WORLD;
+
+    held_up = add_job(world, "p");
+    run_sql(world, "INSERT INTO shard (job, number, path) VALUES (%llu, 0, '')",
+            (unsigned long long)held_up);
+    somebody = session_in(world, "SELECT FROM shard FOR UPDATE");
+    pid = planner_to_kill(world, held_up);
+    world_reconnect(world);
+    assert_true(service_wait(is_held_up, world, 10000));
+    two = planner_up(world, "two");
+    for (start = clock_monotonic_ms(); clock_monotonic_ms() - start < PLANNER_LEASE_MS + 1500;) {
+        assert_int_equal(claims_of(&two), 0);
+        usleep(300000);
+    }
+    assert_int_equal(kill(pid, SIGKILL), 0);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+    assert_true(service_wait(has_ended, world, 5000)); /* though its lock is still held */
+    for (start = clock_monotonic_ms(); clock_monotonic_ms() - start < PLANNER_LEASE_MS + 3000;) {
+        claimed += claims_of(&two);
+        if (claimed > 0)
+            break;
+        usleep(100000);
+    }
+    assert_int_equal(claimed, 1);
+    session_ends(&somebody, "ROLLBACK");
+    planner_down(&two);
+}
+
 static int services_up(void **state)
 {
     (void)state;
@@ -289,9 +492,14 @@ int main(void)
 {
 #define WORLD_TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
     const struct CMUnitTest tests[] = {
-        WORLD_TEST(reconnects),           WORLD_TEST(unknown_commits),
-        WORLD_TEST(dies_between_commits), WORLD_TEST(dies_while_claiming),
+        WORLD_TEST(reconnects),
+        WORLD_TEST(unknown_commits),
+        WORLD_TEST(dies_between_commits),
+        WORLD_TEST(dies_while_claiming),
         WORLD_TEST(ends_promptly),
+        WORLD_TEST(renews_meanwhile),
+        WORLD_TEST(renews_beside_a_claim),
+        WORLD_TEST(killed_in_a_transaction),
     };
 
     return cmocka_run_group_tests(tests, services_up, NULL);
