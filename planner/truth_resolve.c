@@ -9,9 +9,11 @@
  * confirms what it is, and what is left of the group is linked to it. Without one the first by path
  * is put; also with two: they are equal in size and time only, and at most one of them need be what
  * the source has. A name that waits is put only if all of its object do, and one over a directory
- * only if all are. Groups of which nothing is left are dropped. */
+ * only if all are. Groups of which nothing is left are dropped. Rows are found again by their
+ * place: nobody else writes rows of a job whose own row is locked. */
 static const char groups_sql[] =
-    "WITH each AS (SELECT key, device, inode, path, there_inode, over_directory, waits,"
+    "WITH each AS (SELECT ctid AS place, key, device, inode, path, there_inode, over_directory, "
+    "waits,"
     "  count(*) OVER there AS same, bool_or(differs) OVER there AS differs,"
     "  min(there_links) OVER there AS least, max(there_links) OVER there AS most,"
     "  min(there_inode) FILTER (WHERE there_inode <> 0 AND NOT differs) OVER object AS first,"
@@ -21,19 +23,19 @@ static const char groups_sql[] =
     "  object AS (PARTITION BY device, inode)),"
     " judged AS (SELECT *, CASE WHEN there_inode <> 0 AND NOT differs AND least = same"
     "  AND most = same AND first = last THEN same ELSE 0 END AS confirmed FROM each),"
-    " ranked AS (SELECT key, there_inode,"
+    " ranked AS (SELECT place, there_inode,"
     "  first_value(confirmed) OVER best AS confirmed,"
     "  first_value(there_inode) OVER best AS leader_inode,"
     "  first_value(key) OVER best AS leader,"
     "  count(*) OVER (PARTITION BY device, inode) AS names FROM judged"
     "  WINDOW best AS (PARTITION BY device, inode "
     "   ORDER BY confirmed DESC, waits, over_directory, path)),"
-    " dropped AS (DELETE FROM pending p USING ranked r WHERE p.job = $1 AND p.key = r.key"
+    " dropped AS (DELETE FROM pending p USING ranked r WHERE p.ctid = r.place"
     "  AND r.confirmed = r.names RETURNING p.key),"
     " decided AS (UPDATE pending p SET leader = r.leader,"
     "  outcome = CASE WHEN r.confirmed > 0 AND r.there_inode = r.leader_inode"
     "   THEN 'unchanged'::item_outcome END FROM ranked r"
-    "  WHERE p.job = $1 AND p.key = r.key AND r.confirmed < r.names RETURNING p.outcome)"
+    "  WHERE p.ctid = r.place AND r.confirmed < r.names RETURNING p.outcome)"
     " SELECT (SELECT count(*) FROM dropped) + (SELECT count(*) FROM decided"
     "  WHERE outcome IS NOT NULL)";
 
