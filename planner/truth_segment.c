@@ -138,11 +138,16 @@ static int copy_objects(struct ledger *ledger, const struct truth_request *reque
     return postgres_run(ledger->postgres, "ROLLBACK TO SAVEPOINT plain", err);
 }
 
-/* Postgres knows nothing of a table that was just filled, and would join it row by row with itself.
- */
+/* Postgres knows nothing of tables that were just filled, and would join them row by row, reading
+ * the whole of one for each of the other: keys are to be looked up, and no list read twice. */
 static int learn_incoming(struct ledger *ledger, const struct ledger_rows *rows, struct err *err)
 {
-    return rows->count < LEARN_ROWS ? 0 : postgres_run(ledger->postgres, "ANALYZE incoming", err);
+    return rows->count < LEARN_ROWS
+               ? 0
+               : postgres_run(ledger->postgres,
+                              "ANALYZE incoming; SET LOCAL enable_seqscan = off;"
+                              "SET LOCAL enable_material = off",
+                              err);
 }
 
 /* Stores the rows; *exact says that rows may have been there before. */
