@@ -37,6 +37,7 @@ rounds() {
       counters found=0 removed=0 || { echo "seed $seed: not idle" >&2; return 1; }
       seed=$((seed + 1)) round=$((round + 1))
       "$@" "$TOOL" edit "$seed" "$ROOM/src" 150
+      "$@" touch "$ROOM/src/always" # an empty source would be held
       # somebody meddles with the destination, too
       "$@" "$TOOL" edit "$((seed + 100000))" "$ROOM/dst" 10
     done
