@@ -64,17 +64,39 @@ static void addresses_of(const struct message *message, const struct bytes **sou
     }
 }
 
+/* What has to be the directory that it was when the job began. Whoever reads the source, or takes
+ * something for absent there, asks; and whoever makes a staging area. */
+static int require_identities(const struct message *message, const struct mover_work *work,
+                              struct err *err)
+{
+    switch (message->kind) {
+    case MSG_open:
+        return probe_require(PROBE_DESTINATION, work->destination,
+                             message->open.destination_identity, err);
+    case MSG_stage:
+        return probe_require(PROBE_SOURCE, work->source, message->stage.source_identity, err);
+    case MSG_publish:
+        return probe_require(PROBE_SOURCE, work->source, message->publish.source_identity, err);
+    case MSG_part:
+        return probe_require(PROBE_SOURCE, work->source, message->part.source_identity, err);
+    default:
+        return 0;
+    }
+}
+
 /* An asset that cannot be opened is a matter of the place, not of the item that was to be moved.
  * What may pass (too many open files) stays what it is. */
 static void open_assets(struct task *task, struct mover_work *work)
 {
+    const struct message *message = &task_envelope(task)->message;
     const struct bytes *source, *destination;
     struct err *err = &work->unreachable;
 
-    addresses_of(&task_envelope(task)->message, &source, &destination);
+    addresses_of(message, &source, &destination);
     if (task_asset(task, *destination, &work->destination, err) == 0 &&
         (!source || task_asset(task, *source, &work->source, err) == 0)) {
-        err_clear(err);
+        if (require_identities(message, work, err) == 0)
+            err_clear(err);
         return;
     }
     if (err_disposition_of(err->code) != DISPOSITION_RETRY)

@@ -96,15 +96,17 @@ void batch_drop_waiting(struct job *job, struct shard *shard)
 
 static void fill_stage(const struct job *job, struct job_batch *batch, struct envelope *envelope)
 {
-    envelope->message.stage = (struct msg_stage){.job = job->id,
-                                                 .epoch = job->epoch,
-                                                 .sequence = batch->sequence,
-                                                 .source = bytes_text(job->source),
-                                                 .destination = bytes_text(job->destination),
-                                                 .hash = job->spec.hash,
-                                                 .durability = job->spec.durability,
-                                                 .attempt = batch->attempt,
-                                                 .preserve = job->spec.preserve};
+    envelope->message.stage =
+        (struct msg_stage){.job = job->id,
+                           .epoch = job->epoch,
+                           .sequence = batch->sequence,
+                           .source = bytes_text(job->source),
+                           .destination = bytes_text(job->destination),
+                           .hash = job->spec.hash,
+                           .durability = job->spec.durability,
+                           .attempt = batch->attempt,
+                           .preserve = job->spec.preserve,
+                           .source_identity = buf_bytes(&job->source_identity)};
     envelope->body[0] = buf_bytes(&batch->dirs);
     envelope->body[1] = buf_bytes(&batch->records);
     envelope->bodies = 2;
@@ -128,14 +130,16 @@ static void fill_publish(const struct job *job, struct job_batch *batch, struct 
 {
     buf_append(both, batch->staged.data, batch->staged.size);
     buf_append(both, batch->proven.data, batch->proven.size);
-    envelope->message.publish = (struct msg_publish){.job = job->id,
-                                                     .epoch = job->epoch,
-                                                     .sequence = batch->sequence,
-                                                     .source = bytes_text(job->source),
-                                                     .destination = bytes_text(job->destination),
-                                                     .attempt = batch->attempt,
-                                                     .proven = (u32)batch->staged.size,
-                                                     .preserve = job->spec.preserve};
+    envelope->message.publish =
+        (struct msg_publish){.job = job->id,
+                             .epoch = job->epoch,
+                             .sequence = batch->sequence,
+                             .source = bytes_text(job->source),
+                             .destination = bytes_text(job->destination),
+                             .attempt = batch->attempt,
+                             .proven = (u32)batch->staged.size,
+                             .preserve = job->spec.preserve,
+                             .source_identity = buf_bytes(&job->source_identity)};
     envelope->body[0] = buf_bytes(&batch->dirs);
     envelope->body[1] = buf_bytes(&batch->records);
     envelope->body[2] = buf_bytes(both);

@@ -37,7 +37,8 @@ static struct msg_part message_of(struct job *job, const struct job_batch *batch
                              .inode = large->inode,
                              .mtime_ns = large->mtime_ns,
                              .ctime_ns = large->ctime_ns,
-                             .adopt = part->area};
+                             .adopt = part->area,
+                             .source_identity = buf_bytes(&job->source_identity)};
 }
 
 enum sending large_send_part(struct job *job, struct job_batch *batch)

@@ -118,17 +118,20 @@ static void start_scan(struct job *job, struct shard *shard)
         frame_add_dir(&writer, &dir);
     }
     frame_end(&writer);
-    envelope.message.scan = (struct msg_scan){.job = job->id,
-                                              .epoch = job->epoch,
-                                              .sequence = sequence,
-                                              .shard = shard->number,
-                                              .path = buf_bytes(&shard->path),
-                                              .source = bytes_text(job->source),
-                                              .destination = bytes_text(job->destination),
-                                              .put_again_since_ns = shard->put_again_ns,
-                                              .window = SCAN_WINDOW,
-                                              .preserve = job->spec.preserve,
-                                              .flags = spec_scan_flags(&job->spec)};
+    envelope.message.scan =
+        (struct msg_scan){.job = job->id,
+                          .epoch = job->epoch,
+                          .sequence = sequence,
+                          .shard = shard->number,
+                          .path = buf_bytes(&shard->path),
+                          .source = bytes_text(job->source),
+                          .destination = bytes_text(job->destination),
+                          .put_again_since_ns = shard->put_again_ns,
+                          .window = SCAN_WINDOW,
+                          .preserve = job->spec.preserve,
+                          .flags = spec_scan_flags(&job->spec),
+                          .source_identity = buf_bytes(&job->source_identity),
+                          .destination_identity = buf_bytes(&job->destination_identity)};
     envelope.body[0] = buf_bytes(&inner);
     envelope.body[1] = buf_bytes(&job->spec.rules);
     assignment = assign(job, worker, &envelope, sequence);
@@ -389,7 +392,7 @@ void shard_scanned(struct job *job, struct shard *shard, const struct msg_scanne
             (err_disposition_of(scanned->code) == DISPOSITION_RETRY &&
              ++shard->failures < ITEM_ATTEMPTS))
             shard_break(job, shard, false, buf_text(&text));
-        else if (shard->path.size == 0)
+        else if (shard->path.size == 0 || err_disposition_of(scanned->code) == DISPOSITION_JOB)
             job_fail(job, scanned->code == ERR_NotFound ? ERR_SourceMissing : scanned->code,
                      buf_text(&text));
         else

@@ -42,10 +42,12 @@ static void send_open(struct job *job)
 
     if (!worker)
         return;
-    envelope.message.open = (struct msg_open){.job = job->id,
-                                              .epoch = job->epoch,
-                                              .sequence = sequence,
-                                              .destination = bytes_text(job->destination)};
+    envelope.message.open =
+        (struct msg_open){.job = job->id,
+                          .epoch = job->epoch,
+                          .sequence = sequence,
+                          .destination = bytes_text(job->destination),
+                          .destination_identity = buf_bytes(&job->destination_identity)};
     if (assign(job, worker, &envelope, sequence))
         job->opening = OPENING_SENT;
 }

@@ -42,7 +42,9 @@ static int open_assets(struct task *task, const struct msg_scan *scan, struct sc
         return probe_refuse(PROBE_SOURCE, scan->source, err);
     if (task_asset(task, scan->destination, &request->destination, err) < 0)
         return probe_refuse(PROBE_DESTINATION, scan->destination, err);
-    return 0;
+    if (probe_require(PROBE_SOURCE, request->source, scan->source_identity, err) < 0)
+        return -1;
+    return probe_require(PROBE_DESTINATION, request->destination, scan->destination_identity, err);
 }
 
 /* What is kept, and both assets have. An owner that this process could not set is no difference:

@@ -81,6 +81,22 @@ int probe_refuse(enum probe_end end, struct bytes address, struct err *err)
                        (const char *)address.data);
 }
 
+int probe_require(enum probe_end end, struct asset *asset, struct bytes identity, struct err *err)
+{
+    struct identity now;
+
+    if (identity.size == 0)
+        return 0;
+    if (asset_identity(asset, &now, err) < 0)
+        return probe_refuse(end, bytes_text(asset->address), err);
+    if (bytes_equal(bytes_of(now.bytes, now.size), identity))
+        return 0;
+    return err_set(err, end == PROBE_SOURCE ? ERR_SourceChanged : ERR_AssetUnreachable,
+                   "the %s %.200s is another directory than when the job began: mount it again, or "
+                   "put it back, and run the job again",
+                   end == PROBE_SOURCE ? "source" : "destination", asset->address);
+}
+
 static int refuse_asset(enum probe_end end, const struct asset *asset, struct err *err)
 {
     return probe_refuse(end, bytes_text(asset->address), err);

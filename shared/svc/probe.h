@@ -37,6 +37,11 @@ int probe_assets(struct asset *source, struct asset *destination, bool writer,
 enum probe_end { PROBE_SOURCE, PROBE_DESTINATION };
 int probe_refuse(enum probe_end end, struct bytes address, struct err *err);
 
+/* Is the asset still the directory that was probed when the job began? SourceChanged, or
+ * AssetUnreachable of the destination, if another one is at its address by now: what an unmounted
+ * source does not have is not absent. An empty identity is any. */
+int probe_require(enum probe_end end, struct asset *asset, struct bytes identity, struct err *err);
+
 /* The text of `err` as a text field of a message, which must be UTF-8: what is not is escaped into
  * `scratch`, which the result may borrow from (as it may from `err`). */
 struct bytes probe_text(const struct err *err, struct buf *scratch);

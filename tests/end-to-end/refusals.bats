@@ -276,3 +276,33 @@ same_tree "$WORK/src" "$WORK/dst"
 SCRIPT
   BASE=$BASE SYNCLINE_BIN=$SYNCLINE_BIN steps=$steps unshare -m --propagation private bash "$BASE/script"
 }
+
+@test "another directory in the place of a source, or of a destination, in the middle of a job" {
+  # Goal: what an unmounted source does not have is not absent, and nothing goes into what shows in the place of a
+  # destination: the job fails and says so. Method: the directory is exchanged when the first files are there.
+  local end n
+  for end in src dst; do
+    rm -rf "${WORK:?}"/*
+    mkdir -p "$WORK"/{src,dst,other}
+    for n in {1..24}; do
+      mkdir "$WORK/src/$n"
+      (cd "$WORK/src/$n" && for i in {1..400}; do echo "$n $i" >"$i"; done)
+    done
+    echo else >"$WORK/other/1"
+    syncline sync --delete --json --progress=none "$WORK/src" "$WORK/dst" >"$BASE/out" 2>"$BASE/err" 3>&- &
+    n=$!
+    for _ in {1..1000}; do
+      [[ $(find "$WORK/dst" -path "$WORK/dst/.syncline" -prune -o -type f -print 2>/dev/null | wc -l) -lt 100 ]] || break
+      sleep 0.01
+    done
+    mv "$WORK/$end" "$WORK/away"
+    mv "$WORK/other" "$WORK/$end"
+    wait "$n" || true
+    jq -r '.phase + " " + .reason' "$BASE/out" >"$BASE/ended"
+    case $end in
+      src) grep -qx 'Failed SourceChanged' "$BASE/ended" ;;
+      # its tokens are gone, and it may not open what is not the one it knows
+      dst) grep -qx 'Failed AssetUnreachable' "$BASE/ended" && [[ $(ls -A "$WORK/dst") == 1 ]] ;;
+    esac || { cat "$BASE/ended" "$BASE/err" >&2; ls -A "$WORK/dst" >&2; return 1; }
+  done
+}

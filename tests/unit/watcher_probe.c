@@ -137,12 +137,45 @@ static void test_text(void **state)
     buf_release(&scratch);
 }
 
+/* Goal: another directory at an address is not taken for the one that was probed.
+ * Method: the identity of one; then another one has its name. */
+static void test_identity(void **state)
+{
+    struct fixture *f = fixture_dir();
+    struct asset *first = NULL, *second = NULL;
+    char address[192], path[160], away[160];
+    struct identity identity;
+    struct bytes known;
+    struct err err;
+
+    (void)state;
+    snprintf(path, sizeof path, "%s/source", f->base);
+    snprintf(away, sizeof away, "%s/away", f->base);
+    snprintf(address, sizeof address, "dir:%s", path);
+    assert_int_equal(asset_open(address, &first, &err), 0);
+    assert_int_equal(asset_identity(first, &identity, &err), 0);
+    known = bytes_of(identity.bytes, identity.size);
+    assert_int_equal(probe_require(PROBE_SOURCE, first, known, &err), 0);
+    assert_int_equal(rename(path, away), 0);
+    assert_int_equal(mkdir(path, 0755), 0);
+    assert_int_equal(asset_open(address, &second, &err), 0);
+    assert_int_equal(probe_require(PROBE_SOURCE, first, known, &err), 0);
+    assert_int_equal(probe_require(PROBE_SOURCE, second, known, &err), -1);
+    assert_int_equal(err.code, ERR_SourceChanged);
+    assert_int_equal(probe_require(PROBE_DESTINATION, second, known, &err), -1);
+    assert_int_equal(err.code, ERR_AssetUnreachable);
+    assert_int_equal(probe_require(PROBE_SOURCE, second, bytes_of(NULL, 0), &err), 0);
+    asset_close(&first);
+    asset_close(&second);
+    fixture_destroy(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_fit),     cmocka_unit_test(test_missing),
         cmocka_unit_test(test_overlap), cmocka_unit_test(test_rights),
-        cmocka_unit_test(test_text),
+        cmocka_unit_test(test_text),    cmocka_unit_test(test_identity),
     };
 
     return cmocka_run_group_tests_name("watcher_probe", tests, NULL, NULL);
