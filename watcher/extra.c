@@ -159,6 +159,9 @@ static int take_entry(struct descent *descent, const struct entry *entry, struct
     if (!scan_takes(scan, directory, name, attributes.kind == KIND_directory) ||
         is_reserved(&descent->walk.levels[index], name)) {
         descent->walk.levels[index].kept = true;
+    } else if (entry->code != ERR_Ok) {
+        err_set(err, (enum err_code)entry->code, "it cannot be asked for");
+        skip_directory(descent, index, name, err);
     } else if (attributes.kind == KIND_directory) {
         enter(descent, name);
     } else if (descent->inventory) {

@@ -154,6 +154,23 @@ static int compare_entry(struct scan *scan, u32 index, const struct entry *entry
     return 0;
 }
 
+/* An entry that cannot be asked for fails alone; what is mounted there is not part of this tree. */
+static void refuse_entry(struct scan *scan, u32 index, const struct entry *entry)
+{
+    struct walk_level *level = &scan->walk.levels[index];
+    struct attributes attributes = {
+        .kind = entry->attributes.kind ? entry->attributes.kind : KIND_file};
+    struct compare_decision refusal = compare_refuse((enum err_code)entry->code);
+    struct attributes there;
+    struct err err;
+
+    if (level->present && !level->bare &&
+        asset_directory_lookup(level->destination, entry->name, &there, &err) == 1)
+        level->matched++;
+    if (entry->code != ERR_CrossDevice)
+        record(scan, index, entry->name, &attributes, &refusal);
+}
+
 /* ---- levels ---- */
 
 /* A directory cannot be compared to its end: the shard's root fails the scan, another one fails
@@ -195,7 +212,9 @@ static int list_entries(struct scan *scan, struct opened *opened, struct err *er
         if (scan_takes(scan, walk_path(&scan->walk, index), entry.name,
                        entry.attributes.kind == KIND_directory)) {
             scan->emitter.source_empty = 0;
-            if (entry.attributes.kind == KIND_directory)
+            if (entry.code != ERR_Ok)
+                refuse_entry(scan, index, &entry);
+            else if (entry.attributes.kind == KIND_directory)
                 scan->walk.levels[index].unvisited++;
             else if (compare_entry(scan, index, &entry, err) < 0)
                 return -1;

@@ -84,6 +84,8 @@ struct wanted {
 struct entry {
     struct bytes name; /* borrowed until the next call on the directory */
     struct attributes attributes;
+    u32 code; /* not Ok: it is there and cannot be asked for, so that the kind is what the listing
+                 says (0 = nothing); CrossDevice: something is mounted on it */
 };
 
 /* Who an asset is, whatever its name and mount: filesystem id, root inode, birth time. Opaque

@@ -176,6 +176,7 @@ static int mem_directory_next(struct asset_directory *directory, struct entry *o
         memcpy(self->name, child->name, child->size);
         out->name = bytes_of(self->name, child->size);
         out->attributes = child->node->attributes;
+        out->code = ERR_Ok;
         got = 1;
     }
     pthread_mutex_unlock(&tree->mutex);

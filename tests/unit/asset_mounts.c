@@ -18,7 +18,8 @@ static int set_up_directory(void **state)
 
 static int tear_down_mounts(void **state)
 {
-    static const char *const points[] = {"full", "inside/mount", "bound"};
+    static const char *const points[] = {"full", "inside/mount", "inside/users", "inside/file",
+                                         "bound"};
     struct place *place = *state;
     char path[300];
 
@@ -119,6 +120,71 @@ static void mounts_inside(void **state)
     asset_token_close(&token);
 }
 
+/* Goal: a file that is mounted on a name is not this tree's to change.
+ * Method: bind a file from elsewhere; set attributes by the name. */
+static void mounted_file(void **state)
+{
+    struct wanted wanted = {.attributes = {.kind = KIND_file, .mode = 0666},
+                            .preserve = PRESERVE_mode};
+    struct place *place = *state;
+    struct asset_directory *directory;
+    struct attributes there;
+    struct asset_token *token;
+    struct err err;
+    u32 not_kept;
+
+    plant_directory(place, "inside");
+    plant_file(place, "inside/file", "");
+    plant_file(place, "other", "");
+    mount_at(place, "other", "inside/file", NULL, MS_BIND, NULL);
+    token = begin(place, 1, 1, 1);
+    directory = open_directory(place, "inside");
+    must_fail(asset_set_attributes(token, directory, TEXT("file"), &wanted, &not_kept, &err),
+              CrossDevice);
+    asset_directory_close(&directory);
+    directory = open_directory(place, "");
+    assert_int_equal(asset_directory_lookup(directory, TEXT("other"), &there, &err), 1);
+    assert_int_equal(there.mode, 0640);
+    asset_directory_close(&directory);
+    asset_token_close(&token);
+}
+
+/* Goal: what a user has mounted and shows to nobody else hides no other name of its directory.
+ * Method: a FUSE mount of somebody else, which refuses root without being asked; list both ways. */
+static void mounted_by_a_user(void **state)
+{
+    int device = open("/dev/fuse", O_RDWR | O_CLOEXEC), files = 0, mounts = 0;
+    struct place *place = *state;
+    struct asset_directory *directory;
+    struct entry entry;
+    char options[100];
+    struct err err;
+
+    if (device < 0)
+        skip();
+    plant_directory(place, "inside");
+    plant_directory(place, "inside/users");
+    for (int i = 0; i < 20; i++) {
+        char path[32];
+
+        snprintf(path, sizeof path, "inside/%d", i);
+        plant_file(place, path, "");
+    }
+    snprintf(options, sizeof options, "fd=%d,rootmode=40000,user_id=65534,group_id=65534", device);
+    mount_at(place, "", "inside/users", "fuse", 0, options);
+    directory = open_directory(place, "inside");
+    while (asset_directory_next(directory, &entry, &err) == 1) {
+        files += entry.code == ERR_Ok;
+        mounts += entry.code == ERR_CrossDevice;
+    }
+    assert_int_equal(files, 20);
+    assert_int_equal(mounts, 1);
+    must(asset_directory_rewind(directory, &err));
+    assert_int_equal(asset_directory_next_directory(directory, &entry, &err), 0);
+    asset_directory_close(&directory);
+    close(device);
+}
+
 /* Goal: a full disk is NoSpace, leaves the old content, and lets tokens be revoked.
  * Method: fill a tmpfs of 1 MiB from outside, stage a replacement, revoke, give room, go on. */
 static void full_disk(void **state)
@@ -185,10 +251,8 @@ int main(void)
 {
 #define MOUNT_TEST(name) cmocka_unit_test_setup_teardown(name, set_up_directory, tear_down_mounts)
     const struct CMUnitTest tests[] = {
-        MOUNT_TEST(bind_mounts),
-        MOUNT_TEST(mounts_inside),
-        MOUNT_TEST(full_disk),
-        MOUNT_TEST(read_only),
+        MOUNT_TEST(bind_mounts),       MOUNT_TEST(mounts_inside), MOUNT_TEST(mounted_file),
+        MOUNT_TEST(mounted_by_a_user), MOUNT_TEST(full_disk),     MOUNT_TEST(read_only),
     };
 
     may_mount =

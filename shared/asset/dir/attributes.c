@@ -236,7 +236,8 @@ int dir_set_attributes(struct asset_token *token, struct asset_directory *direct
 
     if (dir_name(name, text, err) < 0 || dir_lock(self, err) < 0)
         return -1;
-    fd = openat(((struct dir_directory *)directory)->fd, text, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    /* not what is mounted on the name: that lies outside */
+    fd = dir_open_beneath(((struct dir_directory *)directory)->fd, text, O_PATH | O_NOFOLLOW);
     if (fd < 0) {
         result = err_errno(err, errno, "open");
     } else {

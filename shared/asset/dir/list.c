@@ -100,6 +100,33 @@ static enum object_kind kind_of_type(u8 type)
     }
 }
 
+/* Where none can be asked for it is the directory that cannot be listed. */
+static bool may_be_entered(const struct dir_directory *self, int why)
+{
+    bool may = why != EACCES || faccessat(self->fd, ".", X_OK, AT_EACCESS) == 0;
+
+    errno = why;
+    return may;
+}
+
+/* An entry that cannot be asked for: some do not answer, and what a user has mounted answers nobody
+ * else. It must not hide those that come after it. */
+static void give_without_attributes(const struct dir_directory *self,
+                                    const struct linux_dirent *entry, int why, struct entry *out)
+{
+    int fd = dir_open_beneath(self->fd, entry->d_name, O_PATH | O_NOFOLLOW);
+    struct err err;
+
+    if (fd < 0 && errno == EXDEV)
+        why = EXDEV;
+    if (fd >= 0)
+        close(fd);
+    err_errno(&err, why, "stat");
+    out->name = bytes_text(entry->d_name);
+    out->attributes = (struct attributes){.kind = kind_of_type(entry->d_type)};
+    out->code = err.code;
+}
+
 /* Gives the next entry with its attributes; with `directories`, only those that may be one are
  * asked. */
 static int next_with_attributes(struct dir_directory *self, bool directories, struct entry *out,
@@ -115,17 +142,20 @@ static int next_with_attributes(struct dir_directory *self, bool directories, st
         if (statx(self->fd, entry->d_name,
                   AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC, DIR_STATX_MASK,
                   &now) < 0) {
-            char shown[SHOWN_SIZE];
-
             if (errno == ENOENT) /* vanished since it was listed */
                 continue;
-            return err_errno(err, errno, "stat \"%s\"",
-                             dir_shown(bytes_text(entry->d_name), shown));
+            if (!may_be_entered(self, errno))
+                return err_errno(err, EACCES, "look into a directory");
+            give_without_attributes(self, entry, errno, out);
+            if (directories) /* it was given in the pass over all */
+                continue;
+            return 1;
         }
         if (directories && !S_ISDIR(now.stx_mode))
             continue;
         out->name = bytes_text(entry->d_name);
         out->attributes = dir_attributes_of(&now);
+        out->code = ERR_Ok;
         return 1;
     }
     return got;
