@@ -1,24 +1,38 @@
 /* read.c: files and links of a source.
  *
- * How: one open, which neither follows a link nor waits for the other end of a FIFO, then
- * everything by descriptor. O_NOATIME where the kernel allows it: reading a source leaves it as it
+ * How: the name is taken hold of first, and only what then turns out to be a regular file is
+ * opened: to open a FIFO lets its writer go on, and a device may do anything. Then everything by
+ * descriptor. O_NOATIME where the kernel allows it: reading a source leaves it as it
  * was, and saves the inode from being written back. A read stops at the size that the file had when
  * it was opened, which saves the call that only would find the end; who reads compares versions
  * afterwards anyway. */
 #include "asset/dir/dir.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
-static int open_for_reading(struct dir_asset *asset, int fd, const char *name)
+/* An object stays of its kind, so that no server needs to be asked again. */
+static bool is_file(int fd)
 {
-    int flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+    struct statx now;
+
+    return statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE, &now) == 0 &&
+           S_ISREG(now.stx_mode);
+}
+
+/* Of the object that the O_PATH descriptor `fd` holds, by its name in /proc. */
+static int open_for_reading(struct dir_asset *asset, int fd)
+{
+    int flags = O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+    char path[32];
     int file;
 
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
     do {
         bool quiet = !atomic_load_explicit(&asset->touches_atime, memory_order_relaxed);
 
-        file = openat(fd, name, flags | (quiet ? O_NOATIME : 0));
+        file = open(path, flags | (quiet ? O_NOATIME : 0));
         if (file < 0 && errno == EPERM && quiet)
             atomic_store_explicit(&asset->touches_atime, true, memory_order_relaxed);
         else if (file >= 0 || errno != EINTR)
@@ -33,26 +47,25 @@ int dir_file_open(struct asset_directory *directory, struct bytes name, struct a
     struct dir_directory *in = (struct dir_directory *)directory;
     char text[NAME_BYTES + 1], shown[SHOWN_SIZE];
     struct dir_file *file;
-    int fd;
+    int held, fd = -1;
 
     if (dir_name(name, text, err) < 0)
         return -1;
-    fd = open_for_reading(dir_asset_of(directory->asset), in->fd, text);
-    if (fd < 0 &&
-        (errno == ELOOP || errno == ENXIO || errno == ENODEV)) /* a link, socket or device */
-        return err_set(err, ERR_UnsupportedKind, "open \"%s\": not a regular file",
-                       dir_shown(name, shown));
-    if (fd < 0)
+    held = openat(in->fd, text, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    if (held < 0)
         return err_errno(err, errno, "open \"%s\"", dir_shown(name, shown));
+    if (!is_file(held))
+        err_set(err, ERR_UnsupportedKind, "open \"%s\": not a regular file",
+                dir_shown(name, shown));
+    else if ((fd = open_for_reading(dir_asset_of(directory->asset), held)) < 0)
+        err_errno(err, errno, "open \"%s\"", dir_shown(name, shown));
+    close(held);
+    if (fd < 0)
+        return -1;
     if (dir_stat(fd, "", attributes) < 0) {
         err_errno(err, errno, "stat \"%s\"", dir_shown(name, shown));
         close(fd);
         return -1;
-    }
-    if (attributes->kind != KIND_file) {
-        close(fd);
-        return err_set(err, ERR_UnsupportedKind, "open \"%s\": not a regular file",
-                       dir_shown(name, shown));
     }
     file = memory_or_die(sizeof *file);
     file->base.asset = directory->asset;
