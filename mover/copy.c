@@ -154,7 +154,7 @@ static int copy_content(struct copying *copying, struct mover_copied *out, struc
     }
     if (sparse)
         rc = copy_sparse(copying, err);
-    else if (copying->size > 0)
+    else /* also of an empty one: what makes its content up as it is read says that it has none */
         rc = copy_run(copying, 0, copying->size, err);
     content_finish(copying->content, &out->digest);
     return rc;

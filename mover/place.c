@@ -55,13 +55,29 @@ static int publish_put(struct publish *publish, u32 index, struct asset_director
                       item->flags & ITEM_REPLACES_DIRECTORY, directory, item->name, &not_kept,
                       err) < 0)
         return -1;
-    publish->touched[item->dir] = true;
     row->outcome = OUTCOME_moved;
     row->digest = staged->digest;
     row->inode = version.inode;
     row->mtime_ns = published_time(publish, directory, item, staged);
     row->not_kept = staged->not_kept | not_kept;
     return 0;
+}
+
+/* New directories are private until the close, which gives them the mode of the source, but not
+ * where modes are not preserved. What was there at the time of the scan keeps its own. */
+static int publish_open_to_all(struct publish *publish, struct asset_directory *directory,
+                               const struct rec_item *item, struct err *err)
+{
+    struct wanted wanted = {.preserve = PRESERVE_mode};
+    u32 not_kept;
+
+    if (publish->preserve & PRESERVE_mode || item->flags & ITEM_EXISTS ||
+        !(asset_capabilities(publish->work->destination) & ASSET_MODES) ||
+        asset_directory_lookup(directory, item->name, &wanted.attributes, err) != 1 ||
+        wanted.attributes.kind != KIND_directory || (wanted.attributes.mode & 0777) != 0700)
+        return 0;
+    wanted.attributes.mode |= 0755;
+    return asset_set_attributes(publish->token, directory, item->name, &wanted, &not_kept, err);
 }
 
 /* A directory that was not there at the time of the scan is made by this job, if not here then on
@@ -75,7 +91,8 @@ static int publish_directory(struct publish *publish, u32 index, struct asset_di
     if (asset_publish_make(publish->token, index, directory, item->name,
                            item->flags & ITEM_REPLACES, &made, err) < 0)
         return -1;
-    publish->touched[item->dir] = true;
+    if (publish_open_to_all(publish, directory, item, err) < 0)
+        return -1;
     row->outcome = made || !(item->flags & ITEM_EXISTS) ? OUTCOME_moved : OUTCOME_pending;
     return 0;
 }
@@ -136,7 +153,6 @@ static int publish_link(struct publish *publish, u32 index, struct asset_directo
                                           item->flags & ITEM_REPLACES_DIRECTORY, directory,
                                           item->name, err) < 0)
         return -1;
-    publish->touched[item->dir] = true;
     row->outcome = OUTCOME_linked;
     row->inode = item->target_inode;
     row->not_kept = publish->staged[index].not_kept;
@@ -176,11 +192,11 @@ static int publish_remove(struct publish *publish, u32 index, struct rec_row *ro
     there = existing_directory(publish, item->dir, &directory, err);
     if (there < 0)
         return -1;
+    if (there && !orphan)
+        publish->touched[item->dir] = true;
     if (there && asset_remove(publish->token, index, directory, item->name, &expected, err) < 0 &&
         err->code != ERR_NotFound)
         return -1;
-    if (there && !orphan)
-        publish->touched[item->dir] = true;
     row->outcome = OUTCOME_removed;
     return 0;
 }
@@ -206,6 +222,8 @@ int publish_item(struct publish *publish, u32 index, struct rec_row *row, struct
     if (mover_directory(&publish->directories, publish->batch.items[index].dir, &directory, err) <
         0)
         return -1;
+    /* whatever comes of the item: to open a directory for publishing may have changed its mode */
+    publish->touched[publish->batch.items[index].dir] = true;
     switch (publish->batch.items[index].operation) {
     case OPERATION_put:
         return publish_put(publish, index, directory, row, err);

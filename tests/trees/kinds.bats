@@ -159,3 +159,41 @@ teardown() { stack_teardown; }
   jq -e '.counters.found == 0' "$WORK/json"
   rm -rf "$WORK/home"
 }
+
+@test "an ordinary user's directories that are not writable take changes and keep their modes, the root too" {
+  needs_root
+  # Goal: 0555 at the source: new names, changes of attributes alone, removals; each mode is set back.
+  source=$BASE/u/src destination=$BASE/u/dst
+  install -d -o nobody -g nogroup "$BASE/u" "$BASE/home" "$source" "$source/d"
+  echo 1 >"$source/d/a" && echo 2 >"$source/b" && chown -R nobody:nogroup "$source" && chmod 555 "$source" "$source/d"
+  sync_as_user() { as_user syncline --state-dir "$BASE/u/s" sync --json --progress=none "$@" "$source" "$destination" >"$WORK/json"; }
+  as_user syncline --state-dir "$BASE/u/s" up
+  sync_as_user
+  equal "$source" "$destination"
+  chmod 600 "$source/d/a"
+  sync_as_user
+  counters attributes=1
+  equal "$source" "$destination"
+  rm "$source/d/a" && echo 3 >"$source/d/c" && echo 4 >"$source/e" && chown nobody:nogroup "$source/d/c" "$source/e"
+  sync_as_user --delete
+  counters removed=1 moved=2
+  equal "$source" "$destination"
+  as_user syncline --state-dir "$BASE/u/s" down
+}
+
+@test "where modes are not preserved new directories are everybody's to enter, old ones stay" {
+  source=$WORK/src destination=$WORK/dst
+  mkdir -p "$source/new/er" "$source/old" "$destination/old" && chmod 700 "$destination/old"
+  echo x | tee "$source/new/er/f" >"$source/old/f"
+  sync_to 0 --preserve times "$source" "$destination"
+  [ "$(stat -c %a "$destination"/{new,new/er,new/er/f,old} | paste -sd ' ')" = "755 755 644 700" ]
+}
+
+@test "a file that makes its content up as it is read is not carried as an empty one" {
+  # Goal: /proc says that its files have no bytes: told as changed, and nothing put.
+  code=0
+  syncline sync --json --progress=none /proc/sys/fs/epoll "$WORK/dst" >"$WORK/json" || code=$?
+  [ "$code" = 6 ]
+  counters moved=0 changed=1
+  [ -z "$(ls "$WORK/dst")" ]
+}

@@ -176,7 +176,7 @@ static void test_destination_is_another(void **state)
         assert_row(&f.row_records[0], "d/file", OUTCOME_kept, ERR_Changed);
         assert_row(&f.row_records[1], "d/link", OUTCOME_kept, ERR_Changed);
         assert_row(&f.row_records[2], "d/empty", OUTCOME_kept, ERR_NotEmpty);
-        assert_int_equal(f.count, 3); /* nothing happened in "d" */
+        assert_int_equal(f.count, 4); /* "d" may have been made writable, so that it is closed */
         assert_true(is_there("d/file") && is_there("d/link") && is_there("d/empty/new"));
         fixture_close(&f);
     }

@@ -88,7 +88,9 @@ static int dir_check_writable(struct asset *asset, struct err *err)
     char shown[SHOWN_SIZE];
     struct attributes there;
 
-    if (faccessat(self->root, ".", W_OK | X_OK, AT_EACCESS) < 0)
+    /* our own is made writable when there is something to write (staging.c) */
+    if (faccessat(self->root, ".", W_OK | X_OK, AT_EACCESS) < 0 &&
+        (errno != EACCES || dir_stat(self->root, "", &there) < 0 || there.uid != self->uid))
         return err_errno(err, errno, "write into \"%s\"", dir_shown(bytes_text(self->path), shown));
     if (dir_stat(self->root, STAGING_NAME, &there) == 0 &&
         !dir_is_staging(self->root, STAGING_NAME, self->uid))

@@ -54,12 +54,26 @@ static void allow_ourselves(struct dir_asset *asset)
     close(fd);
 }
 
+/* A root that is our own, and that its owner may not write into, is made writable until the close,
+ * which gives it the mode of the source. */
+static int make_root_usable(const struct dir_asset *asset)
+{
+    struct attributes now;
+
+    if (asset->uid == 0 || dir_stat(asset->root, "", &now) < 0 || now.uid != asset->uid ||
+        (now.mode & 0700) == 0700)
+        return 0;
+    return fchmod(asset->root, now.mode | 0700);
+}
+
 /* One try to have the area with its marker; NotFound if somebody removed it meanwhile. */
 static int make_area(struct dir_asset *asset, s64 *now_ns, struct err *err)
 {
     struct attributes marker;
     int fd = -1, file = -1, result = -1;
 
+    if (make_root_usable(asset) < 0)
+        return err_errno(err, errno, "make the root writable");
     if (mkdirat(asset->root, STAGING_NAME, 0700) < 0 && errno != EEXIST)
         return err_errno(err, errno, "make " STAGING_NAME);
     allow_ourselves(asset);
