@@ -3,6 +3,8 @@
  * that doing it twice is safe. */
 #include "mover/publish.h"
 
+#include "base/clock.h"
+
 /* What was too much to be taken at the source is not taken away at the destination. */
 static struct wanted wanted_of(const struct publish *publish, const struct rec_staged *staged)
 {
@@ -97,6 +99,20 @@ static int publish_directory(struct publish *publish, u32 index, struct asset_di
     return 0;
 }
 
+/* A mode or a capability that the source gave to new content is not for the old: as far as size and
+ * time tell, which is how the two were compared. */
+static bool has_content_of(const struct publish *publish, const struct rec_staged *staged,
+                           const struct attributes *there)
+{
+    if (there->kind != KIND_file)
+        return true;
+    if (there->size != staged->size)
+        return false;
+    return publish->preserve & PRESERVE_times
+               ? time_is_kept(staged->mtime_ns, there->mtime_ns, there->ctime_ns)
+               : there->mtime_ns >= staged->mtime_ns;
+}
+
 /* All but the time, which stays what it is at the destination: if the content at the source
  * was rewritten since the scan, its new time on the old content would hide that for good. */
 static int publish_attributes(struct publish *publish, u32 index, struct asset_directory *directory,
@@ -115,6 +131,8 @@ static int publish_attributes(struct publish *publish, u32 index, struct asset_d
         return err_set(err, ERR_NotFound, "is gone from the destination");
     if ((u32)there.kind != staged->kind)
         return err_set(err, ERR_Occupied, "became a %s at the destination", kind_name(there.kind));
+    if (!has_content_of(publish, staged, &there))
+        return err_set(err, ERR_Changed, "has other content at the source by now");
     wanted.attributes.mtime_ns = there.mtime_ns;
     wanted.attributes.size = there.size;
     if (asset_set_attributes(publish->token, directory, item->name, &wanted, &not_kept, err) < 0)

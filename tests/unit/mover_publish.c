@@ -267,12 +267,13 @@ static void test_directories(void **state)
     fixture_close(&f);
 }
 
-/* Goal: attributes change mode and owner, never content or time: new content at the source must
- * show at the next comparison. Method: source and destination differ in mode, content and time. */
+/* Goal: attributes change mode and owner, never content or time; and what the source gave to new
+ * content is not set on the old. Method: source and destination differ in mode; then in content and
+ * time too, as if it was rewritten since it was compared. */
 static void test_attributes(void **state)
 {
     struct attributes source = {
-        .kind = KIND_file, .mode = 0600, .uid = geteuid(), .gid = getegid(), .mtime_ns = 5000};
+        .kind = KIND_file, .mode = 0600, .uid = geteuid(), .gid = getegid(), .mtime_ns = 7000};
     struct attributes destination = {
         .kind = KIND_file, .mode = 0644, .uid = geteuid(), .gid = getegid(), .mtime_ns = 7000};
     struct attributes there;
@@ -280,7 +281,7 @@ static void test_attributes(void **state)
 
     (void)state;
     fixture_open(&f, "mem", NULL, NULL);
-    assert_ok(mem_plant(f.source_path, bytes_text("file"), &source, bytes_text("newer"), 0, &err),
+    assert_ok(mem_plant(f.source_path, bytes_text("file"), &source, bytes_text("new"), 0, &err),
               &err);
     assert_ok(
         mem_plant(f.destination_path, bytes_text("file"), &destination, bytes_text("old"), 0, &err),
@@ -297,6 +298,14 @@ static void test_attributes(void **state)
     assert_int_equal(there.mode, 0600);
     assert_int_equal(there.mtime_ns, 7000);
     fixture_expect(f.destination, "file", "old");
+    source.mode = 04755;
+    source.mtime_ns = 8000;
+    assert_ok(mem_plant(f.source_path, bytes_text("file"), &source, bytes_text("new"), 0, &err),
+              &err);
+    step_all(&f, ITEM_ATTEMPTS);
+    assert_row(&f.row_records[0], "file", OUTCOME_changed, ERR_Changed);
+    assert_int_equal(fixture_lookup(f.destination, "file", &there), 1);
+    assert_int_equal(there.mode, 0600);
     fixture_close(&f);
 }
 
