@@ -28,6 +28,7 @@ parts_from() {
 }
 # carriers: who staged parts
 carriers() { sed -n 's/.*event=part_staged.* worker=\([^ ]*\).*/\1/p' "$STACK"/log/planner-1.log | sort -u; }
+carriers_are() { (($(carriers | wc -l) >= $1)); }
 parts_are() { (($(parts_from source | wc -l) >= $1)); }
 was_abandoned() { grep -q 'event=copy_abandoned' "$STACK/log/planner-1.log"; }
 
@@ -74,9 +75,10 @@ counter_is() {
   # Method: a source that is slow to read; kill -9 when three parts are there; the planner's lines of parts.
   large_make "$WORK/src/big"
   syncline up --movers 2
-  sync_define killed "fault:delay_ms=10;dir:$WORK/src" "$WORK/dst"
+  sync_define killed "fault:delay_ms=30;dir:$WORK/src" "$WORK/dst"
   job_start killed
   eventually 30 parts_are 3
+  eventually 30 carriers_are 2 # who has done nothing yet may have nothing to lose
   finished=$(parts_from source | wc -l)
   kill -KILL "$(stack_pid mover-2)"
   job_wait killed
@@ -110,7 +112,7 @@ counter_is() {
   # Method: SIGSTOP in mid-file, the others end the job; inode and times; SIGCONT; the same inode and times, cmp.
   large_make "$WORK/src/big"
   syncline up --movers 2
-  sync_define stopped "fault:delay_ms=10;dir:$WORK/src" "$WORK/dst"
+  sync_define stopped "fault:delay_ms=30;dir:$WORK/src" "$WORK/dst"
   job_start stopped
   eventually 30 parts_are 2
   pid=$(stack_pid mover-2)
