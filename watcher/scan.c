@@ -158,8 +158,8 @@ static int compare_entry(struct scan *scan, u32 index, const struct entry *entry
 static void refuse_entry(struct scan *scan, u32 index, const struct entry *entry)
 {
     struct walk_level *level = &scan->walk.levels[index];
-    struct attributes attributes = {
-        .kind = entry->attributes.kind ? entry->attributes.kind : KIND_file};
+    struct attributes attributes = {.kind = entry->attributes.kind ? entry->attributes.kind
+                                                                   : KIND_file};
     struct compare_decision refusal = compare_refuse((enum err_code)entry->code);
     struct attributes there;
     struct err err;
