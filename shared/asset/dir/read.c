@@ -12,15 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* An object stays of its kind, so that no server needs to be asked again. */
-static bool is_file(int fd)
-{
-    struct statx now;
-
-    return statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE, &now) == 0 &&
-           S_ISREG(now.stx_mode);
-}
-
 /* Of the object that the O_PATH descriptor `fd` holds, by its name in /proc. */
 static int open_for_reading(struct dir_asset *asset, int fd)
 {
@@ -54,7 +45,11 @@ int dir_file_open(struct asset_directory *directory, struct bytes name, struct a
     held = openat(in->fd, text, O_PATH | O_NOFOLLOW | O_CLOEXEC);
     if (held < 0)
         return err_errno(err, errno, "open \"%s\"", dir_shown(name, shown));
-    if (!is_file(held))
+    /* an object stays of its kind, and what it was before it was opened is the version to be read
+     */
+    if (dir_stat(held, "", attributes) < 0)
+        err_errno(err, errno, "stat \"%s\"", dir_shown(name, shown));
+    else if (attributes->kind != KIND_file)
         err_set(err, ERR_UnsupportedKind, "open \"%s\": not a regular file",
                 dir_shown(name, shown));
     else if ((fd = open_for_reading(dir_asset_of(directory->asset), held)) < 0)
@@ -62,11 +57,6 @@ int dir_file_open(struct asset_directory *directory, struct bytes name, struct a
     close(held);
     if (fd < 0)
         return -1;
-    if (dir_stat(fd, "", attributes) < 0) {
-        err_errno(err, errno, "stat \"%s\"", dir_shown(name, shown));
-        close(fd);
-        return -1;
-    }
     file = memory_or_die(sizeof *file);
     file->base.asset = directory->asset;
     file->fd = fd;
