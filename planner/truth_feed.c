@@ -62,10 +62,17 @@ enum column {
          "  AND l.outcome IN ('moved', 'unchanged') AND l.there_inode <> 0 LIMIT 1)"               \
          " leader ON true")
 
+/* One depth at a time: what is less deep is not even read, for of a deep tree it is long. */
+#define DEEPEST                                                                                    \
+    "outcome IS NULL AND -depth = (SELECT -depth FROM pending WHERE job = $1"                      \
+    " AND operation = 'remove' AND outcome IS NULL"                                                \
+    " AND (-depth, parent, key) > ($2::integer, $3::uuid, $4::uuid)"                               \
+    " ORDER BY -depth, parent, key LIMIT 1)"
+
 static const char *const page_sql[] = {
     [FEED_LEADERS] = LEADERS("NOT waits"),
     [FEED_LINKS] = LINKS("NOT waits"),
-    [FEED_REMOVALS] = PAGE(PLAIN, "", "remove", "outcome IS NULL", ""),
+    [FEED_REMOVALS] = PAGE(PLAIN, "", "remove", DEEPEST, ""),
     [FEED_WAITING] = PAGE(PLAIN, "", "put", "outcome IS NULL", ""),
     [FEED_LATE_LEADERS] = LEADERS("waits"),
     [FEED_LATE_LINKS] = LINKS("waits"),
