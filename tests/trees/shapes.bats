@@ -31,18 +31,25 @@ teardown() {
   [ "$(jq -r 'select(.pathBase64) | .pathBase64' "$WORK/report" | grep -cx '//4=')" = 1 ]
 }
 
-@test "a thousand levels, paths far beyond PATH_MAX" {
+@test "two thousand levels, paths far beyond PATH_MAX" {
   source=$ROOM/src destination=$ROOM/dst
   mkdir "$source"
-  tree_tool deep "$source" 1000
+  tree_tool deep "$source" 2000
   tree_tool make 3 "$source/other" 50
   syncline up
   sync_to 0 "$source" "$destination"
   equal "$source" "$destination"
   idle "$source" "$destination"
-  # and they can be removed again
-  find "$source" -mindepth 1 -maxdepth 1 -name 'a dir*' -exec rm -rf {} +
+}
+
+@test "what is deep is removed again, from its end" {
+  source=$ROOM/src destination=$ROOM/dst
+  mkdir "$source" "$destination"
+  tree_tool deep "$destination" 300
+  tree_tool make 3 "$source/other" 50
+  syncline up
   sync_to 0 "$source" "$destination" --delete --max-delete 100%
+  counters removed=301
   equal "$source" "$destination"
 }
 
