@@ -300,7 +300,8 @@ SCRIPT
     wait "$n" || true
     jq -r '.phase + " " + .reason' "$BASE/out" >"$BASE/ended"
     case $end in
-      src) grep -qx 'Failed SourceChanged' "$BASE/ended" ;;
+      # between the two moves there is none
+      src) grep -qxE 'Failed (SourceChanged|AssetUnreachable)' "$BASE/ended" ;;
       # its tokens are gone, and it may not open what is not the one it knows
       dst) grep -qx 'Failed AssetUnreachable' "$BASE/ended" && [[ $(ls -A "$WORK/dst") == 1 ]] ;;
     esac || { cat "$BASE/ended" "$BASE/err" >&2; ls -A "$WORK/dst" >&2; return 1; }
