@@ -330,12 +330,9 @@ int ledger_begin_job(struct ledger *ledger, struct truth_request *request, struc
     struct ends ends = {0};
     int rc = -1;
 
-    /* object rows of another identity may be many */
     if (ledger_lock_job(ledger, request, err) < 0 ||
-        postgres_run(ledger->postgres,
-                     "SET LOCAL statement_timeout = '10min';"
-                     "SELECT pg_advisory_xact_lock(" ADVISORY_CLASS ", 0)",
-                     err) < 0 ||
+        postgres_run(ledger->postgres, "SELECT pg_advisory_xact_lock(" ADVISORY_CLASS ", 0)", err) <
+            0 ||
         read_ends(ledger, request->job, &ends, err) < 0)
         goto done;
     if (refuse_conflict(ledger, request, err) < 0 ||

@@ -2,45 +2,12 @@
  *
  * How: an object is equal if size and time are; content is not read to decide that, as in every
  * tool of this kind, because a first synchronization has proven it and a change of content changes
- * the time. Who does not trust that asks for checksum.c.
- *
- * Why times need care: a destination whose filesystem keeps whole seconds would differ for ever. So
- * a destination time without a remainder at a coarser grain is taken for the source's time cut off
- * at that grain, but only if its ctime has no such remainder either. The ctime comes from the
- * filesystem's own clock: where it has finer digits, the filesystem keeps them, and a time that
- * happens to be a whole second (restored from an archive, say) means exactly that. */
+ * the time. Who does not trust that asks for checksum.c. */
 #include "compare.h"
 
+#include "base/clock.h"
+
 #include <sys/stat.h>
-
-/* Grains of filesystems: 2 s (FAT), 1 s, 10 ms (exFAT), 1 ms, 1 µs, 100 ns (NTFS). */
-static const s64 grains_ns[] = {2 * NS_PER_S, NS_PER_S, 10 * NS_PER_MS, NS_PER_MS, 1000, 100};
-
-/* The remainder of a time that may be negative: always towards the past, as filesystems cut off. */
-static s64 remainder_at(s64 time_ns, s64 grain_ns)
-{
-    s64 rest = time_ns % grain_ns;
-
-    return rest < 0 ? rest + grain_ns : rest;
-}
-
-bool compare_times(const struct attributes *source, const struct attributes *destination)
-{
-    s64 wanted = source->mtime_ns, is = destination->mtime_ns;
-
-    if (wanted == is)
-        return true;
-    if (wanted < is || (u64)wanted - (u64)is >= (u64)grains_ns[0])
-        return false;
-    for (size_t i = 0; i < COUNT_OF(grains_ns); i++) {
-        s64 grain = grains_ns[i];
-
-        if (remainder_at(is, grain) == 0 && remainder_at(destination->ctime_ns, grain) == 0 &&
-            (u64)wanted - (u64)is == (u64)remainder_at(wanted, grain))
-            return true;
-    }
-    return false;
-}
 
 struct compare_decision compare_refuse(enum err_code code)
 {
@@ -64,6 +31,11 @@ static bool same_owner(const struct attributes *a, const struct attributes *b,
                        const struct compare_rules *rules)
 {
     return !rules->owners || (a->uid == b->uid && a->gid == b->gid);
+}
+
+static bool same_time(const struct attributes *source, const struct attributes *destination)
+{
+    return time_is_kept(source->mtime_ns, destination->mtime_ns, destination->ctime_ns);
 }
 
 /* `a` at the source, `b` at the destination. */
@@ -103,7 +75,7 @@ static bool same_content(const struct attributes *source, const struct attribute
     if (is_node(source->kind) ? source->rdev != destination->rdev
                               : source->size != destination->size)
         return false;
-    return rules->times ? compare_times(source, destination)
+    return rules->times ? same_time(source, destination)
                         : destination->mtime_ns >= source->mtime_ns;
 }
 
@@ -142,7 +114,7 @@ static struct compare_decision compare_directories(const struct attributes *sour
                                                    const struct compare_rules *rules)
 {
     if (same_owner(source, destination, rules) && same_mode(source, destination, rules) &&
-        (!rules->times || compare_times(source, destination)))
+        (!rules->times || same_time(source, destination)))
         return (struct compare_decision){0};
     return (struct compare_decision){.operation = OPERATION_directory, .flags = ITEM_EXISTS};
 }

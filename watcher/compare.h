@@ -48,7 +48,4 @@ struct compare_decision compare_put_blindly(void);
 /* OPERATION_refuse for this reason (ERR_Ok is not one). */
 struct compare_decision compare_refuse(enum err_code code);
 
-/* Is the destination's time the source's, as far as the destination's filesystem can tell? */
-bool compare_times(const struct attributes *source, const struct attributes *destination);
-
 #endif

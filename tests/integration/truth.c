@@ -367,17 +367,8 @@ static void ends(void **state)
     planner_down(&planner);
 }
 
-static int services_up(void **state)
-{
-    (void)state;
-    log_setup("test", LOG_ERROR, false);
-    postgres_service_start();
-    return 0;
-}
-
 int main(void)
 {
-#define WORLD_TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
     const struct CMUnitTest tests[] = {
         WORLD_TEST(claimed_once), WORLD_TEST(claim_is_complete),
         WORLD_TEST(taken_over),   WORLD_TEST(lost_jobs_are_left_alone),

@@ -318,17 +318,8 @@ static void full_segment(void **state)
     planner_down(&r.planner);
 }
 
-static int services_up(void **state)
-{
-    (void)state;
-    log_setup("test", LOG_WARN, false);
-    postgres_service_start();
-    return 0;
-}
-
 int main(void)
 {
-#define WORLD_TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
     const struct CMUnitTest tests[] = {
         WORLD_TEST(rows_reach_their_tables), WORLD_TEST(segment_once),
         WORLD_TEST(objects_are_replaced),    WORLD_TEST(redo_counts_once),

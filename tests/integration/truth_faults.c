@@ -480,17 +480,8 @@ static void killed_in_a_transaction(void **state)
     planner_down(&two);
 }
 
-static int services_up(void **state)
-{
-    (void)state;
-    log_setup("test", LOG_ERROR, false);
-    postgres_service_start();
-    return 0;
-}
-
 int main(void)
 {
-#define WORLD_TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
     const struct CMUnitTest tests[] = {
         WORLD_TEST(reconnects),
         WORLD_TEST(unknown_commits),

@@ -517,4 +517,14 @@ static inline void scan_ends(struct truth_request *request, u64 scanned, u64 pre
     request->present = present;
 }
 
+static inline int services_up(void **state)
+{
+    (void)state;
+    log_setup("test", LOG_ERROR, false);
+    postgres_service_start();
+    return 0;
+}
+
+#define WORLD_TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
+
 #endif

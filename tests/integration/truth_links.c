@@ -402,17 +402,8 @@ static void dry_run(void **state)
     planner_down(&r.planner);
 }
 
-static int services_up(void **state)
-{
-    (void)state;
-    log_setup("test", LOG_WARN, false);
-    postgres_service_start();
-    return 0;
-}
-
 int main(void)
 {
-#define WORLD_TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
     const struct CMUnitTest tests[] = {
         WORLD_TEST(groups_are_judged),
         WORLD_TEST(followers_follow),

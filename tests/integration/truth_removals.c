@@ -450,17 +450,8 @@ static void specs_of_runs(void **state)
     }
 }
 
-static int services_up(void **state)
-{
-    (void)state;
-    log_setup("test", LOG_WARN, false);
-    postgres_service_start();
-    return 0;
-}
-
 int main(void)
 {
-#define WORLD_TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
     const struct CMUnitTest tests[] = {
         WORLD_TEST(guard_default),
         WORLD_TEST(guard_lets_half_go),

@@ -20,24 +20,6 @@ static const u8 acl[] = {2, 0,   0,   0,   1,   0,   6,  0, 255, 255, 255, 255, 
 /* revision 2, effective; CAP_NET_RAW */
 static const u8 capability[] = {1, 0, 0, 2, 0, 32, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
 
-static int set_up_directory(void **state)
-{
-    driver = &drivers[0];
-    return set_up(state);
-}
-
-#define DIR_TEST(name) cmocka_unit_test_setup_teardown(name, set_up_directory, tear_down)
-
-static const char *below(struct place *place, const char *path)
-{
-    static char out[8][400];
-    static unsigned next;
-    char *text = out[next++ % 8];
-
-    snprintf(text, sizeof out[0], "%s/%s", place->root, path);
-    return text;
-}
-
 static void give(struct place *place, const char *path, const char *name, const void *value,
                  size_t size)
 {

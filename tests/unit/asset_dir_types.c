@@ -15,24 +15,6 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-static int set_up_directory(void **state)
-{
-    driver = &drivers[0];
-    return set_up(state);
-}
-
-#define DIR_TEST(name) cmocka_unit_test_setup_teardown(name, set_up_directory, tear_down)
-
-static const char *below(struct place *place, const char *path)
-{
-    static char out[8][400];
-    static unsigned next;
-    char *text = out[next++ % 8];
-
-    snprintf(text, sizeof out[0], "%s/%s", place->root, path);
-    return text;
-}
-
 /* ---- somebody else, between the checks and the step ---- */
 
 enum swap { SWAP_FILE, SWAP_DIRECTORY, SWAP_GONE, SWAP_REVOKED };

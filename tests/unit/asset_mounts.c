@@ -10,12 +10,6 @@
 
 static bool may_mount;
 
-static int set_up_directory(void **state)
-{
-    driver = &drivers[0];
-    return set_up(state);
-}
-
 static int tear_down_mounts(void **state)
 {
     static const char *const points[] = {"full", "inside/mount", "inside/users", "inside/file",
