@@ -32,9 +32,9 @@ static int read_run(struct reading *reading, u64 offset, u64 end, struct err *er
             return -1;
         content_update(reading->content, work->lane->buffer, (size_t)got);
         offset += (u64)got;
+        work->progress(work->context, (u64)got);
         if ((u64)got < wanted)
             break;
-        work->progress(work->context, (u64)got);
         if (work->stopped(work->context))
             return stopped(err);
     }

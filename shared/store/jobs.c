@@ -217,11 +217,17 @@ int jobs_list_synchronizations(struct postgres *postgres, bool all, u32 limit, P
         " (SELECT j.phase FROM job j WHERE j.synchronization = s.id ORDER BY j.id DESC LIMIT 1)"
         "  AS phase, " TIME(
             "(SELECT max(j.finished_at) FROM job j WHERE j.synchronization = s.id"
-            " AND j.phase = 'Succeeded')") " AS \"lastSuccess\""
-                                           " FROM synchronization s JOIN asset a ON a.id = "
-                                           "s.source JOIN asset b"
-                                           " ON b.id = s.destination WHERE $2::boolean OR "
-                                           "NOT " ADHOC
-                                           " ORDER BY s.created_at DESC, s.id DESC LIMIT $1",
+            " AND j.phase = 'Succeeded'"
+            /* who only looked has brought nothing up to date */
+            " AND (j.spec #>> '{run,dryRun}') IS DISTINCT FROM 'true'"
+            " AND (j.spec #>> '{run,verify}') IS DISTINCT FROM 'true')") " AS \"lastSuccess\""
+                                                                         " FROM synchronization s "
+                                                                         "JOIN asset a ON a.id = "
+                                                                         "s.source JOIN asset b"
+                                                                         " ON b.id = s.destination "
+                                                                         "WHERE $2::boolean OR "
+                                                                         "NOT " ADHOC
+                                                                         " ORDER BY s.created_at "
+                                                                         "DESC, s.id DESC LIMIT $1",
         parameters, 2, out, err);
 }

@@ -46,6 +46,8 @@ teardown() { stack_teardown; }
   syncline sync -n --delete "$source" "$destination" >"$WORK/plan" 2>"$WORK/err"
   [ "$(tree_marks "$destination")" = "$marks" ]
   [ "$(stack_psql -c "SELECT count(*) FROM v_objects")" = 0 ]
+  # who only looked has brought nothing up to date
+  syncline get syncs --all -o json | jq -e '.items[0].lastSuccess == null'
   for line in 'put .*d/two' 'directory .*d$' 'put .*link' 'remove .*old/file' 'remove .*old$'; do
     grep -qE "$line" "$WORK/plan" || { cat "$WORK/plan" "$WORK/err" >&2; return 1; }
   done
