@@ -164,9 +164,9 @@ golden: all ## write the golden files of tests/golden anew
 
 # ---- what keeps the tree honest ----
 
-check: ## layers, sizes, layout, lint, generated documents: what CI runs before the tests
-	@tools/deps build run check
-	@$(MAKE) --no-print-directory all $(BUILD)/tools/docs-generate
+check: ## everything builds; layers, sizes, layout, lint, generated documents: what CI runs before the tests
+	@tools/deps build run test check
+	@$(MAKE) --no-print-directory build-tests $(BUILD)/tools/docs-generate
 	@tools/check --build $(BUILD)
 
 $(BUILD)/tools/docs-generate: tools/docs-generate.c $(wildcard schema/*.def) schema/limits.h Makefile

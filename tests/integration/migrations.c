@@ -229,14 +229,6 @@ static void sessions_have_limits(void **state)
     assert_sql(world, "SHOW application_name", "test");
 }
 
-static int services_up(void **state)
-{
-    (void)state;
-    log_setup("test", LOG_ERROR, false);
-    postgres_service_start();
-    return 0;
-}
-
 int main(void)
 {
 #define EMPTY_TEST(name) cmocka_unit_test_setup_teardown(name, empty_setup, world_teardown)

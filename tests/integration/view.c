@@ -324,14 +324,6 @@ static void no_redis(void **state)
     assert_true(clock_monotonic_ms() - start < 2000);
 }
 
-static int services_up(void **state)
-{
-    (void)state;
-    log_setup("test", LOG_ERROR, false);
-    postgres_service_start();
-    return 0;
-}
-
 int main(void)
 {
 #define SCENE_TEST(name) cmocka_unit_test_setup_teardown(name, scene_setup, scene_teardown)
