@@ -22,7 +22,7 @@ endif
 
 # Asked once, and only for what compiles. On a fresh machine nothing of this is there before `make deps`, so
 # targets that install it go on in a make of their own.
-PKGS = libczmq libzmq msgpack libpq hiredis jansson libxxhash libcrypto smartcols
+PKGS = libczmq libzmq msgpack libpq hiredis jansson yaml-0.1 libmicrohttpd libxxhash libcrypto smartcols
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 
@@ -31,7 +31,7 @@ DEFINES = -D_GNU_SOURCE -DSYNCLINE_VERSION='"$(VERSION)"'
 INCLUDES = -I. -Ishared
 SANITIZERS = $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all)
 ALL_CFLAGS = -std=c11 $(DEFINES) $(INCLUDES) $(WARN) $(SANITIZERS) $(CFLAGS) $(PKG_CFLAGS) -pthread
-ALL_LIBS = $(PKG_LIBS) -pthread -lm
+ALL_LIBS = -Wl,--as-needed $(PKG_LIBS) -pthread -lm
 
 Q = $(if $(V),,@)
 say = @$(if $(V)$(findstring s,$(firstword -$(MAKEFLAGS))),:,printf '  %-4s %s\n' $(1) $@)

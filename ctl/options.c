@@ -3,13 +3,14 @@
 #include "ctl/options.h"
 
 #include "base/buf.h"
+#include "base/units.h"
 
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #define COMMON_COUNT 5
-#define WORD_MAX 32
+#define WORD_MAX 32 /* of an option that is shown in an error */
 
 static void common_options(struct common *common, struct option out[COMMON_COUNT])
 {
@@ -187,77 +188,8 @@ int option_number(const char *what, const char *text, u32 least, u32 most, u32 *
 
 int option_duration(const char *what, const char *text, s64 *out_ms, struct err *err)
 {
-    static const struct {
-        const char *unit;
-        s64 ms;
-    } units[] = {{"ms", 1},      {"s", 1000},     {"m", 60000},
-                 {"h", 3600000}, {"d", 86400000}, {"w", 604800000}};
-    const char *at = text;
-    s64 total = 0;
-
-    while (isdigit((unsigned char)*at)) {
-        char *end;
-        unsigned long value = strtoul(at, &end, 10);
-        size_t length = strspn(end, "abcdefghijklmnopqrstuvwxyz");
-        s64 ms = length == 0 && *end == '\0' && at == text ? 1000 : 0;
-
-        for (size_t i = 0; i < COUNT_OF(units); i++)
-            if (strlen(units[i].unit) == length && strncmp(end, units[i].unit, length) == 0)
-                ms = units[i].ms;
-        if (ms == 0 || value > 1000000000)
-            break;
-        total += (s64)value * ms;
-        at = end + length;
-    }
-    if (*at || at == text || total > 86400000LL * 36500)
-        return err_set(err, ERR_Usage,
-                       "%s wants a duration such as 500ms, 10s, 5m or 1h30m, not '%.40s'", what,
-                       text);
-    *out_ms = total;
-    return 0;
-}
-
-/* G. Navarro, "A guided tour to approximate string matching" (2001): three rows suffice for swaps.
- */
-static size_t edits(const char *a, const char *b)
-{
-    size_t rows[3][WORD_MAX + 1], n = strlen(a), m = strlen(b);
-
-    if (n > WORD_MAX || m > WORD_MAX)
-        return WORD_MAX;
-    for (size_t j = 0; j <= m; j++)
-        rows[0][j] = j;
-    for (size_t i = 1; i <= n; i++) {
-        size_t *row = rows[i % 3];
-        const size_t *above = rows[(i - 1) % 3];
-
-        row[0] = i;
-        for (size_t j = 1; j <= m; j++) {
-            size_t best = above[j - 1] + (a[i - 1] != b[j - 1]);
-
-            best = above[j] + 1 < best ? above[j] + 1 : best;
-            best = row[j - 1] + 1 < best ? row[j - 1] + 1 : best;
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
-                rows[(i - 2) % 3][j - 2] + 1 < best)
-                best = rows[(i - 2) % 3][j - 2] + 1;
-            row[j] = best;
-        }
-    }
-    return rows[n % 3][m];
-}
-
-const char *nearest_word(const char *word, const char *const *words, u32 count)
-{
-    const char *best = NULL;
-    size_t least = strlen(word) <= 3 ? 2 : 3; /* farther away is not a slip of the fingers */
-
-    for (u32 i = 0; i < count; i++) {
-        size_t distance = edits(word, words[i]);
-
-        if (distance < least) {
-            least = distance;
-            best = words[i];
-        }
-    }
-    return best;
+    if (units_duration(text, true, out_ms))
+        return 0;
+    return err_set(err, ERR_Usage,
+                   "%s wants a duration such as 500ms, 10s, 5m or 1h30m, not '%.40s'", what, text);
 }

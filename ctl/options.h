@@ -9,6 +9,8 @@
 
 #include "ctl/ctl.h"
 
+#include "base/words.h"
+
 enum option_kind {
     OPTION_FLAG,  /* target: bool * */
     OPTION_VALUE, /* target: const char **; the last one counts */
@@ -47,9 +49,5 @@ int option_number(const char *what, const char *text, u32 least, u32 most, u32 *
                   struct err *err);
 /* "500ms", "10s", "1h30m", "2d"; a bare number is seconds. At least 0. Usage. */
 int option_duration(const char *what, const char *text, s64 *out_ms, struct err *err);
-
-/* The word nearest to `word`, by edits (Damerau-Levenshtein, restricted), if near enough to be
- * meant. */
-const char *nearest_word(const char *word, const char *const *words, u32 count);
 
 #endif

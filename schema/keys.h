@@ -8,6 +8,7 @@
 #define KEY_LEASES "syncline:leases"   /* ZSET */
 #define KEY_WORKERS "syncline:workers" /* SET */
 #define KEY_WORKER "syncline:worker:"  /* + id: HASH */
+#define KEY_ASSET "syncline:asset:"    /* + name: HASH */
 #define KEY_EVENTS "syncline:events"   /* STREAM */
 #define KEY_VIEW "syncline:view"       /* HASH; the sentinel */
 

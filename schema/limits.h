@@ -21,6 +21,16 @@
 #define LOCK_WAIT_MS 500        /* a revoker waits this long for the lock of in-place changes */
 #define CLOCK_GRAIN_MS 10       /* a ctime this young cannot tell two writes apart */
 
+#define ASSET_PROBE_MS 60000    /* while something refers to it; FAILED: sooner, so that it is seen to be back */
+#define ASSET_PROBE_FAILED_MS 15000
+#define ASSET_PROBE_WAIT_MS 10000 /* a probe without an answer for this long means AssetUnreachable */
+#define RETENTION_MS 60000      /* one planner at a time looks this often for what was kept long enough */
+#define EVENT_DAYS 30
+#define ADHOC_DAYS 30           /* an ad-hoc synchronization goes this long after its last job */
+#define HISTORY_LIMIT 30        /* ended jobs of a synchronization that says nothing else */
+#define BACKOFF_FIRST_MS 1000   /* retry.backoff of a synchronization that says nothing else */
+#define BACKOFF_MOST_MS 300000  /* the same, retry.maxBackoff */
+
 /* work */
 #define CREDIT_PER_LANE 2
 #define BATCH_ITEMS 256

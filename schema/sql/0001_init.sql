@@ -20,9 +20,14 @@ CREATE TABLE asset (
   state      text NOT NULL DEFAULT 'Unknown' CHECK (state IN ('Unknown', 'Ready', 'Failed')),
   reason     text,
   message    text,
+  since      timestamptz NOT NULL DEFAULT now(), -- of the state
   probed_at  timestamptz,
+  probe_next timestamptz NOT NULL DEFAULT now(), -- the planner that finds it due moves it on, and asks
   identity   bytea,
-  created_at timestamptz NOT NULL DEFAULT now()
+  bytes_free bigint, -- at the last probe
+  bytes_total bigint,
+  created_at timestamptz NOT NULL DEFAULT now(),
+  updated_at timestamptz NOT NULL DEFAULT now()
 );
 
 -- Source, destination and options. Written by the command.
@@ -33,7 +38,8 @@ CREATE TABLE synchronization (
   labels               jsonb NOT NULL DEFAULT '{}',
   source               bigint NOT NULL REFERENCES asset,
   destination          bigint NOT NULL REFERENCES asset,
-  spec                 jsonb NOT NULL DEFAULT '{}',
+  spec                 jsonb NOT NULL DEFAULT '{}', -- fields of schema/definitions.def, without the assets' names
+  suspended            boolean NOT NULL DEFAULT false, -- nothing starts but by hand
   next_number          bigint NOT NULL DEFAULT 1,
   source_identity      bytea,
   destination_identity bytea,  -- of the last job that ended well: until then another one trips the guard
@@ -49,6 +55,13 @@ CREATE TABLE planner (
   host       text NOT NULL,
   pid        integer NOT NULL,
   started_at timestamptz NOT NULL DEFAULT now()
+);
+
+-- A worker that is to take no more work. Written by the command, read by planners with each renewal; `worker` is
+-- the id in Redis. Gone with the worker.
+CREATE TABLE drain (
+  worker       text PRIMARY KEY,
+  requested_at timestamptz NOT NULL DEFAULT now()
 );
 
 -- One execution. Inserted by the command or a schedule; from then on written by its owner only, under
@@ -271,6 +284,34 @@ CREATE VIEW v_items AS
          NULL, NULL, o.proven_at, o.path, o.key, o.job
     FROM object o JOIN job j ON j.id = o.job AND j.destination_asset = o.asset
    WHERE NOT EXISTS (SELECT FROM item i WHERE i.job = o.job AND i.key = o.key);
+
+-- Everything that is defined, and how it stands. An asset is wholly proven at the end of a job that Succeeded into
+-- it with every object compared by checksum or read back: a verify, or the first of all.
+CREATE VIEW v_assets AS
+  SELECT a.name, a.state, a.reason, a.message, a.since, a.probed_at, a.address, a.bytes_free, a.bytes_total,
+         (SELECT array_agg(s.name ORDER BY s.name) FROM synchronization s WHERE a.id IN (s.source, s.destination))
+           AS used_by,
+         (SELECT max(j.finished_at) FROM job j WHERE j.destination_asset = a.id AND j.phase = 'Succeeded'
+             AND j.spec #>> '{run,verify}' = 'true') AS last_proven,
+         a.labels, a.created_at, a.updated_at, a.id
+    FROM asset a;
+
+-- restorable_to: the destination is the source as it was at this moment or later, but for what a job has brought
+-- since: when the last job that brought it up to date began.
+CREATE VIEW v_synchronizations AS
+  SELECT s.name, s.kind, a.name AS source, b.name AS destination, s.suspended, l.name AS last_job,
+         l.phase AS last_phase, l.reason AS last_reason, l.finished_at AS last_finished,
+         g.finished_at AS last_success, g.started_at AS restorable_to, s.labels, s.spec, s.created_at, s.updated_at,
+         s.id
+    FROM synchronization s JOIN asset a ON a.id = s.source JOIN asset b ON b.id = s.destination
+    LEFT JOIN LATERAL (SELECT * FROM job j WHERE j.synchronization = s.id ORDER BY j.number DESC LIMIT 1) l ON true
+    LEFT JOIN LATERAL (SELECT * FROM job j WHERE j.synchronization = s.id AND j.phase = 'Succeeded'
+        AND j.spec #>> '{run,dryRun}' IS DISTINCT FROM 'true' AND j.spec #>> '{run,verify}' IS DISTINCT FROM 'true'
+        AND NOT j.spec -> 'run' ?| ARRAY['only', 'plan'] IS TRUE
+      ORDER BY j.number DESC LIMIT 1) g ON true;
+
+CREATE VIEW v_events AS
+  SELECT e.id, e.at, j.name AS job, e.kind, e.message FROM event e LEFT JOIN job j ON j.id = e.job;
 
 CREATE VIEW v_objects AS
   SELECT a.name AS asset, path_text(o.path) AS path, o.kind, o.size, o.hash,
