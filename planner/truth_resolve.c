@@ -120,17 +120,21 @@ static int add_feeds(struct ledger *ledger, const struct truth_request *request,
 
 struct decided {
     bool resolved, approved;
+    bool listed; /* something waits for the close; if nothing does, no feed has anything to do */
 };
 
 static int read_decided(struct ledger *ledger, u64 job, struct decided *out, struct err *err)
 {
     PGresult *result;
 
-    if (postgres_query(ledger->postgres, "SELECT resolved, approved FROM job WHERE id = $1",
+    if (postgres_query(ledger->postgres,
+                       "SELECT resolved, approved, EXISTS (SELECT FROM pending WHERE job = $1)"
+                       " FROM job WHERE id = $1",
                        (struct parameter[]){parameter_s64((s64)job)}, 1, &result, err) < 0)
         return -1;
     out->resolved = result_text(result, 0, 0)[0] == 't';
     out->approved = result_text(result, 0, 1)[0] == 't';
+    out->listed = result_text(result, 0, 2)[0] == 't';
     PQclear(result);
     return 0;
 }
@@ -156,7 +160,7 @@ static int resolve(struct ledger *ledger, struct truth_request *request, struct 
 
     if (read_decided(ledger, request->job, &decided, err) < 0)
         return -1;
-    if (!decided.resolved) {
+    if (!decided.resolved && (decided.listed || request->verify)) {
         /* a table that was just filled has no statistics */
         if (postgres_run(ledger->postgres, "ANALYZE pending", err) < 0 ||
             (request->verify ? ledger_verify(ledger, request, delta, err)
@@ -174,6 +178,8 @@ static int resolve(struct ledger *ledger, struct truth_request *request, struct 
                    ? add_feeds(ledger, request, FEED_REPAIR, FEED_REPAIR, err)
                    : 0;
     }
+    if (!decided.listed)
+        return 0;
     if (!decided.resolved && add_feeds(ledger, request, FEED_LEADERS, FEED_LINKS, err) < 0)
         return -1;
     return *held ? 0 : add_feeds(ledger, request, FEED_REMOVALS, FEED_LATE_LINKS, err);
