@@ -40,7 +40,7 @@
 #define PARTS_MAX (1u << 18) /* of one file and of all that are under way in a job; more: staged whole */
 #define COPIES_MAX 4         /* abandoned copies of one file that parts are adopted from */
 #define SCAN_WINDOW 32          /* batches that a scan may be ahead of those that ended */
-#define SHARD_SPLIT_ENTRIES 16384
+#define SHARD_SPLIT_ENTRIES 4096
 #define SEGMENT_ITEMS 65536
 #define SEGMENT_BYTES (8ull << 20)  /* rows held in a planner before all open segments are settled */
 #define ITEM_ATTEMPTS 5

@@ -24,7 +24,7 @@ static void test_nobody_waits(void **state)
  * Method: the entries at which splits come due are counted. */
 static void test_pace(void **state)
 {
-    static const u64 expected[] = {1024, 2048, 4096, 8192, 16384, 16384, 16384};
+    static const u64 expected[] = {1024, 2048, 4096, 4096, 4096};
     struct shards_pace pace = {0};
 
     (void)state;

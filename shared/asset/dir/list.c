@@ -14,8 +14,9 @@
 
 #include "base/names.h"
 
-#define LIST_BUFFER                                                                                \
-    (64u << 10) /* some two thousand entries a call; below malloc's mmap threshold */
+/* Some thousand entries a call. Both sides' buffers together stay below what makes malloc give
+ * memory back (128 KiB): else each small directory would cost a madvise and new pages. */
+#define LIST_BUFFER (32u << 10)
 
 ssize_t dir_getdents(int fd, void *buffer, size_t size)
 {
