@@ -2,8 +2,8 @@
  *
  * How: one look-up by name at the destination, and none where the whole directory is missing or
  * empty there. Only what looks equal costs more: of two links the targets are read, and where they
- * are kept, extended attributes and access control lists of both, a call a side if there are none.
- * Content comes last, as it costs most. */
+ * are kept, extended attributes and access control lists of both: a call a side if there are none,
+ * and no call where that is known already (bare.h). Content comes last, as it costs most. */
 #include "entry.h"
 
 void entry_decider_release(struct entry_decider *decider)
@@ -53,21 +53,35 @@ static int decide_link(struct entry_decider *decider, struct walk_level *level, 
     return 1;
 }
 
-int entry_extras_differ(struct entry_decider *decider, struct asset_directory *source,
-                        struct asset_directory *destination, struct bytes name, bool *of_source,
+/* What the object has of extras, as far as the rules say. */
+static int extras_of(struct entry_decider *decider, const struct entry_side *side,
+                     struct bytes name, struct buf *out, struct err *err)
+{
+    struct asset *asset = side->directory->asset;
+    struct bare_set *bare = asset->dates_changes ? decider->bare : NULL;
+    u32 which = decider->rules.extras, not_kept = 0;
+
+    buf_clear(out);
+    if (bare && bare_has(bare, side->attributes, which))
+        return 0;
+    if (asset_extras(side->directory, name, which, out, &not_kept, err) < 0)
+        return -1;
+    if (bare && out->size == 0 && not_kept == 0)
+        bare_add(bare, side->attributes, which, asset_now_ns(asset));
+    return 0;
+}
+
+int entry_extras_differ(struct entry_decider *decider, const struct entry_side *source,
+                        const struct entry_side *destination, struct bytes name, bool *of_source,
                         struct err *err)
 {
-    u32 which = decider->rules.extras, ignored;
-
     *of_source = true;
-    if (which == 0)
+    if (decider->rules.extras == 0)
         return 0;
-    buf_clear(&decider->of_source);
-    buf_clear(&decider->of_destination);
-    if (asset_extras(source, name, which, &decider->of_source, &ignored, err) < 0)
+    if (extras_of(decider, source, name, &decider->of_source, err) < 0)
         return -1;
     *of_source = false;
-    if (asset_extras(destination, name, which, &decider->of_destination, &ignored, err) < 0)
+    if (extras_of(decider, destination, name, &decider->of_destination, err) < 0)
         return -1;
     return !bytes_equal(buf_bytes(&decider->of_source), buf_bytes(&decider->of_destination));
 }
@@ -75,10 +89,10 @@ int entry_extras_differ(struct entry_decider *decider, struct asset_directory *s
 static int decide_extras(struct entry_decider *decider, struct walk_level *level, struct bytes name,
                          const struct attributes *source, struct entry_verdict *out)
 {
+    struct entry_side from = {level->source, source}, to = {level->destination, &out->there};
     bool of_source;
     struct err err;
-    int differ =
-        entry_extras_differ(decider, level->source, level->destination, name, &of_source, &err);
+    int differ = entry_extras_differ(decider, &from, &to, name, &of_source, &err);
 
     if (differ < 0 && of_source)
         return refuse_source(out, &err);

@@ -2,6 +2,7 @@
 #ifndef SYNCLINE_WATCHER_ENTRY_H
 #define SYNCLINE_WATCHER_ENTRY_H
 
+#include "bare.h"
 #include "checksum.h"
 #include "compare.h"
 #include "walk.h"
@@ -10,6 +11,7 @@
 struct entry_decider {
     struct compare_rules rules;
     struct emitter *emitter; /* told of progress while content is read */
+    struct bare_set *bare;   /* what is known to have no extras; or NULL */
     bool content;            /* compare it where size and time are equal */
     struct checksum checksum;
     struct buf of_source; /* target of a link, or extended attributes */
@@ -29,10 +31,17 @@ struct entry_verdict {
 int entry_decide(struct entry_decider *decider, struct walk_level *level, struct bytes name,
                  const struct attributes *source, struct entry_verdict *out);
 
-/* Do extended attributes and access control lists of two objects differ, as far as `rules` say? An
- * empty name: the directories themselves. 1, 0, -1; *of_source tells whose error it is. */
-int entry_extras_differ(struct entry_decider *decider, struct asset_directory *source,
-                        struct asset_directory *destination, struct bytes name, bool *of_source,
+/* One side of a comparison: the object `name` in a directory, or with an empty name the directory
+ * itself, and its attributes as they were before. */
+struct entry_side {
+    struct asset_directory *directory;
+    const struct attributes *attributes;
+};
+
+/* Do extended attributes and access control lists of two objects differ, as far as `rules` say? 1,
+ * 0, -1; *of_source tells whose error it is. */
+int entry_extras_differ(struct entry_decider *decider, const struct entry_side *source,
+                        const struct entry_side *destination, struct bytes name, bool *of_source,
                         struct err *err);
 
 #endif

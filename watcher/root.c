@@ -62,6 +62,7 @@ int root_open(const struct scan_request *request, struct opened *out, struct err
 u32 root_differs(struct scan *scan, const struct opened *root)
 {
     struct attributes source, destination;
+    struct entry_side from = {root->source, &source}, to = {root->destination, &destination};
     bool of_source;
     struct err err;
 
@@ -70,6 +71,6 @@ u32 root_differs(struct scan *scan, const struct opened *root)
         asset_directory_attributes(root->destination, &destination, &err) < 0)
         return 0; /* what cannot be read here is found, and said, by the listing */
     return compare_objects(&source, &destination, &scan->decider.rules).operation != 0 ||
-           entry_extras_differ(&scan->decider, root->source, root->destination, bytes_of(NULL, 0),
-                               &of_source, &err) == 1;
+           entry_extras_differ(&scan->decider, &from, &to, bytes_of(NULL, 0), &of_source, &err) ==
+               1;
 }

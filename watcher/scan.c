@@ -419,7 +419,9 @@ u32 scan_shard(const struct scan_request *request, const struct scan_sink *sink)
     struct scan scan = {
         .request = request,
         .sink = sink,
-        .decider = {.rules = request->rules, .content = request->flags & SCAN_CHECKSUM},
+        .decider = {.rules = request->rules,
+                    .bare = request->bare,
+                    .content = request->flags & SCAN_CHECKSUM},
     };
     u32 last;
 

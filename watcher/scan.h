@@ -17,6 +17,7 @@
 #ifndef SYNCLINE_WATCHER_SCAN_H
 #define SYNCLINE_WATCHER_SCAN_H
 
+#include "bare.h"
 #include "compare.h"
 #include "emit.h"
 
@@ -30,6 +31,7 @@ struct scan_request {
     const struct bytes *handed_off; /* paths of subtrees that are not entered */
     u32 handed_off_count;
     struct compare_rules rules;
+    struct bare_set *bare;       /* what is known to have no extras, and learned; or NULL */
     const struct filter *filter; /* what it does not take is not there, on either side; or NULL */
     u32 flags;                   /* bits of SCAN_… */
 };

@@ -7,8 +7,18 @@
 #include "scan.h"
 #include "svc/probe.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <unistd.h>
+
+/* One for all lanes, and as long as the process is. */
+static struct bare_set *bare;
+static pthread_once_t bare_once = PTHREAD_ONCE_INIT;
+
+static void make_bare(void)
+{
+    bare = bare_new();
+}
 
 static int sink_send(void *context, u32 number, const struct envelope *message)
 {
@@ -125,6 +135,8 @@ void scan_task_run(struct task *task)
                open_assets(task, scan, &request, &err) < 0) {
         last = scan_refuse(&request.token, &sink, &err);
     } else {
+        pthread_once(&bare_once, make_bare);
+        request.bare = bare;
         request.rules = rules_of(&request, scan);
         last = scan_shard(&request, &sink);
     }

@@ -31,6 +31,8 @@ struct asset {
     const struct asset_ops *ops;
     char *address; /* as it was opened */
     s64 opened_ns; /* clock_boot_ns before the root descriptor was opened */
+    /* each change of an object, of its extras too, gives it another ctime (set by the driver) */
+    bool dates_changes;
     /* NULL, or called right before the step of asset_publish that others see (set by fault:) */
     void (*before_publish)(void *context);
     void *before_publish_context;

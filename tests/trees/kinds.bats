@@ -197,3 +197,32 @@ teardown() { stack_teardown; }
   counters moved=0 changed=1
   [ -z "$(ls "$WORK/dst")" ]
 }
+
+@test "an attribute or list that comes to an object long at rest is noticed, at either end" {
+  # Goal: that an object had none, which a watcher remembers, is no reason to overlook one.
+  # Method: one watcher, runs until it remembers; then user attributes and lists on both sides, set and taken away.
+  source=$WORK/src destination=$WORK/dst
+  mkdir -p "$source/d" && touch "$source/file" "$source/other" "$source/d/below" && ln -s file "$source/link"
+  syncline up
+  sync_to 0 "$source" "$destination"
+  # what changed within the last two seconds is not remembered
+  until [ "$(date +%s)" -gt "$(($(stat -c %Z "$destination/file" "$destination" | sort -n | tail -n 1) + 3))" ]; do sleep 0.1; done
+  idle "$source" "$destination"
+  idle "$source" "$destination"
+
+  setfacl -m u:1234:r "$source/file"
+  setfattr -n user.new -v 1 "$source/d/below"
+  setfacl -m u:1234:r "$destination/other"
+  setfacl -d -m u:1234:rx "$destination/d"
+  sync_to 0 "$source" "$destination"
+  equal "$source" "$destination"
+  counters attributes=4
+  idle "$source" "$destination"
+
+  setfacl -b "$source/file"
+  setfattr -x user.new "$destination/d/below"
+  sync_to 0 "$source" "$destination"
+  equal "$source" "$destination"
+  counters attributes=2
+  idle "$source" "$destination"
+}

@@ -54,6 +54,7 @@ struct fixture {
     u32 handed_off_count;
     struct filter *filter; /* NULL, or destroyed with the fixture */
     u32 flags;             /* SCAN_… */
+    struct bare_set *bare; /* NULL, or destroyed with the fixture */
 
     /* what the sink answers */
     u32 wanted;      /* subtrees that others could take */
@@ -282,6 +283,7 @@ FIXTURE_UNUSED static void fixture_scan(struct fixture *f)
         .handed_off = f->handed_off,
         .handed_off_count = f->handed_off_count,
         .rules = f->rules,
+        .bare = f->bare,
         .filter = f->filter,
         .flags = f->flags,
     };
@@ -425,6 +427,7 @@ FIXTURE_UNUSED static void fixture_destroy(struct fixture *f)
         assert_int_equal(system(command), 0);
     }
     filter_destroy(&f->filter);
+    bare_destroy(&f->bare);
     free(f->listed);
     free(f->seen);
     free(f);
