@@ -109,6 +109,11 @@ const struct command commands[] = {
     {"worker list", "", "the workers that planners see now",
      "  -o, --output FORMAT    table, json or name\n", command_worker_list},
     {"admin migrate", "", "bring the database to this version's schema", NULL, command_migrate},
+    {"completion", "SHELL", "print what makes a shell complete commands, options and names",
+     "SHELL is bash. To use it: source <(syncline completion bash). make install puts it where "
+     "bash\n"
+     "finds it.\n",
+     command_completion},
     {"version", "", "print the version", NULL, command_version},
     {"help", "[COMMAND]", "print this, or the help of a command", NULL, command_help},
     {"supervise", "", NULL, NULL, command_supervise},
@@ -132,6 +137,5 @@ const struct command commands[] = {
     {"keys add", "", NULL, NULL, NULL},
     {"keys list", "", NULL, NULL, NULL},
     {"keys revoke", "", NULL, NULL, NULL},
-    {"completion", "", NULL, NULL, NULL},
     {0},
 };

@@ -74,6 +74,7 @@ int command_supervise(struct ctl *ctl, int argc, char **argv);
 int command_worker_list(struct ctl *ctl, int argc, char **argv);
 int command_migrate(struct ctl *ctl, int argc, char **argv);
 int command_hash(struct ctl *ctl, int argc, char **argv);
+int command_completion(struct ctl *ctl, int argc, char **argv);
 int command_version(struct ctl *ctl, int argc, char **argv);
 int command_help(struct ctl *ctl, int argc, char **argv);
 
