@@ -146,7 +146,7 @@ test: ## install what is needed, build, run every test; ends with "N passed, N f
 	@tools/deps build run test
 	@$(MAKE) --no-print-directory build-tests
 	@$(MAKE) --no-print-directory $(ASAN) build-sanitized
-	@tools/run-tests --build $(BUILD) unit contract fuzz golden sanitized integration fault end-to-end trees
+	@tools/run-tests --build $(BUILD) unit contract fuzz golden sanitized integration fault end-to-end trees steering
 
 check-deep: ## every suite of C under each sanitizer (address, undefined, thread)
 	@tools/deps build run test
