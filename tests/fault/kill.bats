@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# bats file_tags=slow
 # kill -9 of any process at any moment of whole jobs: the job succeeds, nothing is left, each item counted once.
 
 load ../harness/stack
