@@ -4,7 +4,10 @@
 load ../harness/stack
 load ../harness/jobs
 
-setup() { stack_setup; }
+setup() {
+  stack_setup
+  trees_in_memory
+}
 teardown() { stack_teardown; }
 
 @test "1, 2 and 4 movers, 2 watchers, 2 verifiers, 2 planners carry the same tree" {

@@ -5,7 +5,10 @@
 load ../harness/stack
 load ../harness/jobs
 
-setup() { stack_setup; }
+setup() {
+  stack_setup
+  trees_in_memory
+}
 teardown() { stack_teardown; }
 
 # kill_at_random MOST NAME…: kills one of these at a time, at random moments, while the job's waiter runs

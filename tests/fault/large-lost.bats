@@ -8,8 +8,9 @@ load ../harness/trees
 load ../harness/large
 
 setup() {
-  large_setup
+  stack_setup
   trees_in_memory
+  large_setup
 }
 teardown() { stack_teardown; }
 

@@ -1,20 +1,10 @@
 # large.bash: files that go in parts, beside stack.bash, jobs.bash and trees.bash: how they are made, and who carried which part.
 #
-#   setup() { large_setup; }         # WORK/src and WORK/dst; the planner logs each part
+#   setup() { stack_setup; large_setup; }         # WORK/src and WORK/dst; the planner logs each part
 
 large_setup() {
-  stack_setup
   export SYNCLINE_LOG_LEVEL=debug # which part came from where is said there
   mkdir "$WORK/src" "$WORK/dst"
-}
-
-# trees_in_memory: WORK, which is empty yet, is in memory where the stack is: for who kills and waits, and not for who
-# asks what a disk does with holes and what is flushed when
-trees_in_memory() {
-  [[ $STACK_ROOM != "$BASE" ]] || return 0
-  rm -r "$WORK"
-  WORK=$STACK_ROOM/w
-  mkdir "$WORK" "$WORK/src" "$WORK/dst"
 }
 
 # large_make FILE [MIB]: data, a hole of 130 MiB, data, a hole, an end that fills no block; other bytes each time

@@ -8,8 +8,8 @@
 # STACK_KEEP if that is set.
 #
 # A stack's state is in memory where there is room: no test here is about a machine that loses power, and a stack that
-# waits for a disk onto which another suite writes gigabytes is only slow. Trees (WORK) are on a disk. STACK_TEMPLATE,
-# which tools/run-tests sets, is a stack that was up once and is down: a copy of it saves an initdb for each test. A
+# waits for a disk onto which another suite writes gigabytes is only slow. Trees (WORK) are on a disk but for suites that
+# say trees_in_memory. STACK_TEMPLATE, which tools/run-tests sets, is a stack that was up once and is down: a copy of it saves an initdb for each test. A
 # suite that is about stacks says STACK_FRESH=1 after loading this, and has neither.
 
 : "${SYNCLINE_BIN:=$BATS_TEST_DIRNAME/../../build/bin}"
@@ -29,16 +29,25 @@ stack_setup() {
   export STACK WORK
 }
 
-# stack_room: a new directory for the state: in memory if there are 2 GiB, else BASE
+# stack_room: a new directory for the state: in memory if there are 4 GiB, else BASE
 stack_room() {
   local room
-  if [[ -z ${STACK_FRESH:-} ]] && (($(stat -f -c "%a * %S" /dev/shm 2>/dev/null || echo 0) >= 2 << 30)) &&
+  if [[ -z ${STACK_FRESH:-} ]] && (($(stat -f -c "%a * %S" /dev/shm 2>/dev/null || echo 0) >= 4 << 30)) &&
     room=$(mktemp -d /dev/shm/syncline-e2e.XXXXXX 2>/dev/null); then
     chmod 755 "$room"
     echo "$room"
   else
     echo "$BASE"
   fi
+}
+
+# trees_in_memory: after stack_setup: WORK is in memory where the stack is. For suites that kill and wait, and ask nothing
+# of a disk: what it does with holes and attributes, what is flushed when
+trees_in_memory() {
+  [[ $STACK_ROOM != "$BASE" ]] || return 0
+  rmdir "$WORK"
+  WORK=$STACK_ROOM/w
+  mkdir "$WORK"
 }
 
 # stack_keep: what a test that failed leaves for whoever looks for the reason
