@@ -4,10 +4,7 @@
 load ../harness/stack
 load ../harness/jobs
 
-setup() {
-  stack_setup
-  trees_in_memory
-}
+setup() { stack_setup; }
 teardown() { stack_teardown; }
 
 # closing NAME: the job is at its close, or has ended
@@ -25,7 +22,7 @@ kill_in_close() {
     if [[ -n $pid && $(stack_state_of "$name") == ready ]] && kill -KILL "$pid" 2>/dev/null; then
       KILLS=$((KILLS + 1))
     fi
-    sleep "0.$((RANDOM % 5))$((RANDOM % 10))" # the moment is what is random
+    sleep "0.$((RANDOM % 2))$((RANDOM % 10))" # the moment is what is random
   done
   echo "# $KILLS kills" >&3
 }
