@@ -4,7 +4,10 @@
 load ../harness/stack
 load ../harness/jobs
 
-setup() { stack_setup; }
+setup() {
+  stack_setup
+  trees_in_memory
+}
 teardown() { stack_teardown; }
 
 # redis_hash KEY FIELD

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# bats file_tags=slow
 # Real trees that nobody here made, carried whole, changed, carried again; compared by rsync and find.
 
 load ../harness/stack

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# bats file_tags=slow
 # What cannot be is refused: exit code of the table, what and why on stderr, the next command, and nothing touched.
 
 load ../harness/stack
@@ -277,33 +278,36 @@ SCRIPT
   BASE=$BASE SYNCLINE_BIN=$SYNCLINE_BIN steps=$steps unshare -m --propagation private bash "$BASE/script"
 }
 
+# published COUNT: so many files are at the destination
+published() { (($(find "$WORK/dst" -path "$WORK/dst/.syncline" -prune -o -type f -printf x 2>/dev/null | wc -c) >= $1)); }
+
 @test "another directory in the place of a source, or of a destination, in the middle of a job" {
   # Goal: what an unmounted source does not have is not absent, and nothing goes into what shows in the place of a
-  # destination: the job fails and says so. Method: the directory is exchanged when the first files are there.
-  local end n
+  # destination: the job fails and says so. Method: a job that reads slowly, so that most of it is to be done when the
+  # first files are there and the directory is exchanged.
+  local end n base=$WORK
+  syncline up
   for end in src dst; do
-    rm -rf "${WORK:?}"/*
+    WORK=$base/$end
     mkdir -p "$WORK"/{src,dst,other}
     for n in {1..24}; do
       mkdir "$WORK/src/$n"
-      (cd "$WORK/src/$n" && for i in {1..400}; do echo "$n $i" >"$i"; done)
+      (cd "$WORK/src/$n" && awk -v n="$n" 'BEGIN { for (i = 1; i <= 200; i++) { print n, i >i; close(i) } }')
     done
     echo else >"$WORK/other/1"
-    syncline sync --delete --json --progress=none "$WORK/src" "$WORK/dst" >"$BASE/out" 2>"$BASE/err" 3>&- &
-    n=$!
-    for _ in {1..1000}; do
-      [[ $(find "$WORK/dst" -path "$WORK/dst/.syncline" -prune -o -type f -print 2>/dev/null | wc -l) -lt 100 ]] || break
-      sleep 0.01
-    done
+    sync_define "$end" "fault:delay_ms=10;dir:$WORK/src" "$WORK/dst"
+    stack_psql -c "UPDATE synchronization SET spec = '{\"delete\": {\"enabled\": true}}' WHERE name = '$end'"
+    job_start "$end"
+    eventually 30 published 100
     mv "$WORK/$end" "$WORK/away"
     mv "$WORK/other" "$WORK/$end"
-    wait "$n" || true
-    jq -r '.phase + " " + .reason' "$BASE/out" >"$BASE/ended"
+    job_wait "$end" 2>/dev/null || true
+    jq -r '.phase + " " + .reason' "$WORK/$end.json" >"$BASE/ended"
     case $end in
       # between the two moves there is none
       src) grep -qxE 'Failed (SourceChanged|AssetUnreachable)' "$BASE/ended" ;;
       # its tokens are gone, and it may not open what is not the one it knows
       dst) grep -qx 'Failed AssetUnreachable' "$BASE/ended" && [[ $(ls -A "$WORK/dst") == 1 ]] ;;
-    esac || { cat "$BASE/ended" "$BASE/err" >&2; ls -A "$WORK/dst" >&2; return 1; }
+    esac || { cat "$BASE/ended" "$WORK/$end.err" >&2; ls -A "$WORK/dst" >&2; return 1; }
   done
 }

@@ -4,7 +4,10 @@
 load ../harness/stack
 load ../harness/jobs
 
-setup() { stack_setup; }
+setup() {
+  stack_setup
+  trees_in_memory
+}
 teardown() { stack_teardown; }
 
 @test "1, 2 and 4 movers, 2 watchers, 2 verifiers, 2 planners carry the same tree" {
@@ -56,7 +59,7 @@ teardown() { stack_teardown; }
   tree_make "$WORK/src" 4500
   mkdir "$WORK/dst"
   syncline up
-  sync_define long "fault:delay_ms=4;dir:$WORK/src" "$WORK/dst"
+  sync_define long "fault:delay_ms=10;dir:$WORK/src" "$WORK/dst"
   job_start long
   eventually 20 job_has long "phase = 'Running'"
   for _ in 1 2; do

@@ -2,6 +2,7 @@
 # The embedded stack: it comes up, stays up, goes down, and leaves nothing.
 
 load ../harness/stack
+STACK_FRESH=1
 
 setup() { stack_setup; }
 teardown() { stack_teardown; }

@@ -22,14 +22,14 @@ kill_in_close() {
     if [[ -n $pid && $(stack_state_of "$name") == ready ]] && kill -KILL "$pid" 2>/dev/null; then
       KILLS=$((KILLS + 1))
     fi
-    sleep "0.$((RANDOM % 5))$((RANDOM % 10))" # the moment is what is random
+    sleep "0.$((RANDOM % 2))$((RANDOM % 10))" # the moment is what is random
   done
   echo "# $KILLS kills" >&3
 }
 
 @test "links and removals under kills: each done, each counted once, nothing else touched" {
   # Goal: whoever dies in the close, the trees are equal afterwards, groups are groups, and the sums are exact.
-  # Method: 120 objects of three names, 300 files and directories that only the destination has, one directory in the
+  # Method: 120 objects of three names, 4,000 files and directories that only the destination has, one directory in the
   # way of a file; a slow destination; kills from the moment that the job closes.
   seed_use
   source=$WORK/src destination=$WORK/dst
@@ -40,7 +40,7 @@ kill_in_close() {
     ln "${files[i]}" "$source/other$i"
   done
   mkdir -p "$destination/gone/deep/er" "$destination/in the way/x/y"
-  for ((i = 0; i < 290; i++)); do echo "$i" >"$destination/gone/deep/$((i % 2 ? 1 : 0))$i"; done
+  (cd "$destination/gone/deep" && awk 'BEGIN { for (i = 0; i < 4000; i++) { print i >(i % 2 i); close(i % 2 i) } }')
   echo x >"$destination/in the way/x/y/file"
   echo "a file" >"$source/in the way"
   extra=$(($(tree_entries "$destination") - 1)) # the directory in the way is replaced, not removed

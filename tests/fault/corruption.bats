@@ -4,7 +4,10 @@
 load ../harness/stack
 load ../harness/jobs
 
-setup() { stack_setup; }
+setup() {
+  stack_setup
+  trees_in_memory
+}
 teardown() { stack_teardown; }
 
 # corrupt_begin OPTIONS: an old tree at the destination, a newer one at the source, and a synchronization `corrupt`

@@ -1,10 +1,14 @@
 #!/usr/bin/env bats
+# bats file_tags=slow
 # kill -9 of any process at any moment of whole jobs: the job succeeds, nothing is left, each item counted once.
 
 load ../harness/stack
 load ../harness/jobs
 
-setup() { stack_setup; }
+setup() {
+  stack_setup
+  trees_in_memory
+}
 teardown() { stack_teardown; }
 
 # kill_at_random MOST NAME…: kills one of these at a time, at random moments, while the job's waiter runs

@@ -4,7 +4,10 @@
 load ../harness/stack
 load ../harness/jobs
 
-setup() { stack_setup; }
+setup() {
+  stack_setup
+  trees_in_memory
+}
 teardown() { stack_teardown; }
 
 # files DIRECTORY WORD: 600 files, three batches, that say WORD

@@ -27,6 +27,11 @@ real_tree() {
 
 # tree_make DIRECTORY FILES [DIRECTORIES]: files of 0 to 40,000 bytes of text, the same for the same RANDOM
 tree_make() {
+  local -
+  set +T # in what is called from here, bats does not look at each command: that takes most of the time
+  tree_fill "$@"
+}
+tree_fill() {
   local root=$1 files=$2 directories=${3:-20} i size
   mkdir -p "$root"
   for ((i = 0; i < directories; i++)); do mkdir -p "$root/d$((i % 5))/e$i"; done

@@ -4,7 +4,13 @@
 #   setup()    { stack_setup; }      # STACK, a state directory; WORK, room for trees
 #   teardown() { stack_teardown; }   # ends what was started, by its number, and removes both
 #
-# Nothing here ends a process that a test of this file did not start.
+# Nothing here ends a process that a test of this file did not start. Of a test that failed, the logs are kept below
+# STACK_KEEP if that is set.
+#
+# A stack's state is in memory where there is room: no test here is about a machine that loses power, and a stack that
+# waits for a disk onto which another suite writes gigabytes is only slow. Trees (WORK) are on a disk but for suites that
+# say trees_in_memory. STACK_TEMPLATE, which tools/run-tests sets, is a stack that was up once and is down: a copy of it saves an initdb for each test. A
+# suite that is about stacks says STACK_FRESH=1 after loading this, and has neither.
 
 : "${SYNCLINE_BIN:=$BATS_TEST_DIRNAME/../../build/bin}"
 
@@ -16,17 +22,50 @@ stack_setup() {
   unset "${!PG@}"
   BASE=$(mktemp -d "${TMPDIR:-/tmp}/syncline-e2e.XXXXXX")
   chmod 755 "$BASE" # user postgres has to pass
-  STACK=$BASE/s
+  STACK_ROOM=$(stack_room)
+  STACK=$STACK_ROOM/s
   WORK=$BASE/w
   mkdir "$WORK"
   export STACK WORK
 }
 
+# stack_room: a new directory for the state: in memory if there are 4 GiB, else BASE
+stack_room() {
+  local room
+  if [[ -z ${STACK_FRESH:-} ]] && (($(stat -f -c "%a * %S" /dev/shm 2>/dev/null || echo 0) >= 4 << 30)) &&
+    room=$(mktemp -d /dev/shm/syncline-e2e.XXXXXX 2>/dev/null); then
+    chmod 755 "$room"
+    echo "$room"
+  else
+    echo "$BASE"
+  fi
+}
+
+# trees_in_memory: after stack_setup: WORK is in memory where the stack is. For suites that kill and wait, and ask nothing
+# of a disk: what it does with holes and attributes, what is flushed when
+trees_in_memory() {
+  [[ $STACK_ROOM != "$BASE" ]] || return 0
+  rmdir "$WORK"
+  WORK=$STACK_ROOM/w
+  mkdir "$WORK"
+}
+
+# stack_keep: what a test that failed leaves for whoever looks for the reason
+stack_keep() {
+  local kept
+  [[ -n ${STACK_KEEP:-} ]] || return 0
+  kept=$STACK_KEEP/$BATS_TEST_NUMBER
+  mkdir -p "$kept"
+  find "$STACK/log" "$WORK" -maxdepth 1 -type f -size -32M -exec cp -t "$kept" {} + 2>/dev/null
+  echo "# logs are in $kept" >&2
+}
+
 stack_teardown() {
   local status=0 pid
   # what failed is told with the logs that explain it
-  if [[ -z ${BATS_TEST_COMPLETED:-} && -d $STACK/log ]]; then
+  if [[ -z ${BATS_TEST_COMPLETED:-} && -z ${BATS_TEST_SKIPPED:-} && -d $STACK/log ]]; then
     tail -n 5 "$STACK"/log/*.log 2>/dev/null | sed 's/^/# /' >&2
+    stack_keep
   fi
   stack_stop "$STACK" || status=1
   for pid in "${STACK_STARTED[@]}"; do
@@ -34,7 +73,7 @@ stack_teardown() {
     wait "$pid" 2>/dev/null || true
   done
   STACK_STARTED=()
-  rm -rf --one-file-system "$BASE"
+  rm -rf --one-file-system "$BASE" "$STACK_ROOM"
   return "$status"
 }
 
@@ -51,8 +90,10 @@ stack_stop() {
   return 1
 }
 
-# syncline ARGS...: the command, on this test's stack
+# syncline ARGS...: the command, on this test's stack; the first `up` finds a copy of the template
 syncline() {
+  [[ ${1:-} != up || -n ${STACK_FRESH:-} || -z ${STACK_TEMPLATE:-} || -e $STACK ]] ||
+    cp -a "$STACK_TEMPLATE" "$STACK"
   "$SYNCLINE_BIN/syncline" --state-dir "$STACK" "$@"
 }
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# bats file_tags=slow
 # Random trees and random edits for a fixed time, synced and compared. PROPERTY_SECONDS and SEED may be given.
 
 load ../harness/stack

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# bats file_tags=slow
 # Trees of extreme shape, with few descriptors.
 
 load ../harness/stack

@@ -388,7 +388,7 @@ static void expect_listed(struct fixture *f)
     assert_int_equal(f->listed_count, 1);
 }
 
-static void test_linger(void **state)
+static void test_name_is_sent_early(void **state)
 {
     struct fixture *f = fixture_mem();
     char path[16];
@@ -460,7 +460,7 @@ int main(void)
         cmocka_unit_test(test_source_empty),
         cmocka_unit_test(test_reserved),
         cmocka_unit_test(test_lists),
-        cmocka_unit_test(test_linger),
+        cmocka_unit_test(test_name_is_sent_early),
         cmocka_unit_test(test_inventory),
     };
 

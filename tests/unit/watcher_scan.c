@@ -204,7 +204,7 @@ static void expect_sent(struct fixture *f)
     assert_int_equal(f->count, 1);
 }
 
-static void test_linger(void **state)
+static void test_difference_is_sent_early(void **state)
 {
     struct fixture *f = fixture_mem();
     char name[16];
@@ -433,7 +433,7 @@ int main(void)
         cmocka_unit_test(test_broken_count), cmocka_unit_test(test_occupied),
         cmocka_unit_test(test_reserved),     cmocka_unit_test(test_odd_names),
         cmocka_unit_test(test_put_again),    cmocka_unit_test(test_batch_items),
-        cmocka_unit_test(test_batch_frames), cmocka_unit_test(test_linger),
+        cmocka_unit_test(test_batch_frames), cmocka_unit_test(test_difference_is_sent_early),
         cmocka_unit_test(test_stop),         cmocka_unit_test(test_vanishing),
         cmocka_unit_test(test_replaced),     cmocka_unit_test(test_extras_meanwhile),
     };

@@ -46,6 +46,7 @@ int main(int argc, char **argv)
         {"compare", command_compare, 2}, {"wide", command_wide, 2},
         {"deep", command_deep, 2},       {"writer", command_writer, 2},
         {"whole", command_whole, 1},     {"swapper", command_swapper, 3},
+        {"large", command_large, 3},
     };
     struct rlimit files;
 

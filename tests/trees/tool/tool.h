@@ -6,6 +6,7 @@
  *     tool compare [OPTION...] A B          differences on stdout, one a line; exit 1 if there are
  *     tool wide DIRECTORY NAMES             so many small files in one directory
  *     tool deep DIRECTORY LEVELS            directories in directories, a file in the last
+ *     tool large SEED FILE MIB              a new file of that size with holes in it
  *     tool writer SECONDS DIRECTORY         rewrites files of whole versions and never rests
  *     tool whole DIRECTORY                  was each file of it as it is there at one instant? exit
  * 1 if not tool swapper SECONDS A B [T ASIDE]    exchanges two names again and again; should
@@ -34,6 +35,8 @@ void dress(int fd, const char *name);
 int command_make(char **arguments);
 int command_wide(char **arguments);
 int command_deep(char **arguments);
+
+int command_large(char **arguments);
 
 int command_edit(char **arguments);
 int command_compare(char **arguments);
