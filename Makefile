@@ -44,7 +44,7 @@ LIB = $(BUILD)/libsyncline.a
 PROCESS_LIBS = $(PROCESSES:%=$(BUILD)/lib%.a) $(BUILD)/libctl.a
 
 .DEFAULT_GOAL := all
-.PHONY: all deps deps-check demo unit test check check-deep docs golden format install uninstall clean help
+.PHONY: all deps deps-check demo unit test check check-deep docs golden format man install uninstall clean help
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -63,6 +63,7 @@ $(BUILD)/obj/%.o: %.c Makefile VERSION
 
 # the SQL migrations travel inside the programs
 $(BUILD)/obj/shared/store/migrations.o: $(wildcard schema/sql/*.sql)
+$(BUILD)/obj/ctl/completion.o: ctl/completion.bash
 
 # program NAME, archive of its parts, its folders
 define program
@@ -145,7 +146,7 @@ test: ## install what is needed, build, run every test; ends with "N passed, N f
 	@tools/deps build run test
 	@$(MAKE) --no-print-directory build-tests
 	@$(MAKE) --no-print-directory $(ASAN) build-sanitized
-	@tools/run-tests --build $(BUILD) unit contract fuzz golden sanitized integration fault end-to-end trees
+	@tools/run-tests --build $(BUILD) unit contract fuzz golden sanitized integration fault end-to-end trees steering
 
 check-deep: ## every suite of C under each sanitizer (address, undefined, thread)
 	@tools/deps build run test
@@ -198,17 +199,24 @@ demo: ## set up, build, and see a real tree arrive, proven
 	@$(MAKE) --no-print-directory --silent all
 	@tools/demo $(BUILD)/bin
 
-install: all ## install programs and manual pages below PREFIX (/usr/local); DESTDIR for packages
-	install -d $(DESTDIR)$(PREFIX)/bin
+MANUALS = $(patsubst docs/man/%.scd,$(BUILD)/man/%,$(wildcard docs/man/*.scd))
+man: $(MANUALS) ## build the manual pages into build/man
+$(BUILD)/man/%: docs/man/%.scd tools/man $(PROGRAMS) $(BUILD)/tools/docs-generate
+	@mkdir -p $(@D)
+	$(Q)tools/man --build $(BUILD) $< | scdoc >$@
+
+install: all man ## install programs, manual pages and completion below PREFIX (/usr/local); DESTDIR for packages
+	install -d $(DESTDIR)$(PREFIX)/bin $(addprefix $(DESTDIR)$(PREFIX)/share/,$(INSTALLED_SHARE))
 	install -m 755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin
-	for page in $(wildcard docs/man/*.scd); do \
-	  name=$$(basename $$page .scd) && dir=$(DESTDIR)$(PREFIX)/share/man/man$${name##*.} && \
-	  install -d $$dir && scdoc <$$page >$$dir/$$name || exit 1; done
+	for page in $(MANUALS); do install -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.} || exit 1; done
+	install -m 644 ctl/completion.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/syncline
 
 uninstall: ## remove what `make install` put there
 	rm -f $(PROGRAMS:$(BUILD)/bin/%=$(DESTDIR)$(PREFIX)/bin/%)
-	for page in $(wildcard docs/man/*.scd); do \
-	  name=$$(basename $$page .scd) && rm -f $(DESTDIR)$(PREFIX)/share/man/man$${name##*.}/$$name; done
+	for page in $(MANUALS); do rm -f $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/}; done
+	rm -f $(DESTDIR)$(PREFIX)/share/bash-completion/completions/syncline
+
+INSTALLED_SHARE = man/man1 man/man5 man/man8 bash-completion/completions
 
 -include bench/bench.mk
 

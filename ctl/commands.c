@@ -108,7 +108,26 @@ const struct command commands[] = {
      command_hash},
     {"worker list", "", "the workers that planners see now",
      "  -o, --output FORMAT    table, json or name\n", command_worker_list},
+    {"doctor", "", "look whether this host and the services are fit, and say what to do",
+     "Versions, what the kernel has and allows, limits, clocks, permissions, disks; Postgres, "
+     "Redis,\n"
+     "planners and workers; what waits for a person. Reads only. Exit code 4 if a service cannot "
+     "be\n"
+     "reached, 7 if something else failed; warnings are none.\n\n"
+     "  --json                 as one JSON object\n" STACK_OPTION,
+     command_doctor},
+    {"admin backup", "FILE", "write truth into a file that pg_restore takes",
+     "FILE must not exist. The data itself is not in it: losing Postgres loses history, never "
+     "data.\n",
+     command_backup},
+    {"admin rebuild-redis", "", "throw the view away; a planner writes it anew from Postgres", NULL,
+     command_rebuild_redis},
     {"admin migrate", "", "bring the database to this version's schema", NULL, command_migrate},
+    {"completion", "SHELL", "print what makes a shell complete commands, options and names",
+     "SHELL is bash. To use it: source <(syncline completion bash). make install puts it where "
+     "bash\n"
+     "finds it.\n",
+     command_completion},
     {"version", "", "print the version", NULL, command_version},
     {"help", "[COMMAND]", "print this, or the help of a command", NULL, command_help},
     {"supervise", "", NULL, NULL, command_supervise},
@@ -120,18 +139,14 @@ const struct command commands[] = {
     {"resume", "", NULL, NULL, NULL},
     {"retry", "", NULL, NULL, NULL},
     {"events", "", NULL, NULL, NULL},
-    {"doctor", "", NULL, NULL, NULL},
     {"barrier", "", NULL, NULL, NULL},
     {"failover", "", NULL, NULL, NULL},
     {"failback", "", NULL, NULL, NULL},
     {"worker drain", "", NULL, NULL, NULL},
-    {"admin rebuild-redis", "", NULL, NULL, NULL},
     {"admin gc", "", NULL, NULL, NULL},
-    {"admin backup", "", NULL, NULL, NULL},
     {"keys init", "", NULL, NULL, NULL},
     {"keys add", "", NULL, NULL, NULL},
     {"keys list", "", NULL, NULL, NULL},
     {"keys revoke", "", NULL, NULL, NULL},
-    {"completion", "", NULL, NULL, NULL},
     {0},
 };

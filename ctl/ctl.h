@@ -73,7 +73,11 @@ int command_scale(struct ctl *ctl, int argc, char **argv);
 int command_supervise(struct ctl *ctl, int argc, char **argv);
 int command_worker_list(struct ctl *ctl, int argc, char **argv);
 int command_migrate(struct ctl *ctl, int argc, char **argv);
+int command_rebuild_redis(struct ctl *ctl, int argc, char **argv);
+int command_backup(struct ctl *ctl, int argc, char **argv);
+int command_doctor(struct ctl *ctl, int argc, char **argv);
 int command_hash(struct ctl *ctl, int argc, char **argv);
+int command_completion(struct ctl *ctl, int argc, char **argv);
 int command_version(struct ctl *ctl, int argc, char **argv);
 int command_help(struct ctl *ctl, int argc, char **argv);
 

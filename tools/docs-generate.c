@@ -2,6 +2,7 @@
  * wrong.
  *
  *   docs-generate            docs/protocol.md on stdout; run from the top of the tree
+ *   docs-generate manual     fields of definitions, as scdoc (tools/man)
  *   docs-generate words      the words of each list of states.def, one list a line, to compare with
  * SQL */
 #include <stdio.h>
@@ -236,14 +237,70 @@ static int print_protocol(void)
     return print_limits("schema/limits.h");
 }
 
+/* Fields of one kind of definition for the manual page, as scdoc; `stands`: whether it is one. */
+#define ASSET 1
+#define SYNCS 2
+#define PLAN 4
+#define LIVE 8
+#define REQUIRED NULL
+
+/* scdoc reads * and _ as marks. */
+static void print_plain(const char *text)
+{
+    for (; *text; text++)
+        printf(strchr("*_\\", *text) ? "\\%c" : "%c", *text);
+}
+
+static void print_field(const char *path, const char *wanted, const char *otherwise,
+                        const char *text)
+{
+    putchar(42);
+    print_plain(path);
+    printf("*\n\t");
+    print_plain(text);
+    if (!otherwise)
+        printf(". It must be given");
+    else if (otherwise[0])
+        print_plain(". Default: "), print_plain(otherwise);
+    if (wanted[0]) {
+        printf(strstr(wanted, "..") ? ". Range: " : ". One of: ");
+        for (; *wanted; wanted++)
+            printf(*wanted == '|' ? ", " : "%c", *wanted);
+    }
+    printf("\n\n");
+}
+
+static void print_manual(void)
+{
+    static const struct {
+        int bit;
+        const char *title;
+    } kinds[] = {{ASSET, "Asset"},
+                 {SYNCS, "Synchronization, and the two other kinds"},
+                 {PLAN, "SynchronizationPlan"},
+                 {LIVE, "LiveSynchronization"}};
+
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        printf("## %s\n\n", kinds[i].title);
+#define FIELD(kind, path, type, wanted, otherwise, text)                                           \
+    if ((kind) == kinds[i].bit)                                                                    \
+        print_field(path, wanted, otherwise, text);
+#include "schema/definitions.def"
+    }
+}
+
 int main(int argc, char **argv)
 {
+    if (argc == 2 && strcmp(argv[1], "manual") == 0) {
+        print_manual();
+        return 0;
+    }
     if (argc == 2 && strcmp(argv[1], "words") == 0) {
         print_words();
         return 0;
     }
     if (argc != 1) {
-        fprintf(stderr, "usage: docs-generate [words]\n");
+        fprintf(stderr, "usage: docs-generate [words|manual]\n");
         return 2;
     }
     return print_protocol() < 0;
