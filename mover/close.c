@@ -138,16 +138,33 @@ done:
     return rc;
 }
 
-static int finish(struct closing *closing, struct err *err)
+static int set_root(struct closing *closing, struct err *err)
 {
     struct mover_work *work = closing->work;
     struct wanted root;
     u32 not_kept = 0;
+
+    if (!work->source) {
+        *err = work->unreachable;
+        return -1;
+    }
+    if (read_source(closing, bytes_of(NULL, 0), &root, &not_kept, err) < 0)
+        return -1;
+    return asset_set_root_attributes(work->destination, &root, &not_kept, err);
+}
+
+/* The staging area goes without a source, too. */
+static int finish(struct closing *closing, struct err *err)
+{
+    struct mover_work *work = closing->work;
     struct err ignored;
 
+    if (!work->destination) {
+        *err = work->unreachable;
+        return -1;
+    }
     if (asset_staging_close(work->destination, err) < 0 ||
-        read_source(closing, bytes_of(NULL, 0), &root, &not_kept, err) < 0 ||
-        asset_set_root_attributes(work->destination, &root, &not_kept, err) < 0) {
+        (closing->message->finish != CLOSE_STAGING && set_root(closing, err) < 0)) {
         (void)asset_settle(work->destination, &ignored); /* the first reason is the one to tell */
         return -1;
     }
@@ -172,8 +189,6 @@ int mover_close(struct mover_work *work, const struct envelope *task, struct env
     frame_begin(&closing.rows, &work->lane->body);
     if (!message->finish)
         rc = close_directories(&closing, task, failure, err);
-    else if (work->unreachable.code != ERR_Ok)
-        *failure = work->unreachable;
     else if (finish(&closing, failure) == 0)
         err_clear(failure);
     if (failure->code != ERR_Ok) { /* then no row counts */

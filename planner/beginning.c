@@ -8,6 +8,12 @@
 
 #include <stdlib.h>
 
+static void copy_into(struct buf *out, struct bytes bytes)
+{
+    buf_clear(out);
+    buf_append(out, bytes.data, bytes.size);
+}
+
 void job_claimed(struct planner *planner, const struct claimed_job *claim)
 {
     struct job *job, *next;
@@ -30,6 +36,7 @@ void job_claimed(struct planner *planner, const struct claimed_job *claim)
     job->taken_over = claim->phase != PHASE_Queued;
     job->was_opened = claim->opened;
     job->counters = claim->counters;
+    copy_into(&job->opened_identity, buf_bytes(&claim->destination_identity));
     job->next_sequence = 1;
     job->owned_ms = planner->claim_sent_ms;
     job->started_ms = clock_monotonic_ms();
@@ -62,12 +69,6 @@ static void send_probe(struct job *job, int which)
                                                 .source = bytes_text(job->source),
                                                 .destination = bytes_text(job->destination)};
     job->probe_sent[which] = assign(job, worker, &envelope, sequence) != NULL;
-}
-
-static void copy_into(struct buf *out, struct bytes bytes)
-{
-    buf_clear(out);
-    buf_append(out, bytes.data, bytes.size);
 }
 
 void job_probed(struct job *job, struct assignment *assignment, const struct msg_probed *probed)

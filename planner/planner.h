@@ -210,6 +210,8 @@ void segment_forget_worker(struct job *job, const struct worker *worker);
 void closing_pump(struct job *job);
 void closing_next(struct job *job, struct truth_request *answer);
 void closing_done(struct job *job, struct truth_request *answer);
+/* The end of a job that is not fit to begin, and was opened in an earlier epoch. */
+void closing_unbegun(struct job *job);
 /* Directories cannot be closed any more: those that wait are left, the staging area goes. */
 void closing_give_up(struct job *job);
 void closing_closed(struct job *job, struct assignment *assignment,

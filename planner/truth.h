@@ -78,8 +78,10 @@ struct claimed_job {
     char *source_address;
     char *destination_address;
     u64 destination_asset;
-    char *spec;                                       /* JSON */
-    struct buf source_identity, destination_identity; /* as of earlier jobs; empty = none yet */
+    char *spec;                      /* JSON */
+    struct buf source_identity;      /* as of earlier jobs; empty = none yet */
+    struct buf destination_identity; /* of the asset, as the last job that wrote began; empty =
+                                        none yet, or it has another address by now */
     struct counters counters;
 };
 

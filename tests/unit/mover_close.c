@@ -231,6 +231,47 @@ static void test_finish(void **state)
     fixture_close(&f);
 }
 
+static int step_finish_of(u32 finish, struct asset *source, struct asset *destination)
+{
+    struct mover_work work = fixture_work(&f);
+    struct envelope task = {.message = {.kind = MSG_close}, .bodies = 1};
+
+    work.source = source;
+    work.destination = destination;
+    err_set(&work.unreachable, ERR_AssetUnreachable, "it is not there");
+    batch_begin(&f);
+    task.message.close = (struct msg_close){.finish = finish};
+    task.body[0] = buf_bytes(&f.dirs);
+    return mover_close(&work, &task, &f.answer, &f.err);
+}
+
+/* Goal: the staging area goes wherever the source is; the root's attributes are those of a source
+ * that is there, and of none where nothing is known of it. Method: a finish without a source, and
+ * one of the staging area alone; at last one whose destination cannot be used either. */
+static void test_finish_without_source(void **state)
+{
+    (void)state;
+    for (u32 finish = CLOSE_ALL; finish <= CLOSE_STAGING; finish++) {
+        char staging[160];
+        struct stat there;
+
+        fixture_open(&f, "dir", NULL, NULL);
+        fixture_grant(&f);
+        snprintf(staging, sizeof staging, "%s/" STAGING_NAME, f.destination_path);
+        assert_int_equal(access(staging, F_OK), 0);
+        assert_int_equal(chmod(f.destination_path, 0705), 0);
+        assert_ok(step_finish_of(finish, NULL, f.destination), &f.err);
+        assert_int_equal(f.answer.message.closed.code,
+                         finish == CLOSE_STAGING ? 0 : ERR_AssetUnreachable);
+        assert_int_equal(access(staging, F_OK), -1);
+        assert_int_equal(stat(f.destination_path, &there), 0);
+        assert_int_equal(there.st_mode & 07777, 0705);
+        assert_ok(step_finish_of(finish, NULL, NULL), &f.err);
+        assert_int_equal(f.answer.message.closed.code, ERR_AssetUnreachable);
+        fixture_close(&f);
+    }
+}
+
 /* Goal: a job whose end is not durable has not ended. Method: the settle of the finish fails. */
 static void test_finish_must_settle(void **state)
 {
@@ -328,6 +369,7 @@ int main(void)
         cmocka_unit_test(test_revoked),
         cmocka_unit_test(test_hostile),
         cmocka_unit_test(test_finish),
+        cmocka_unit_test(test_finish_without_source),
         cmocka_unit_test(test_finish_must_settle),
         cmocka_unit_test(test_rights),
         cmocka_unit_test(test_settle),
