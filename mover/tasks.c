@@ -81,7 +81,7 @@ static struct bytes identity_of(const struct message *message, enum probe_end en
     case MSG_part:
         return source ? message->part.source_identity : bytes_text("");
     case MSG_close:
-        return source ? bytes_text("") : message->close.destination_identity;
+        return source ? message->close.source_identity : message->close.destination_identity;
     default:
         return bytes_text("");
     }

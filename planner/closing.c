@@ -74,13 +74,15 @@ static void assign_close(struct job *job, struct job_batch *batch)
 
     if (!worker || (batch->sequence == 0 && (batch->sequence = tokens_take(job)) == 0))
         return;
-    envelope.message.close = (struct msg_close){.job = job->id,
-                                                .epoch = job->epoch,
-                                                .sequence = batch->sequence,
-                                                .source = bytes_text(job->source),
-                                                .destination = bytes_text(job->destination),
-                                                .finish = 0,
-                                                .preserve = job->spec.preserve};
+    envelope.message.close =
+        (struct msg_close){.job = job->id,
+                           .epoch = job->epoch,
+                           .sequence = batch->sequence,
+                           .source = bytes_text(job->source),
+                           .destination = bytes_text(job->destination),
+                           .finish = 0,
+                           .preserve = job->spec.preserve,
+                           .source_identity = buf_bytes(&job->source_identity)};
     envelope.body[0] = buf_bytes(&batch->dirs);
     assignment = assign(job, worker, &envelope, batch->sequence);
     if (!assignment)
@@ -118,14 +120,16 @@ static void send_finish(struct job *job)
     frame_begin(&writer, &none);
     frame_end(&writer);
     envelope.body[0] = buf_bytes(&none);
-    envelope.message.close = (struct msg_close){.job = job->id,
-                                                .epoch = job->epoch,
-                                                .sequence = sequence,
-                                                .source = bytes_text(job->source),
-                                                .destination = bytes_text(job->destination),
-                                                .finish = job->finish,
-                                                .preserve = job->spec.preserve,
-                                                .destination_identity = buf_bytes(identity)};
+    envelope.message.close =
+        (struct msg_close){.job = job->id,
+                           .epoch = job->epoch,
+                           .sequence = sequence,
+                           .source = bytes_text(job->source),
+                           .destination = bytes_text(job->destination),
+                           .finish = job->finish,
+                           .preserve = job->spec.preserve,
+                           .destination_identity = buf_bytes(identity),
+                           .source_identity = buf_bytes(&job->source_identity)};
     job->finish_sent = assign(job, worker, &envelope, sequence) != NULL;
     buf_release(&none);
 }
