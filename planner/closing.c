@@ -95,6 +95,7 @@ static void post_rows(struct job *job, struct bytes rows)
 {
     struct truth_request *request = job_request(job, TRUTH_CLOSE_DONE);
 
+    request->asset = job->asset;
     request->rows = memory_or_die(sizeof *request->rows);
     buf_append(&request->rows[0], rows.data, rows.size);
     request->row_count = 1;

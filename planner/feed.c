@@ -66,12 +66,14 @@ void feed_resolved(struct job *job, struct truth_request *answer)
 /* ---- one feed ---- */
 
 /* A removal must find empty what it removes: the next depth comes when this one has ended, also
- * what of it is tried again. */
+ * what of it is tried again. A repair must find the directories that it puts into. */
 static bool wants_more(const struct job *job, const struct shard *shard)
 {
     if (shard->feed_posted || job->held_bytes >= SEGMENT_BYTES)
         return false;
-    return shard->batches <= (shard->feed == FEED_REMOVALS ? 0 : FEED_AHEAD);
+    if (shard->feed == FEED_REMOVALS || shard->feed == FEED_REPAIR)
+        return shard->batches == 0;
+    return shard->batches <= FEED_AHEAD;
 }
 
 static void ask(struct job *job, struct shard *shard)

@@ -228,6 +228,8 @@ static struct rec_item item_of(const PGresult *page, int row, enum feed feed, st
         item.ctime_ns = result_s64(page, row, COLUMN_THERE_TIME);
         item.flags = result_text(page, row, COLUMN_THERE_SEVERAL)[0] == 't' ? ITEM_SEVERAL : 0;
     }
+    if (feed == FEED_REPAIR && item.kind == KIND_directory)
+        item.operation = OPERATION_directory;
     if (feed == FEED_CHECK) {
         item.inode = (u64)result_s64(page, row, COLUMN_THERE_INODE);
         item.flags = 0;
@@ -288,15 +290,23 @@ static void add_row(struct feeder *feeder, const PGresult *page, int row)
     buf_release(&target);
 }
 
+/* A directory can go when everything in it is gone. What is missing (level 0) can be put when the
+ * directories that it is missing in are directories again. */
+static bool goes_with_first(const PGresult *page, int row, enum feed feed)
+{
+    s64 first = result_s64(page, 0, COLUMN_LEVEL), level = result_s64(page, row, COLUMN_LEVEL);
+
+    if (feed == FEED_REMOVALS)
+        return level == first;
+    return feed != FEED_REPAIR || (level == 0) == (first == 0);
+}
+
 static void fill_batches(const PGresult *page, struct truth_request *request)
 {
     struct feeder feeder = {.request = request, .check = request->feed == FEED_CHECK};
     int rows = PQntuples(page), taken = 0;
 
-    /* a directory can go when everything in it is gone */
-    while (taken < rows &&
-           (request->feed != FEED_REMOVALS ||
-            result_s64(page, taken, COLUMN_LEVEL) == result_s64(page, 0, COLUMN_LEVEL)))
+    while (taken < rows && goes_with_first(page, taken, request->feed))
         add_row(&feeder, page, taken++);
     for (size_t i = 0; i < COUNT_OF(feeder.filling); i++)
         batch_finish(&feeder, &feeder.filling[i]);

@@ -107,24 +107,24 @@ static void grant(void)
     struct delivery *delivery;
     char destination[128];
 
-    message.open = (struct msg_open){.job = 7,
-                                     .epoch = 3,
-                                     .sequence = ++t.sequence,
-                                     .destination =
-                                         address(t.destination, destination, sizeof destination),
-                                     .destination_identity = t.destination_identity};
+    message.open =
+        (struct msg_open){.job = 7,
+                          .epoch = 3,
+                          .sequence = ++t.sequence,
+                          .destination = address(t.destination, destination, sizeof destination),
+                          .destination_identity = t.destination_identity};
     fake_planner_send(&t.planner, &message);
     delivery = fake_planner_expect(&t.planner, MSG_opened, 0);
     assert_int_equal(delivery->envelope.message.opened.code, ERR_Ok);
     delivery_destroy(&delivery);
     message = (struct message){.kind = MSG_grant};
-    message.grant = (struct msg_grant){.job = 7,
-                                       .epoch = 3,
-                                       .sequence = ++t.sequence,
-                                       .destination =
-                                           address(t.destination, destination, sizeof destination),
-                                       .first = t.sequence + 1,
-                                       .count = 1};
+    message.grant =
+        (struct msg_grant){.job = 7,
+                           .epoch = 3,
+                           .sequence = ++t.sequence,
+                           .destination = address(t.destination, destination, sizeof destination),
+                           .first = t.sequence + 1,
+                           .count = 1};
     fake_planner_send(&t.planner, &message);
     delivery = fake_planner_expect(&t.planner, MSG_granted, 0);
     assert_int_equal(delivery->envelope.message.granted.code, ERR_Ok);
