@@ -123,6 +123,7 @@ static void pump_probing(struct job *job)
     request->asset = job->asset;
     request->dry_run = job->spec.dry_run;
     request->verify = job->spec.verify;
+    request->repair = job->spec.repair;
     copy_into(&request->source_identity, buf_bytes(&job->source_identity));
     copy_into(&request->destination_identity, buf_bytes(&job->destination_identity));
     copy_into(&request->source_place, buf_bytes(&job->source_place));
