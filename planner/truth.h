@@ -158,6 +158,7 @@ struct truth_request {
     struct buf cursor;
     struct truth_batch *batches;
     u32 batch_count; /* result: 0 = none is left */
+    bool in_order;   /* result: of removals, one batch, whose items go in their order */
     struct counters
         counters; /* SEGMENT: what this segment adds: scanned, unchanged, extra, proven,
                    * mismatched, bytes. With `redo` the first three count only with
@@ -165,7 +166,8 @@ struct truth_request {
                    * changed, vanished, failed are counted from the rows by the thread.
                    * Result of SEGMENT, REDO, CLOSE_DONE, END: the job's counters now */
     /* CLOSE_NEXT */
-    struct buf paths; /* result: dir body frame; all of one depth, deepest first; at most `limit` */
+    struct buf paths; /* result: dir body frame, deepest first; at most BATCH_ITEMS, or at most
+                       * `limit` of one depth */
     u32 path_count;   /* result: 0 = none is left */
     /* PHASE, END */
     enum phase phase;

@@ -28,18 +28,33 @@ static void fill_paths(const PGresult *result, struct truth_request *request)
     buf_release(&path);
 }
 
+/* A batch of the deepest, in the order of an index. */
+static const char deepest_sql[] = "SELECT path, depth FROM directory WHERE job = $1 AND depth > 0"
+                                  " ORDER BY depth DESC LIMIT $2";
+
+static const char level_sql[] =
+    "SELECT path FROM directory WHERE job = $1 AND depth = (SELECT max(depth)"
+    " FROM directory WHERE job = $1 AND depth > 0) ORDER BY path LIMIT $2";
+
+/* No directory is closed before what is below it: batches that are worked at side by side are of
+ * one depth. One alone, which is worked at in its order, takes as many depths as it has room for:
+ * of a deep tree, each would cost a transaction otherwise. */
 int ledger_close_next(struct ledger *ledger, struct truth_request *request, struct err *err)
 {
+    struct parameter parameters[] = {parameter_s64((s64)request->job), parameter_s64(BATCH_ITEMS)};
     PGresult *result;
+    int rows;
 
     if (ledger_lock_job(ledger, request, err) < 0 ||
-        postgres_query(
-            ledger->postgres,
-            "SELECT path FROM directory WHERE job = $1 AND depth = (SELECT max(depth)"
-            " FROM directory WHERE job = $1 AND depth > 0) ORDER BY path LIMIT $2",
-            (struct parameter[]){parameter_s64((s64)request->job), parameter_s64(request->limit)},
-            2, &result, err) < 0)
+        postgres_query(ledger->postgres, deepest_sql, parameters, 2, &result, err) < 0)
         return -1;
+    rows = PQntuples(result);
+    if (rows == BATCH_ITEMS && result_s64(result, 0, 1) == result_s64(result, rows - 1, 1)) {
+        PQclear(result);
+        parameters[1] = parameter_s64(request->limit);
+        if (postgres_query(ledger->postgres, level_sql, parameters, 2, &result, err) < 0)
+            return -1;
+    }
     fill_paths(result, request);
     PQclear(result);
     return ledger_commit(ledger, err);

@@ -72,6 +72,44 @@ static void test_directories_are_closed(void **state)
     }
 }
 
+/* Goal: a batch that was lost when the upper directories had their modes already is done again.
+ * Method: as somebody who is held to rights; modes that let everybody in but the owner; twice. */
+static void test_done_again(void **state)
+{
+    static const char *const paths[] = {"a/b/c", "a/b", "a"};
+    struct stat there;
+    char path[128];
+
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    assert_int_equal(seteuid(65534), 0);
+    fixture_open(&f, "dir", NULL, NULL);
+    fixture_seed(f.source, "a/b/c", KIND_directory, NULL, 0, 0755);
+    fixture_seed(f.destination, "a/b/c", KIND_directory, NULL, 0, 0700);
+    assert_int_equal(seteuid(0), 0);
+    for (u32 i = 0; i < 3; i++) {
+        snprintf(path, sizeof path, "%s/%s", f.source_path, paths[i]);
+        assert_int_equal(chown(path, 0, 0), 0);
+        assert_int_equal(chmod(path, 0055), 0);
+    }
+    assert_int_equal(seteuid(65534), 0);
+    for (u32 round = 0; round < 2; round++) {
+        fixture_grant(&f);
+        assert_ok(step_close(paths, 3, 0), &f.err);
+        assert_int_equal(f.count, 3);
+        for (u32 i = 0; i < 3; i++)
+            assert_row(&f.row_records[i], paths[i], OUTCOME_attributes, 0);
+    }
+    assert_int_equal(seteuid(0), 0);
+    for (u32 i = 0; i < 3; i++) {
+        snprintf(path, sizeof path, "%s/%s", f.destination_path, paths[i]);
+        assert_int_equal(stat(path, &there), 0);
+        assert_int_equal(there.st_mode & 07777, 0055);
+    }
+    fixture_close(&f);
+}
+
 static void expect_extra(const char *path, const char *name, const char *value)
 {
     char got[16];
@@ -364,6 +402,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_directories_are_closed),
+        cmocka_unit_test(test_done_again),
         cmocka_unit_test(test_extras),
         cmocka_unit_test(test_one_fails_alone),
         cmocka_unit_test(test_revoked),
