@@ -1,7 +1,7 @@
 /* closing.c: the end of a job at the destination: directory attributes, deepest first; the staging
- * area goes; the root's own attributes; settle. Directories come from Postgres, a depth at a
- * time, or a batch of several that is worked at in its order, and each chunk is committed before
- * the next is asked for, so that memory does not grow with the tree. */
+ * area goes; the root's own attributes; settle. Directories come from Postgres, those of a depth,
+ * or a batch of several depths that is worked at in its order. Each chunk is committed before the
+ * next is asked for, so that memory does not grow with the tree. */
 #include "planner/planner.h"
 
 #include "base/clock.h"

@@ -154,7 +154,8 @@ struct truth_request {
      * unsettled_since_ns: of new feeds */
     bool held;
     /* FEED: at most `limit` items of `feed` that are not done; `cursor` is empty at first, and then
-     * as it came back. Of removals those of one depth. CHECK and REPAIR need `asset` */
+     * as it came back. Of removals those of one depth, or `in_order`. CHECK and REPAIR need `asset`
+     */
     struct buf cursor;
     struct truth_batch *batches;
     u32 batch_count; /* result: 0 = none is left */
