@@ -4,7 +4,7 @@
  * Whether both ends are fit is for the probe to say, by processes that see what the job would see.
  * This only makes a missing DST, and only where that can neither touch the source nor stay behind:
  * SRC is a directory, DST's parent exists, neither is inside the other by any name; a job that is
- * refused has it removed again, and so has a dry run. */
+ * refused, or cancelled before anything was put, has it removed again, and so has a dry run. */
 #include "ctl/ending.h"
 #include "ctl/spec.h"
 #include "ctl/wait.h"
@@ -145,6 +145,15 @@ static int start(struct sync *sync, struct err *err)
     return -1;
 }
 
+/* A DST that was made here, and that a job left which did not do what it was for: gone, if nothing
+ * was put there. */
+static void unmake_destination(const struct sync *sync, const struct job *job)
+{
+    if (sync->made &&
+        (job->phase == PHASE_Failed || job->phase == PHASE_Cancelled || sync->options.dry_run))
+        rmdir(sync->destination); /* fails if anything is there */
+}
+
 /* The stack ends with this command, so a job would only lie there. */
 static void cancel(struct sync *sync)
 {
@@ -156,10 +165,12 @@ static void cancel(struct sync *sync)
     interrupted = 0;
     if (session_connect(&sync->session, &err) == 0 &&
         jobs_cancel(sync->session.postgres, sync->job, &ended, &err) == 0 &&
-        wait_for_job(&sync->session, sync->job, &quick, &job, &err) == 0)
+        wait_for_job(&sync->session, sync->job, &quick, &job, &err) == 0) {
+        unmake_destination(sync, &job);
         fprintf(stderr, "syncline: interrupted; %s is %s\n", sync->job, phase_name(job.phase));
-    else
+    } else {
         fprintf(stderr, "syncline: interrupted; %s was asked to end (%s)\n", sync->job, err.text);
+    }
     job_release(&job);
 }
 
@@ -189,8 +200,7 @@ static int run(struct sync *sync)
         }
         return wait_failed(&err, sync->job);
     }
-    if (sync->made && (job.phase == PHASE_Failed || sync->options.dry_run))
-        rmdir(sync->destination); /* fails if anything was put there */
+    unmake_destination(sync, &job);
     code = sync->options.dry_run
                ? ending_plan(sync->ctl, &sync->session, &job, sync->json, sync->exit_code)
                : ending_report(sync->ctl, &job, sync->json);

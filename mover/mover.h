@@ -40,7 +40,8 @@ struct mover_work {
     struct mover_lane *lane;
     struct asset *source;      /* borrowed; NULL where the message names none */
     struct asset *destination; /* borrowed */
-    struct err unreachable;    /* with a code: an asset cannot be opened, the verb only answers */
+    struct err unreachable;    /* with a code: an asset cannot be used and is NULL; the verb only
+                                * answers, a finish does what needs no source */
     void (*progress)(void *context, u64 bytes);
     bool (*stopped)(void *context);
     void *context; /* of the two callbacks */

@@ -64,43 +64,58 @@ static void addresses_of(const struct message *message, const struct bytes **sou
     }
 }
 
-/* What has to be the directory that it was when the job began. Whoever reads the source, or takes
- * something for absent there, asks; and whoever makes a staging area. */
-static int require_identities(const struct message *message, const struct mover_work *work,
-                              struct err *err)
+/* What an end has to be: the directory that it was when the job began. Whoever reads the source, or
+ * takes something for absent there, asks; and whoever makes a staging area, or takes it away.
+ * Empty: any. */
+static struct bytes identity_of(const struct message *message, enum probe_end end)
 {
+    bool source = end == PROBE_SOURCE;
+
     switch (message->kind) {
     case MSG_open:
-        return probe_require(PROBE_DESTINATION, work->destination,
-                             message->open.destination_identity, err);
+        return message->open.destination_identity;
     case MSG_stage:
-        return probe_require(PROBE_SOURCE, work->source, message->stage.source_identity, err);
+        return source ? message->stage.source_identity : bytes_text("");
     case MSG_publish:
-        return probe_require(PROBE_SOURCE, work->source, message->publish.source_identity, err);
+        return source ? message->publish.source_identity : bytes_text("");
     case MSG_part:
-        return probe_require(PROBE_SOURCE, work->source, message->part.source_identity, err);
+        return source ? message->part.source_identity : bytes_text("");
+    case MSG_close:
+        return source ? message->close.source_identity : message->close.destination_identity;
     default:
-        return 0;
+        return bytes_text("");
     }
 }
 
 /* An asset that cannot be opened is a matter of the place, not of the item that was to be moved.
- * What may pass (too many open files) stays what it is. */
-static void open_assets(struct task *task, struct mover_work *work)
+ * What may pass (too many open files) stays what it is. What is another directory by now is not
+ * used either: *out is NULL then. */
+static int open_end(struct task *task, enum probe_end end, struct bytes address, struct asset **out,
+                    struct err *err)
 {
     const struct message *message = &task_envelope(task)->message;
+
+    if (task_asset(task, address, out, err) < 0) {
+        if (err_disposition_of(err->code) != DISPOSITION_RETRY)
+            err->code = ERR_AssetUnreachable;
+        *out = NULL;
+        return -1;
+    }
+    if (probe_require(end, *out, identity_of(message, end), err) == 0)
+        return 0;
+    *out = NULL;
+    return -1;
+}
+
+static void open_assets(struct task *task, struct mover_work *work)
+{
     const struct bytes *source, *destination;
     struct err *err = &work->unreachable;
 
-    addresses_of(message, &source, &destination);
-    if (task_asset(task, *destination, &work->destination, err) == 0 &&
-        (!source || task_asset(task, *source, &work->source, err) == 0)) {
-        if (require_identities(message, work, err) == 0)
-            err_clear(err);
-        return;
-    }
-    if (err_disposition_of(err->code) != DISPOSITION_RETRY)
-        err->code = ERR_AssetUnreachable;
+    addresses_of(&task_envelope(task)->message, &source, &destination);
+    if (open_end(task, PROBE_DESTINATION, *destination, &work->destination, err) == 0 &&
+        (!source || open_end(task, PROBE_SOURCE, *source, &work->source, err) == 0))
+        err_clear(err);
 }
 
 static void progress(void *context, u64 bytes)

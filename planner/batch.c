@@ -207,11 +207,25 @@ static void try_assign(struct job *job, struct job_batch *batch)
         batch->mover = worker;
 }
 
+/* A batch in order that was halved, or of which something is tried again, is several: one waits for
+ * the one before it. */
+static bool has_its_turn(const struct job *job, const struct job_batch *batch)
+{
+    const struct job_batch *first;
+
+    if (!batch->in_order)
+        return true;
+    TAILQ_FOREACH(first, &job->batches, link)
+    if (first->shard == batch->shard)
+        break;
+    return first == batch;
+}
+
 static bool may_go(const struct job *job, const struct job_batch *batch, enum step step, s64 now_ms)
 {
     if (!batch->waiting || batch->step != step || batch->not_before_ms > now_ms)
         return false;
-    if (job->state != JOB_RUNNING)
+    if (job->state != JOB_RUNNING || !has_its_turn(job, batch))
         return false;
     return step != STEP_PUBLISH || tokens_may_publish(job);
 }
@@ -358,7 +372,7 @@ static void select_staged(struct bytes frame, const bool *keep, struct buf *out)
     frame_end(&writer);
 }
 
-struct job_batch *batch_part(struct job *job, const struct job_batch *batch, const bool *keep)
+struct job_batch *batch_part(struct job *job, struct job_batch *batch, const bool *keep)
 {
     struct buf dirs = {0}, records = {0};
     struct job_batch *made;
@@ -375,6 +389,11 @@ struct job_batch *batch_part(struct job *job, const struct job_batch *batch, con
     made = batch_new(job, batch->shard, buf_bytes(&dirs), buf_bytes(&records), count, bytes);
     batch_take_place(made, batch);
     made->attempt = batch->attempt;
+    if (batch->in_order) { /* in its place, and not behind what comes after it */
+        made->in_order = true;
+        TAILQ_REMOVE(&job->batches, made, link);
+        TAILQ_INSERT_BEFORE(batch, made, link);
+    }
     if (batch->step == STEP_CHECK) {
         made->step = STEP_CHECK;
         made->hash = batch->hash;
@@ -387,7 +406,7 @@ struct job_batch *batch_part(struct job *job, const struct job_batch *batch, con
 }
 
 /* The items that failed in a way that may pass, as a batch of their own. */
-static void stage_again(struct job *job, const struct job_batch *batch, const bool *again)
+static void stage_again(struct job *job, struct job_batch *batch, const bool *again)
 {
     struct job_batch *retry = batch_part(job, batch, again);
 

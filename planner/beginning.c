@@ -8,6 +8,12 @@
 
 #include <stdlib.h>
 
+static void copy_into(struct buf *out, struct bytes bytes)
+{
+    buf_clear(out);
+    buf_append(out, bytes.data, bytes.size);
+}
+
 void job_claimed(struct planner *planner, const struct claimed_job *claim)
 {
     struct job *job, *next;
@@ -30,6 +36,7 @@ void job_claimed(struct planner *planner, const struct claimed_job *claim)
     job->taken_over = claim->phase != PHASE_Queued;
     job->was_opened = claim->opened;
     job->counters = claim->counters;
+    copy_into(&job->opened_identity, buf_bytes(&claim->destination_identity));
     job->next_sequence = 1;
     job->owned_ms = planner->claim_sent_ms;
     job->started_ms = clock_monotonic_ms();
@@ -62,12 +69,6 @@ static void send_probe(struct job *job, int which)
                                                 .source = bytes_text(job->source),
                                                 .destination = bytes_text(job->destination)};
     job->probe_sent[which] = assign(job, worker, &envelope, sequence) != NULL;
-}
-
-static void copy_into(struct buf *out, struct bytes bytes)
-{
-    buf_clear(out);
-    buf_append(out, bytes.data, bytes.size);
 }
 
 void job_probed(struct job *job, struct assignment *assignment, const struct msg_probed *probed)
@@ -122,6 +123,7 @@ static void pump_probing(struct job *job)
     request->asset = job->asset;
     request->dry_run = job->spec.dry_run;
     request->verify = job->spec.verify;
+    request->repair = job->spec.repair;
     copy_into(&request->source_identity, buf_bytes(&job->source_identity));
     copy_into(&request->destination_identity, buf_bytes(&job->destination_identity));
     copy_into(&request->source_place, buf_bytes(&job->source_place));

@@ -1,7 +1,7 @@
 /* closing.c: the end of a job at the destination: directory attributes, deepest first; the staging
- * area goes; the root's own attributes; settle. Directories come from Postgres, a depth at a time,
- * and each chunk is committed before the next is asked for, so that memory does not grow with the
- * tree. */
+ * area goes; the root's own attributes; settle. Directories come from Postgres, those of a depth,
+ * or a batch of several depths that is worked at in its order. Each chunk is committed before the
+ * next is asked for, so that memory does not grow with the tree. */
 #include "planner/planner.h"
 
 #include "base/clock.h"
@@ -74,13 +74,15 @@ static void assign_close(struct job *job, struct job_batch *batch)
 
     if (!worker || (batch->sequence == 0 && (batch->sequence = tokens_take(job)) == 0))
         return;
-    envelope.message.close = (struct msg_close){.job = job->id,
-                                                .epoch = job->epoch,
-                                                .sequence = batch->sequence,
-                                                .source = bytes_text(job->source),
-                                                .destination = bytes_text(job->destination),
-                                                .finish = 0,
-                                                .preserve = job->spec.preserve};
+    envelope.message.close =
+        (struct msg_close){.job = job->id,
+                           .epoch = job->epoch,
+                           .sequence = batch->sequence,
+                           .source = bytes_text(job->source),
+                           .destination = bytes_text(job->destination),
+                           .finish = 0,
+                           .preserve = job->spec.preserve,
+                           .source_identity = buf_bytes(&job->source_identity)};
     envelope.body[0] = buf_bytes(&batch->dirs);
     assignment = assign(job, worker, &envelope, batch->sequence);
     if (!assignment)
@@ -93,6 +95,7 @@ static void post_rows(struct job *job, struct bytes rows)
 {
     struct truth_request *request = job_request(job, TRUTH_CLOSE_DONE);
 
+    request->asset = job->asset;
     request->rows = memory_or_die(sizeof *request->rows);
     buf_append(&request->rows[0], rows.data, rows.size);
     request->row_count = 1;
@@ -106,6 +109,8 @@ static void send_finish(struct job *job)
 {
     struct worker *worker = worker_pick(job->planner, ROLE_mover, 0);
     struct envelope envelope = {.message = {.kind = MSG_close}, .bodies = 1};
+    const struct buf *identity =
+        job->finish == CLOSE_STAGING ? &job->opened_identity : &job->destination_identity;
     struct frame_writer writer;
     struct buf none = {0};
     u32 sequence;
@@ -116,15 +121,44 @@ static void send_finish(struct job *job)
     frame_begin(&writer, &none);
     frame_end(&writer);
     envelope.body[0] = buf_bytes(&none);
-    envelope.message.close = (struct msg_close){.job = job->id,
-                                                .epoch = job->epoch,
-                                                .sequence = sequence,
-                                                .source = bytes_text(job->source),
-                                                .destination = bytes_text(job->destination),
-                                                .finish = 1,
-                                                .preserve = job->spec.preserve};
+    envelope.message.close =
+        (struct msg_close){.job = job->id,
+                           .epoch = job->epoch,
+                           .sequence = sequence,
+                           .source = bytes_text(job->source),
+                           .destination = bytes_text(job->destination),
+                           .finish = job->finish,
+                           .preserve = job->spec.preserve,
+                           .destination_identity = buf_bytes(identity),
+                           .source_identity = buf_bytes(&job->source_identity)};
     job->finish_sent = assign(job, worker, &envelope, sequence) != NULL;
     buf_release(&none);
+}
+
+static void left_behind(struct job *job, const char *why)
+{
+    struct buf text = {0};
+
+    buf_printf(&text,
+               "%s; what it left in " STAGING_NAME
+               " at the destination stays until the next job there: %s",
+               job->fail_message, why);
+    free(job->fail_message);
+    job->fail_message = text_copy(buf_text(&text));
+    buf_release(&text);
+}
+
+/* A job that never began in this epoch: what an earlier one staged goes, wherever the source is.
+ * Only from the directory where it was: at another one there may be the area of another job. */
+void closing_unbegun(struct job *job)
+{
+    job->state = JOB_FINISHING;
+    job->finish = CLOSE_STAGING;
+    if (job->opened_identity.size > 0)
+        return;
+    left_behind(job, "it has another address by now");
+    job->state = JOB_ENDING;
+    job_ended(job);
 }
 
 static void finished(struct job *job, const struct msg_closed *closed)
@@ -135,6 +169,8 @@ static void finished(struct job *job, const struct msg_closed *closed)
         buf_append(&text, closed->message.data, closed->message.size);
         log_write(LOG_ERROR, job->name, EVENT_failure, "code=%s message=%s", err_name(closed->code),
                   log_text(buf_text(&text)));
+        if (job->finish == CLOSE_STAGING)
+            left_behind(job, buf_text(&text));
         job_fail(job, closed->code, buf_text(&text));
         buf_release(&text);
     }
@@ -200,6 +236,7 @@ void closing_pump(struct job *job)
             job_post(job, request);
         } else if (job->committing == 0) {
             job->state = JOB_FINISHING;
+            job->finish = CLOSE_ALL;
         }
     }
     if (job->state == JOB_FINISHING && !job->finish_sent && now_ms >= job->retry_ms)

@@ -65,13 +65,15 @@ void feed_resolved(struct job *job, struct truth_request *answer)
 
 /* ---- one feed ---- */
 
-/* A removal must find empty what it removes: the next depth comes when this one has ended, also
- * what of it is tried again. */
+/* A removal must find empty what it removes: what is less deep comes when this has ended, also what
+ * of it is tried again. A repair must find the directories that it puts into. */
 static bool wants_more(const struct job *job, const struct shard *shard)
 {
     if (shard->feed_posted || job->held_bytes >= SEGMENT_BYTES)
         return false;
-    return shard->batches <= (shard->feed == FEED_REMOVALS ? 0 : FEED_AHEAD);
+    if (shard->feed == FEED_REMOVALS || shard->feed == FEED_REPAIR)
+        return shard->batches == 0;
+    return shard->batches <= FEED_AHEAD;
 }
 
 static void ask(struct job *job, struct shard *shard)
@@ -88,11 +90,13 @@ static void ask(struct job *job, struct shard *shard)
     job_post(job, request);
 }
 
-static void take_batch(struct job *job, struct shard *shard, const struct truth_batch *row)
+static void take_batch(struct job *job, struct shard *shard, const struct truth_batch *row,
+                       bool in_order)
 {
     struct job_batch *batch = batch_new(job, shard, buf_bytes(&row->dirs), buf_bytes(&row->items),
                                         row->count, row->bytes);
 
+    batch->in_order = in_order;
     if (shard->feed != FEED_CHECK) {
         if (job->opening == OPENING_NONE)
             job->opening = OPENING_WANTED;
@@ -119,7 +123,7 @@ void feed_next(struct job *job, struct truth_request *answer)
     buf_clear(&shard->cursor);
     buf_append(&shard->cursor, answer->cursor.data, answer->cursor.size);
     for (u32 i = 0; i < answer->batch_count; i++)
-        take_batch(job, shard, &answer->batches[i]);
+        take_batch(job, shard, &answer->batches[i], answer->in_order);
 }
 
 static void pump_shard(struct job *job, struct shard *shard)

@@ -5,7 +5,9 @@
  *        └──────────────────────────────────────────────────────────────────────┘
  *
  * A job that ends early still ends in order: what is on its way ends, is settled and committed, the
- * directories are closed, the staging area goes. Only a job that never opened one skips that. */
+ * directories are closed, the staging area goes. Only a job that never opened one skips that. One
+ * that was opened in an earlier epoch and is not fit to begin again goes from PROBING to FINISHING,
+ * which takes the staging area away and touches nothing else. */
 #include "planner/planner.h"
 
 #include "base/clock.h"
@@ -174,7 +176,9 @@ void job_fail(struct job *job, u32 code, const char *message)
     if (job->state == JOB_PROBING && job->was_opened &&
         (code == ERR_Cancelled || code == ERR_Configuration))
         return; /* what the last owner left there is taken away first (job_begun) */
-    if (job->state == JOB_PROBING && !job->begin_posted) {
+    if (job->state == JOB_PROBING && !job->begin_posted && job->was_opened) {
+        closing_unbegun(job);
+    } else if (job->state == JOB_PROBING && !job->begin_posted) {
         job->state = JOB_ENDING;
         job_ended(job);
     } else if (job->state == JOB_REVOKING || job->state == JOB_RUNNING) {
@@ -274,6 +278,7 @@ void job_destroy(struct job *job)
     TAILQ_REMOVE(&job->planner->jobs, job, link);
     buf_release(&job->source_identity);
     buf_release(&job->destination_identity);
+    buf_release(&job->opened_identity);
     buf_release(&job->source_place);
     buf_release(&job->destination_place);
     free(job->tokens);

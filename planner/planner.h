@@ -153,7 +153,7 @@ void batch_published(struct job *job, struct assignment *assignment,
 void batch_checked(struct job *job, struct assignment *assignment, const struct envelope *envelope);
 /* A new batch of only those items; it takes a place as batch_take_place says. NULL: the job failed.
  */
-struct job_batch *batch_part(struct job *job, const struct job_batch *batch, const bool *keep);
+struct job_batch *batch_part(struct job *job, struct job_batch *batch, const bool *keep);
 /* A batch whose job winds down or whose shard is broken goes no further: what it would do is not
  * wanted, or will be found again. */
 bool batch_is_unwanted(const struct job *job, const struct job_batch *batch);
@@ -210,6 +210,8 @@ void segment_forget_worker(struct job *job, const struct worker *worker);
 void closing_pump(struct job *job);
 void closing_next(struct job *job, struct truth_request *answer);
 void closing_done(struct job *job, struct truth_request *answer);
+/* The end of a job that is not fit to begin, and was opened in an earlier epoch. */
+void closing_unbegun(struct job *job);
 /* Directories cannot be closed any more: those that wait are left, the staging area goes. */
 void closing_give_up(struct job *job);
 void closing_closed(struct job *job, struct assignment *assignment,

@@ -81,11 +81,12 @@ struct job_batch {
     u32 attempt; /* 1, 2, … */
     u32 losses;
     s64 not_before_ms; /* a retry waits until then */
-    bool from_scan;    /* it takes a place in the window of its scan */
-    s64 floor_ns;      /* destination's clock, not after the start of its first publish, which may
-                        * have been lost half way; 0 = nothing of it can be published yet */
-    char *host;        /* of the mover that staged */
-    s64 began_ns;      /* that host's boot clock before the first write */
+    bool in_order;  /* removals of several depths: its turn is when what is before it has ended */
+    bool from_scan; /* it takes a place in the window of its scan */
+    s64 floor_ns;   /* destination's clock, not after the start of its first publish, which may
+                     * have been lost half way; 0 = nothing of it can be published yet */
+    char *host;     /* of the mover that staged */
+    s64 began_ns;   /* that host's boot clock before the first write */
     struct worker *mover; /* that staged it: preferred for publish; may be NULL */
     u32 hash;             /* STEP_CHECK: enum hash_kind of what was proven */
     struct large *large;  /* STEP_PARTS, and from there on; else NULL */
@@ -256,6 +257,9 @@ struct job {
 
     bool close_posted;
     bool finish_sent;
+    u32 finish; /* CLOSE_… */
+    struct buf
+        opened_identity; /* of the destination, when an earlier epoch began; empty = unknown */
     bool close_drained;
     bool close_given_up; /* what directories are left stay as they are */
     u32 closing_batches;

@@ -78,8 +78,10 @@ struct claimed_job {
     char *source_address;
     char *destination_address;
     u64 destination_asset;
-    char *spec;                                       /* JSON */
-    struct buf source_identity, destination_identity; /* as of earlier jobs; empty = none yet */
+    char *spec;                      /* JSON */
+    struct buf source_identity;      /* as of earlier jobs; empty = none yet */
+    struct buf destination_identity; /* of the asset, as the last job that wrote began; empty =
+                                        none yet, or it has another address by now */
     struct counters counters;
 };
 
@@ -152,10 +154,12 @@ struct truth_request {
      * unsettled_since_ns: of new feeds */
     bool held;
     /* FEED: at most `limit` items of `feed` that are not done; `cursor` is empty at first, and then
-     * as it came back. Of removals those of one depth. CHECK and REPAIR need `asset` */
+     * as it came back. Of removals those of one depth, or `in_order`. CHECK and REPAIR need `asset`
+     */
     struct buf cursor;
     struct truth_batch *batches;
     u32 batch_count; /* result: 0 = none is left */
+    bool in_order;   /* result: of removals, one batch, whose items go in their order */
     struct counters
         counters; /* SEGMENT: what this segment adds: scanned, unchanged, extra, proven,
                    * mismatched, bytes. With `redo` the first three count only with
@@ -163,7 +167,8 @@ struct truth_request {
                    * changed, vanished, failed are counted from the rows by the thread.
                    * Result of SEGMENT, REDO, CLOSE_DONE, END: the job's counters now */
     /* CLOSE_NEXT */
-    struct buf paths; /* result: dir body frame; all of one depth, deepest first; at most `limit` */
+    struct buf paths; /* result: dir body frame, deepest first; at most BATCH_ITEMS, or at most
+                       * `limit` of one depth */
     u32 path_count;   /* result: 0 = none is left */
     /* PHASE, END */
     enum phase phase;

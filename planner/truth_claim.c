@@ -24,11 +24,12 @@ static const char claim_sql[] =
     " UPDATE job j SET owner = $1, lease_until = clock_timestamp() + $4::bigint * interval '1 ms',"
     "  epoch = greatest(j.epoch + 1, extract(epoch FROM clock_timestamp())::bigint),"
     "  started_at = coalesce(j.started_at, now())"
-    " FROM free, synchronization s WHERE j.id = free.id AND s.id = j.synchronization"
+    " FROM free, synchronization s, asset d WHERE j.id = free.id AND s.id = j.synchronization"
+    "  AND d.id = j.destination_asset"
     " RETURNING j.id, j.epoch, j.phase, j.opened, j.cancel_requested, j.name, s.name, "
     "j.source_address,"
-    "  j.destination_address, j.destination_asset, j.spec, s.source_identity, "
-    "s.destination_identity, j.resolved, j.approved"
+    "  j.destination_address, j.destination_asset, j.spec, s.source_identity,"
+    "  CASE WHEN d.address = j.destination_address THEN d.identity END, j.resolved, j.approved"
 #define COUNTER(name, json, text) ", j." #name
 #include "schema/states.def"
     ;

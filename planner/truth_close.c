@@ -28,33 +28,63 @@ static void fill_paths(const PGresult *result, struct truth_request *request)
     buf_release(&path);
 }
 
+/* A batch of the deepest, in the order of an index. */
+static const char deepest_sql[] = "SELECT path, depth FROM directory WHERE job = $1 AND depth > 0"
+                                  " ORDER BY depth DESC LIMIT $2";
+
+static const char level_sql[] =
+    "SELECT path FROM directory WHERE job = $1 AND depth = (SELECT max(depth)"
+    " FROM directory WHERE job = $1 AND depth > 0) ORDER BY path LIMIT $2";
+
+/* No directory is closed before what is below it: batches that are worked at side by side are of
+ * one depth. One alone, which is worked at in its order, takes as many depths as it has room for:
+ * of a deep tree, each would cost a transaction otherwise. */
 int ledger_close_next(struct ledger *ledger, struct truth_request *request, struct err *err)
 {
+    struct parameter parameters[] = {parameter_s64((s64)request->job), parameter_s64(BATCH_ITEMS)};
     PGresult *result;
+    int rows;
 
     if (ledger_lock_job(ledger, request, err) < 0 ||
-        postgres_query(
-            ledger->postgres,
-            "SELECT path FROM directory WHERE job = $1 AND depth = (SELECT max(depth)"
-            " FROM directory WHERE job = $1 AND depth > 0) ORDER BY path LIMIT $2",
-            (struct parameter[]){parameter_s64((s64)request->job), parameter_s64(request->limit)},
-            2, &result, err) < 0)
+        postgres_query(ledger->postgres, deepest_sql, parameters, 2, &result, err) < 0)
         return -1;
+    rows = PQntuples(result);
+    if (rows == BATCH_ITEMS && result_s64(result, 0, 1) == result_s64(result, rows - 1, 1)) {
+        PQclear(result);
+        parameters[1] = parameter_s64(request->limit);
+        if (postgres_query(ledger->postgres, level_sql, parameters, 2, &result, err) < 0)
+            return -1;
+    }
     fill_paths(result, request);
     PQclear(result);
     return ledger_commit(ledger, err);
 }
 
-/* Each directory that this job made or found to differ, or that failed, gets a line of its own. */
+/* Each directory that this job made or found to differ, or that failed, gets a line of its own; one
+ * that a verification found to be wrong says what it was. The ledger remembers those that were
+ * made, as of no job: the line is what counts. $2 is the asset. */
 static const char closed_sql[] =
     "WITH gone AS (DELETE FROM directory d USING incoming n WHERE d.job = $1 AND d.key = n.key"
     "  RETURNING d.outcome AS was, d.shard, n.key, n.path, n.kind, n.operation, n.outcome, n.code,"
-    "  n.message, n.not_kept),"
+    "  n.message, n.not_kept, n.mtime_ns),"
+    " made AS (INSERT INTO object (asset, key, path, kind, size, mtime_ns, hash, checksum, job,"
+    "   shard) SELECT $2, key, path, kind, 0, mtime_ns, '', '', 0, 0 FROM gone"
+    "  WHERE was = 'moved' AND outcome IN ('attributes', 'moved')"
+    "  ON CONFLICT (asset, key) DO UPDATE SET kind = excluded.kind, size = excluded.size,"
+    "   mtime_ns = excluded.mtime_ns, hash = excluded.hash, checksum = excluded.checksum,"
+    "   not_kept = excluded.not_kept, proven_at = excluded.proven_at, job = excluded.job,"
+    "   shard = excluded.shard),"
     " kept AS (INSERT INTO item (job, key, shard, path, kind, operation, outcome, code, message,"
-    "   not_kept) SELECT $1, key, shard, path, kind, operation, CASE"
-    "    WHEN outcome NOT IN ('attributes', 'moved') THEN outcome"
-    "    WHEN was = 'moved' THEN was ELSE 'attributes' END, code, message, not_kept FROM gone"
-    "  WHERE outcome NOT IN ('attributes', 'moved') OR was IS NOT NULL"
+    "   not_kept) SELECT $1, g.key, g.shard, g.path, g.kind,"
+    "   CASE WHEN g.outcome IN ('attributes', 'moved') AND p.outcome IS NOT NULL THEN 'repair'"
+    "    ELSE g.operation END, CASE"
+    "    WHEN g.outcome NOT IN ('attributes', 'moved') THEN g.outcome"
+    "    WHEN was = 'moved' THEN was ELSE 'attributes' END, code,"
+    "   CASE WHEN g.outcome IN ('attributes', 'moved') AND p.outcome IS NOT NULL"
+    "    THEN 'was ' || p.outcome::text ELSE message END, not_kept FROM gone g"
+    "  LEFT JOIN LATERAL (SELECT outcome FROM pending WHERE job = $1 AND key = g.key"
+    "   AND operation = 'inventory' AND outcome IN ('missing', 'drifted') OFFSET 0) p ON true"
+    "  WHERE g.outcome NOT IN ('attributes', 'moved') OR was IS NOT NULL"
     "  ON CONFLICT (job, key) DO UPDATE SET outcome = excluded.outcome, code = excluded.code,"
     "   message = excluded.message, not_kept = excluded.not_kept, at = excluded.at)"
     " SELECT g.was::text, g.outcome::text, i.outcome::text, count(*), g.not_kept, i.not_kept"
@@ -115,7 +145,9 @@ static int close_rows(struct ledger *ledger, struct truth_request *request,
     if (ledger_lock_job(ledger, request, err) < 0 ||
         ledger_rows_load(ledger, rows, false, err) < 0 ||
         postgres_query(ledger->postgres, closed_sql,
-                       (struct parameter[]){parameter_s64((s64)request->job)}, 1, &result, err) < 0)
+                       (struct parameter[]){parameter_s64((s64)request->job),
+                                            parameter_s64((s64)request->asset)},
+                       2, &result, err) < 0)
         return -1;
     for (int i = 0; i < PQntuples(result); i++) {
         count_closed(result_text(result, i, 0), result_text(result, i, 1),

@@ -34,8 +34,10 @@ enum column {
 };
 
 /* $1 job, $2 to $4 the cursor, $5 limit, $6 asset. The page ends early when its paths are long:
- * after 16 MiB of them, and one more. */
+ * after so many bytes of them, and one more. */
 #define PAGE(columns, more, operation, condition, joins)                                           \
+    PAGE_OF("16777216", columns, more, operation, condition, joins)
+#define PAGE_OF(bytes, columns, more, operation, condition, joins)                                 \
     "SELECT level, parent, page.key, page.path, " columns ", page.there_inode,"                    \
     " CASE WHEN several THEN page.mtime_ns ELSE there_ctime_ns END, several,"                      \
     " page.kind = 'directory' OR over_directory" more                                              \
@@ -43,8 +45,8 @@ enum column {
     "  (SELECT *, -depth AS level, there_links > 1 AND kind <> 'directory' AS several"             \
     "   FROM pending WHERE job = $1 AND operation = '" operation "'"                               \
     "   AND (-depth, parent, key) > ($2::integer, $3::uuid, $4::uuid) AND " condition              \
-    "   ORDER BY -depth, parent, key LIMIT $5) rows) page" joins                                   \
-    " WHERE page.bytes <= 16777216 + octet_length(page.path)"                                      \
+    "   ORDER BY -depth, parent, key LIMIT $5) rows) page" joins " WHERE page.bytes <= " bytes     \
+    " + octet_length(page.path)"                                                                   \
     " AND $6::bigint IS NOT NULL ORDER BY level, parent, page.key"
 
 #define PLAIN "page.kind, page.size, page.device, page.inode"
@@ -62,7 +64,11 @@ enum column {
          "  AND l.outcome IN ('moved', 'unchanged') AND l.there_inode <> 0 LIMIT 1)"               \
          " leader ON true")
 
-/* One depth at a time: what is less deep is not even read, for of a deep tree it is long. */
+/* A batch of the deepest (the limit is BATCH_ITEMS, the bytes are BATCH_PATH_BYTES). */
+static const char deepest_sql[] = PAGE_OF("2097152", PLAIN, "", "remove", "outcome IS NULL", "");
+_Static_assert(BATCH_PATH_BYTES == 2097152, "as in deepest_sql");
+
+/* One depth: what is less deep is not even read, for of a deep tree it is long. */
 #define DEEPEST                                                                                    \
     "outcome IS NULL AND -depth = (SELECT -depth FROM pending WHERE job = $1"                      \
     " AND operation = 'remove' AND outcome IS NULL"                                                \
@@ -81,8 +87,8 @@ static const char *const page_sql[] = {
     [FEED_REPAIR] = PAGE(PROVEN, "", "inventory", "differs", OF_OBJECT),
 };
 
-static int query_page(struct ledger *ledger, const struct truth_request *request, PGresult **out,
-                      struct err *err)
+static int query_page(struct ledger *ledger, const struct truth_request *request, const char *sql,
+                      u32 limit, PGresult **out, struct err *err)
 {
     char level[16] = "-2147483648", parent[2 * KEY_BYTES + 1], key[2 * KEY_BYTES + 1];
     const u8 *at = request->cursor.data;
@@ -108,12 +114,36 @@ static int query_page(struct ledger *ledger, const struct truth_request *request
                      "SET LOCAL enable_mergejoin = off",
                      err) < 0)
         return -1;
-    return postgres_query(ledger->postgres, page_sql[request->feed],
+    return postgres_query(ledger->postgres, sql,
                           (struct parameter[]){parameter_s64((s64)request->job),
                                                parameter_text(level), parameter_text(parent),
-                                               parameter_text(key), parameter_s64(request->limit),
+                                               parameter_text(key), parameter_s64(limit),
                                                parameter_s64((s64)request->asset)},
                           6, out, err);
+}
+
+static bool is_of_one_level(const PGresult *page)
+{
+    int rows = PQntuples(page);
+
+    return rows > 0 &&
+           result_s64(page, 0, COLUMN_LEVEL) == result_s64(page, rows - 1, COLUMN_LEVEL);
+}
+
+/* A directory can go when everything in it is gone: batches that are worked at side by side are of
+ * one depth. One alone, which is worked at in its order, takes as many depths as it has room for:
+ * of a deep tree, each would cost some transactions otherwise. */
+static int query_removals(struct ledger *ledger, struct truth_request *request, PGresult **out,
+                          struct err *err)
+{
+    request->in_order = true;
+    if (query_page(ledger, request, deepest_sql, BATCH_ITEMS, out, err) < 0)
+        return -1;
+    if (PQntuples(*out) < BATCH_ITEMS || !is_of_one_level(*out))
+        return 0;
+    PQclear(*out);
+    request->in_order = false;
+    return query_page(ledger, request, page_sql[request->feed], request->limit, out, err);
 }
 
 static void put_uuid(struct buf *out, const char *text)
@@ -228,6 +258,8 @@ static struct rec_item item_of(const PGresult *page, int row, enum feed feed, st
         item.ctime_ns = result_s64(page, row, COLUMN_THERE_TIME);
         item.flags = result_text(page, row, COLUMN_THERE_SEVERAL)[0] == 't' ? ITEM_SEVERAL : 0;
     }
+    if (feed == FEED_REPAIR && item.kind == KIND_directory)
+        item.operation = OPERATION_directory;
     if (feed == FEED_CHECK) {
         item.inode = (u64)result_s64(page, row, COLUMN_THERE_INODE);
         item.flags = 0;
@@ -288,15 +320,23 @@ static void add_row(struct feeder *feeder, const PGresult *page, int row)
     buf_release(&target);
 }
 
+/* What is missing (level 0) can be put when the directories that it is missing in are directories
+ * again. Of an order there is one batch. */
+static bool goes_with_first(const PGresult *page, int row, const struct truth_request *request)
+{
+    s64 first = result_s64(page, 0, COLUMN_LEVEL), level = result_s64(page, row, COLUMN_LEVEL);
+
+    if (request->in_order)
+        return request->batch_count == 0;
+    return request->feed != FEED_REPAIR || (level == 0) == (first == 0);
+}
+
 static void fill_batches(const PGresult *page, struct truth_request *request)
 {
     struct feeder feeder = {.request = request, .check = request->feed == FEED_CHECK};
     int rows = PQntuples(page), taken = 0;
 
-    /* a directory can go when everything in it is gone */
-    while (taken < rows &&
-           (request->feed != FEED_REMOVALS ||
-            result_s64(page, taken, COLUMN_LEVEL) == result_s64(page, 0, COLUMN_LEVEL)))
+    while (taken < rows && goes_with_first(page, taken, request))
         add_row(&feeder, page, taken++);
     for (size_t i = 0; i < COUNT_OF(feeder.filling); i++)
         batch_finish(&feeder, &feeder.filling[i]);
@@ -323,7 +363,11 @@ int ledger_feed(struct ledger *ledger, struct truth_request *request, struct err
     truth_batches_free(request);
     if ((size_t)request->feed >= COUNT_OF(page_sql) || !page_sql[request->feed])
         return err_set(err, ERR_Internal, "there is no feed %d", (int)request->feed);
-    if (ledger_lock_job(ledger, request, err) < 0 || query_page(ledger, request, &page, err) < 0)
+    if (ledger_lock_job(ledger, request, err) < 0)
+        return -1;
+    if ((request->feed == FEED_REMOVALS ? query_removals(ledger, request, &page, err)
+                                        : query_page(ledger, request, page_sql[request->feed],
+                                                     request->limit, &page, err)) < 0)
         return -1;
     if (ledger_commit(ledger, err) < 0) { /* the cursor must stay where it was */
         PQclear(page);

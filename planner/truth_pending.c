@@ -75,10 +75,10 @@ static const char checked_sql[] =
     " differs = n.outcome IN ('rotten', 'drifted', 'missing')"
     " FROM incoming n WHERE p.job = $1 AND p.key = n.key AND n.what IN ('i', 'u')";
 
-/* What was put again keeps a line that says why. */
+/* What was put again keeps a line that says why; a directory gets it when it is closed. */
 static const char *const repaired_sql[] = {
     "UPDATE pending p SET differs = false FROM incoming n WHERE p.job = $1 AND p.key = n.key"
-    " AND n.what IN ('o', 'i', 'u')",
+    " AND n.what IN ('o', 'd', 'i', 'u')",
     "INSERT INTO item (job, key, shard, path, kind, operation, outcome, size, not_kept, message)"
     " SELECT $1, n.key, p.shard, n.path, n.kind, 'repair', 'moved', n.size, n.not_kept,"
     "  'was ' || p.outcome::text FROM incoming n"

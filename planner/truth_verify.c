@@ -1,7 +1,8 @@
 /* truth_verify.c: what is at the destination, held against what the ledger says of it
  * (truth_ledger.h). What differs without being read is named here; the rest is left to a feed. Rows
  * of an inventory stay until the job ends: their outcome is what was found, `differs` says that
- * they are to be put again. Directories have no object row, and are no extras either. */
+ * they are to be put again. Of a directory the ledger knows only that a job made it; one that it
+ * does not know is no extra either. */
 #include "planner/truth_ledger.h"
 
 /* $1 job, $2 asset */
@@ -16,7 +17,8 @@ static const char drifted_sql[] =
     "UPDATE pending p SET outcome = 'drifted', differs = true FROM object o"
     " WHERE p.job = $1 AND p.operation = 'inventory' AND p.outcome IS NULL"
     " AND o.asset = $2 AND o.key = p.key"
-    " AND (o.kind <> p.kind OR o.size <> p.size OR o.mtime_ns <> p.mtime_ns)";
+    " AND (o.kind <> p.kind OR (p.kind <> 'directory'"
+    "  AND (o.size <> p.size OR o.mtime_ns <> p.mtime_ns)))";
 
 static const char extra_sql[] =
     "UPDATE pending p SET outcome = 'extra' WHERE p.job = $1 AND p.operation = 'inventory'"

@@ -162,10 +162,12 @@ static int take_entry(struct descent *descent, const struct entry *entry, struct
     } else if (entry->code != ERR_Ok) {
         err_set(err, (enum err_code)entry->code, "it cannot be asked for");
         skip_directory(descent, index, name, err);
-    } else if (attributes.kind == KIND_directory) {
-        enter(descent, name);
     } else if (descent->inventory) {
         name_inventory(scan, scan_path(scan, directory, name), &attributes);
+        if (attributes.kind == KIND_directory)
+            enter(descent, name);
+    } else if (attributes.kind == KIND_directory) {
+        enter(descent, name);
     } else {
         scan->emitter.present++;
         name_removal(scan, scan_path(scan, directory, name), &attributes);

@@ -138,7 +138,8 @@ CREATE TABLE shard (
   PRIMARY KEY (job, number)
 );
 
--- A thing at an asset that was put and proven: exactly these bytes. key = XXH3-128 of the path.
+-- A thing at an asset that was put and proven: exactly these bytes. key = XXH3-128 of the path. A directory that was
+-- made: that it is there, without hash and checksum, and of job 0, as its line in table item counts.
 CREATE TABLE object (
   asset     bigint NOT NULL, -- no foreign key: its check would cost as much as the row itself
   key       uuid NOT NULL,

@@ -60,6 +60,10 @@ enum durability { DURABILITY_STANDARD = 1, DURABILITY_STRICT = 2 };
 #define ITEM_CODE_SHIFT 16
 
 /* scan flags */
+/* field finish of `close`; 0: directories */
+#define CLOSE_ALL 1u     /* the staging area goes, the root gets its attributes, settle */
+#define CLOSE_STAGING 2u /* the same without the root: nothing is known of the source */
+
 #define SCAN_DELETE 1u    /* name what only the destination has, so that it can be removed */
 #define SCAN_CHECKSUM 2u  /* compare content where size and time are equal */
 #define SCAN_INVENTORY 4u /* do not compare: name every object at the destination */

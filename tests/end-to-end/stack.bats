@@ -327,3 +327,40 @@ has_a_job() {
   [ ! -e "$WORK/src/new" ]
   [ "$(find "$WORK/src" -printf '%p %C@ %T@\n' | sort)" = "$before" ]
 }
+
+@test "a sync that is interrupted before anything was put takes away the directory that it made, and no other" {
+  # Goal: DST is as it was. Method: the command stands still while its stack comes up, and the planner from then on,
+  # so that the job is queued when the interrupt comes; once with a DST that was there before.
+  local sync planner code
+  mkdir -p "$WORK/src"
+  echo one >"$WORK/src/1"
+  for made in yes no; do
+    [ "$made" = yes ] || mkdir "$WORK/dst"
+    "$SYNCLINE_BIN/syncline" --state-dir "$STACK" sync "$WORK/src" "$WORK/dst" >"$WORK/out" 2>"$WORK/err" 3>&- &
+    sync=$!
+    STACK_STARTED+=("$sync")
+    eventually 20 test -e "$STACK/stack.json"
+    kill -STOP "$sync"
+    [ "$made" = no ] || [ ! -e "$WORK/dst" ]
+    eventually 30 planner_is_ready
+    planner=$(stack_pid planner-1)
+    STACK_STARTED+=("$planner")
+    kill -STOP "$planner"
+    kill -CONT "$sync"
+    eventually 30 job_is Queued false
+    [ -d "$WORK/dst" ]
+    kill -INT "$sync"
+    eventually 20 job_is Queued true
+    kill -CONT "$planner"
+    code=0
+    wait "$sync" || code=$?
+    [ "$code" -eq 130 ]
+    if [ "$made" = yes ]; then [ ! -e "$WORK/dst" ]; else [ -d "$WORK/dst" ]; fi
+  done
+}
+
+planner_is_ready() { [[ $(stack_state_of planner-1 2>/dev/null) == ready ]]; }
+# job_is PHASE CANCEL_REQUESTED: the latest one
+job_is() {
+  [[ $(stack_psql -F ' ' -c "SELECT phase, cancel_requested::text FROM job ORDER BY id DESC LIMIT 1" 2>/dev/null) == "$*" ]]
+}

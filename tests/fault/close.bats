@@ -63,3 +63,49 @@ kill_in_close() {
   job_run close
   jq -e '.counters.found == 0 and .counters.removed == 0' "$WORK/close.json"
 }
+
+# stranded: a job in its middle, staging area and all, whose planner stands still and whose source is
+# elsewhere by now
+stranded() {
+  tree_make "$WORK/src" 400
+  mkdir "$WORK/dst"
+  syncline up
+  sync_define stranded "fault:delay_ms=20;dir:$WORK/src" "$WORK/dst"
+  job_start stranded
+  eventually 20 sql_is t "SELECT opened FROM job"
+  planner=$(stack_pid planner-1)
+  kill -STOP "$planner"
+  mv "$WORK/src" "$WORK/elsewhere"
+}
+
+@test "a job that is taken over and finds no source takes its staging area away before it fails" {
+  # Goal: nothing of ours is left, whoever ends the job. Method: planner stopped, source moved away, planner killed.
+  stranded
+  [ -e "$WORK/dst/.syncline" ]
+  kill -KILL "$planner"
+  status=0
+  job_wait stranded || status=$?
+  [ "$status" -eq 7 ]
+  no_leftovers "$WORK/dst"
+  jq -e '.phase == "Failed" and .reason == "SourceMissing"' "$WORK/stranded.json"
+}
+
+@test "a job that is taken over and finds neither end says what it left at the destination" {
+  # Goal: what cannot be taken away is told. Method: as before, and another directory is at the destination.
+  stranded
+  mv "$WORK/dst" "$WORK/other"
+  mkdir -p "$WORK/dst/.syncline/mine"
+  kill -KILL "$planner"
+  status=0
+  job_wait stranded || status=$?
+  [ "$status" -eq 7 ]
+  jq -e '.reason == "SourceMissing" and (.message | test("left in .syncline at the destination.*another directory"))' \
+    "$WORK/stranded.json" || { cat "$WORK/stranded.json" >&2; return 1; }
+  [ -d "$WORK/dst/.syncline/mine" ]
+  # the next job there takes it away
+  rm -r "$WORK/dst"
+  mv "$WORK/other" "$WORK/dst"
+  mv "$WORK/elsewhere" "$WORK/src"
+  job_run stranded
+  same_tree "$WORK/src" "$WORK/dst"
+}

@@ -232,10 +232,11 @@ static void directories_are_closed(void **state)
     request->shard_done = true;
     ask_counters(&r.planner, request, "scanned=10 unchanged=6 found=4 failed=1 bytes_found=10");
     answer = close_next(&r, 100);
-    assert_int_equal(answer->path_count, 4);
+    assert_int_equal(answer->path_count, 6);
     assert_int_equal(paths_decode(buf_bytes(&answer->paths), &dirs, &count, &err), 0);
-    assert_int_equal(count, 4);
-    assert_true(bytes_equal(dirs[0].path, bytes_text("made/bad")));
+    assert_int_equal(count, 6);
+    for (u32 i = 0; i < count; i++)
+        assert_int_equal(path_depth(dirs[i].path), i < 4 ? 2 : 1);
     free(dirs);
     truth_request_destroy(&answer);
     for (int i = 0; i < 2; i++) {
@@ -248,9 +249,14 @@ static void directories_are_closed(void **state)
             &r.planner, request,
             "scanned=10 unchanged=4 found=6 attributes=1 vanished=1 failed=3 bytes_found=10");
     }
-    answer = close_next(&r, 1);
-    assert_int_equal(answer->path_count, 1);
+    /* more than a batch of one depth: that depth alone */
+    run_sql(r.world, "INSERT INTO directory (job, key, shard, path, depth) SELECT id,"
+                     " md5(g::text)::uuid, 0, convert_to('wide/' || g, 'UTF8'), 2"
+                     " FROM job, generate_series(1, 300) g");
+    answer = close_next(&r, 280);
+    assert_int_equal(answer->path_count, 280);
     truth_request_destroy(&answer);
+    run_sql(r.world, "DELETE FROM directory WHERE depth = 2");
     request = closed_request(&r);
     add_row(request, OPERATION_directory, OUTCOME_attributes, 0, "made");
     add_row(request, OPERATION_directory, OUTCOME_attributes, 1, "passed");

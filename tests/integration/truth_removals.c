@@ -279,7 +279,47 @@ static void held_is_approved(void **state)
     planner_down(&r.planner);
 }
 
-/* Goal: removals come deepest first, one depth at a time, and are counted once.
+static void assert_levels(const struct truth_request *page, u32 batches, u32 items, bool in_order)
+{
+    u32 count = 0;
+
+    assert_int_equal(page->err.code, ERR_Ok);
+    for (u32 i = 0; i < page->batch_count; i++)
+        count += page->batches[i].count;
+    assert_int_equal(page->batch_count, batches);
+    assert_int_equal(count, items);
+    assert_int_equal(page->in_order, in_order);
+}
+
+/* Goal: what is removed at the same time is of one depth. Method: 300 files of one depth, more than
+ * a batch, and two directories above: the files come alone, to be worked at side by side. */
+static void removals_of_a_wide_depth(void **state)
+{
+    struct running r = start_job(state);
+    struct truth_request *request = segment_of(&r, 0, 1), *page;
+    char path[32];
+
+    add_removal(request, KIND_directory, "a");
+    add_removal(request, KIND_directory, "a/b");
+    for (u32 i = 0; i < 300; i++) {
+        snprintf(path, sizeof path, "a/b/%u", i);
+        add_removal(request, KIND_file, path);
+    }
+    add_row(request, OPERATION_put, OUTCOME_moved, 0, "keep");
+    scan_ends(request, 1, 1000);
+    ask_for(&r.planner, request, ERR_Ok);
+    resolve_to(&r, resolve_request(&r), "removals:1");
+    page = ask(&r.planner, feed_request(&r, FEED_REMOVALS, 1000));
+    assert_levels(page, 2, 300, false);
+    page = ask(&r.planner, page);
+    assert_levels(page, 1, 2, true);
+    page = ask(&r.planner, page);
+    assert_levels(page, 0, 0, true);
+    truth_request_destroy(&page);
+    planner_down(&r.planner);
+}
+
+/* Goal: removals come deepest first, in one batch as long as there is room, and are counted once.
  * Method: three depths; one is kept, one fails, and is done again; directories that go are not
  * closed; object rows of what is gone are gone. */
 static void removals_by_depth(void **state)
@@ -287,6 +327,7 @@ static void removals_by_depth(void **state)
     struct running r = start_job(state);
     struct truth_request *request = segment_of(&r, 0, 1), *page;
     struct buf text = {0};
+    const char *at;
 
     add_row(request, OPERATION_put, OUTCOME_moved, 0, "keep");
     add_removal(request, KIND_directory, "a");
@@ -301,12 +342,13 @@ static void removals_by_depth(void **state)
             " 0, 0 FROM pending WHERE kind = 'file'");
     resolve_to(&r, resolve_request(&r), "removals:1");
     page = ask(&r.planner, feed_request(&r, FEED_REMOVALS, 100));
-    assert_int_equal(page->batches[0].count, 2);
-    page = ask(&r.planner, page);
+    assert_levels(page, 1, 5, true);
     print_feed(page, &text);
-    assert_string_equal(buf_text(&text), "remove a/b i77\n");
-    page = ask(&r.planner, page);
-    assert_int_equal(page->batches[0].count, 2);
+    assert_memory_equal(buf_text(&text), "remove a/b/", 11);
+    at = strstr(buf_text(&text), "remove a/b i77\n");
+    assert_true(at && at < strstr(buf_text(&text), "remove a i77\n"));
+    assert_true(at > strstr(buf_text(&text), "remove a/b/1"));
+    assert_true(at > strstr(buf_text(&text), "remove a/b/2"));
     page = ask(&r.planner, page);
     assert_int_equal(page->batch_count, 0);
     truth_request_destroy(&page);
@@ -465,6 +507,7 @@ int main(void)
         WORLD_TEST(approved_for_another_source),
         WORLD_TEST(held_is_approved),
         WORLD_TEST(removals_by_depth),
+        WORLD_TEST(removals_of_a_wide_depth),
         WORLD_TEST(held_is_superseded),
         WORLD_TEST(specs_of_runs),
     };

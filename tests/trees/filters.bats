@@ -108,3 +108,42 @@ teardown() { stack_teardown; }
   rm "$destination/d/extra"
   syncline verify "$name"
 }
+
+@test "verify tells a directory that is missing, and what has become a directory, or is none any more; and repairs" {
+  # Goal: also what has no content is as it was left. Method: an empty directory removed, one with a file in it removed
+  # whole, one replaced by a file, a file and a link replaced by directories; found, then healed.
+  source=$WORK/src destination=$WORK/dst
+  mkdir -p "$source"/{empty,full/below,replaced,untouched} "$destination/only here"
+  for path in full/below/f replaced/f file; do echo "$path" >"$source/$path"; done
+  ln -s file "$source/link"
+  chmod 2711 "$source/empty" "$source/full"
+  syncline up
+  sync_to 0 "$source" "$destination"
+  name=$(jq -r .synchronization "$WORK/json")
+  syncline verify "$name"
+  rmdir "$destination/empty"
+  rm -r "$destination/full" "$destination/replaced" "$destination/file" "$destination/link"
+  echo file >"$destination/replaced"
+  mkdir "$destination/file" "$destination/link"
+  code=0
+  syncline verify "$name" >"$WORK/out" || code=$?
+  [ "$code" = 11 ]
+  [ "$(stack_psql -F ' ' -c "SELECT outcome, path FROM v_items WHERE job = (SELECT name FROM v_jobs ORDER BY id DESC LIMIT 1)
+    ORDER BY path")" = "missing empty
+drifted file
+missing full
+missing full/below
+missing full/below/f
+drifted link
+drifted replaced
+missing replaced/f" ]
+  syncline verify "$name" --repair 2>"$WORK/err" || { cat "$WORK/err" >&2; return 1; }
+  grep -q '8 repaired' "$WORK/err"
+  equal "$source" "$destination" --extra
+  [ -d "$destination/only here" ]
+  syncline verify "$name"
+  # what a job removes is missed no more
+  rm -r "${source:?}/full" "$source/empty"
+  sync_to 0 "$source" "$destination" --delete
+  syncline verify "$name"
+}

@@ -89,6 +89,31 @@ view_phase() { [[ $(stack_redis --raw HGET "syncline:job:$1" phase) == "$2" ]]; 
   [ "$status" -ne 0 ]
 }
 
+@test "a held job is not superseded by who only looks, but by a repair" {
+  # Goal: a look at a list does not take it away. Method: a dry run and a verify of a synchronization that is held,
+  # then approve; the same with a repair, after which there is nothing to approve.
+  source=$WORK/src destination=$WORK/dst
+  numbered "$source" 100
+  syncline up
+  sync_to 0 "$source" "$destination"
+  rm "$source"/f[1-4]?
+  sync_to 8 "$source" "$destination" --delete --max-delete 10
+  first=$(job_name) name=$(jq -r .synchronization "$WORK/json")
+  sync_to 0 "$source" "$destination" --delete --max-delete 10 --dry-run
+  syncline verify "$name"
+  [ "$(stack_psql -c "SELECT count(*) FROM v_removals WHERE job = '$first' AND outcome = 'pending'")" = 40 ]
+  syncline approve "$first"
+  syncline wait "$first"
+  equal "$source" "$destination"
+  rm "$source"/f[5-8]?
+  sync_to 8 "$source" "$destination" --delete --max-delete 10
+  second=$(job_name)
+  syncline verify "$name" --repair
+  run syncline approve "$second"
+  [ "$status" -ne 0 ]
+  [[ $output == *"has taken the place of $second"* ]]
+}
+
 @test "limits: a number, a percentage, few never trip a percentage, an empty source always does" {
   source=$WORK/src destination=$WORK/dst
   numbered "$source" 30

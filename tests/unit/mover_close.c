@@ -72,6 +72,44 @@ static void test_directories_are_closed(void **state)
     }
 }
 
+/* Goal: a batch that was lost when the upper directories had their modes already is done again.
+ * Method: as somebody who is held to rights; modes that let everybody in but the owner; twice. */
+static void test_done_again(void **state)
+{
+    static const char *const paths[] = {"a/b/c", "a/b", "a"};
+    struct stat there;
+    char path[128];
+
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    assert_int_equal(seteuid(65534), 0);
+    fixture_open(&f, "dir", NULL, NULL);
+    fixture_seed(f.source, "a/b/c", KIND_directory, NULL, 0, 0755);
+    fixture_seed(f.destination, "a/b/c", KIND_directory, NULL, 0, 0700);
+    assert_int_equal(seteuid(0), 0);
+    for (u32 i = 0; i < 3; i++) {
+        snprintf(path, sizeof path, "%s/%s", f.source_path, paths[i]);
+        assert_int_equal(chown(path, 0, 0), 0);
+        assert_int_equal(chmod(path, 0055), 0);
+    }
+    assert_int_equal(seteuid(65534), 0);
+    for (u32 round = 0; round < 2; round++) {
+        fixture_grant(&f);
+        assert_ok(step_close(paths, 3, 0), &f.err);
+        assert_int_equal(f.count, 3);
+        for (u32 i = 0; i < 3; i++)
+            assert_row(&f.row_records[i], paths[i], OUTCOME_attributes, 0);
+    }
+    assert_int_equal(seteuid(0), 0);
+    for (u32 i = 0; i < 3; i++) {
+        snprintf(path, sizeof path, "%s/%s", f.destination_path, paths[i]);
+        assert_int_equal(stat(path, &there), 0);
+        assert_int_equal(there.st_mode & 07777, 0055);
+    }
+    fixture_close(&f);
+}
+
 static void expect_extra(const char *path, const char *name, const char *value)
 {
     char got[16];
@@ -231,6 +269,47 @@ static void test_finish(void **state)
     fixture_close(&f);
 }
 
+static int step_finish_of(u32 finish, struct asset *source, struct asset *destination)
+{
+    struct mover_work work = fixture_work(&f);
+    struct envelope task = {.message = {.kind = MSG_close}, .bodies = 1};
+
+    work.source = source;
+    work.destination = destination;
+    err_set(&work.unreachable, ERR_AssetUnreachable, "it is not there");
+    batch_begin(&f);
+    task.message.close = (struct msg_close){.finish = finish};
+    task.body[0] = buf_bytes(&f.dirs);
+    return mover_close(&work, &task, &f.answer, &f.err);
+}
+
+/* Goal: the staging area goes wherever the source is; the root's attributes are those of a source
+ * that is there, and of none where nothing is known of it. Method: a finish without a source, and
+ * one of the staging area alone; at last one whose destination cannot be used either. */
+static void test_finish_without_source(void **state)
+{
+    (void)state;
+    for (u32 finish = CLOSE_ALL; finish <= CLOSE_STAGING; finish++) {
+        char staging[160];
+        struct stat there;
+
+        fixture_open(&f, "dir", NULL, NULL);
+        fixture_grant(&f);
+        snprintf(staging, sizeof staging, "%s/" STAGING_NAME, f.destination_path);
+        assert_int_equal(access(staging, F_OK), 0);
+        assert_int_equal(chmod(f.destination_path, 0705), 0);
+        assert_ok(step_finish_of(finish, NULL, f.destination), &f.err);
+        assert_int_equal(f.answer.message.closed.code,
+                         finish == CLOSE_STAGING ? 0 : ERR_AssetUnreachable);
+        assert_int_equal(access(staging, F_OK), -1);
+        assert_int_equal(stat(f.destination_path, &there), 0);
+        assert_int_equal(there.st_mode & 07777, 0705);
+        assert_ok(step_finish_of(finish, NULL, NULL), &f.err);
+        assert_int_equal(f.answer.message.closed.code, ERR_AssetUnreachable);
+        fixture_close(&f);
+    }
+}
+
 /* Goal: a job whose end is not durable has not ended. Method: the settle of the finish fails. */
 static void test_finish_must_settle(void **state)
 {
@@ -323,11 +402,13 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_directories_are_closed),
+        cmocka_unit_test(test_done_again),
         cmocka_unit_test(test_extras),
         cmocka_unit_test(test_one_fails_alone),
         cmocka_unit_test(test_revoked),
         cmocka_unit_test(test_hostile),
         cmocka_unit_test(test_finish),
+        cmocka_unit_test(test_finish_without_source),
         cmocka_unit_test(test_finish_must_settle),
         cmocka_unit_test(test_rights),
         cmocka_unit_test(test_settle),

@@ -437,8 +437,8 @@ static void test_deep(void **state)
     f->flags = SCAN_INVENTORY;
     fixture_scan(f);
     assert_int_equal(f->scanned.code, 0);
-    assert_int_equal(f->listed_count, 2000);
-    assert_int_equal(f->scanned.scanned, 2000);
+    assert_int_equal(f->listed_count, 4000);
+    assert_int_equal(f->scanned.scanned, 4000);
     fixture_destroy(f);
 }
 
