@@ -9,8 +9,8 @@
 #
 # A stack's state is in memory where there is room: no test here is about a machine that loses power, and a stack that
 # waits for a disk onto which another suite writes gigabytes is only slow. Trees (WORK) are on a disk but for suites that
-# say trees_in_memory. STACK_TEMPLATE, which tools/run-tests sets, is a stack that was up once and is down: a copy of it saves an initdb for each test. A
-# suite that is about stacks says STACK_FRESH=1 after loading this, and has neither.
+# say trees_in_memory. STACK_TEMPLATE, which tools/run-tests sets, is a stack that was up once and is down: a copy of it
+# saves an initdb for each test. A suite that is about stacks says STACK_FRESH=1 after loading this, and has neither.
 
 : "${SYNCLINE_BIN:=$BATS_TEST_DIRNAME/../../build/bin}"
 
