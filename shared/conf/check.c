@@ -1,0 +1,104 @@
+/* check.c: see check.h. */
+#include "conf/check.h"
+
+#include "base/units.h"
+#include "conf/table.h"
+
+#include <stdio.h>
+
+struct check {
+    const json_t *spec;
+    enum definition_kind kind;
+    void (*report)(void *context, const char *path, const char *text);
+    void *context;
+};
+
+static const json_t *field_of(const json_t *spec, const char *object, const char *name)
+{
+    return json_object_get(json_object_get(spec, object), name);
+}
+
+static void check_ends(const struct check *check)
+{
+    const char *source = json_string_value(json_object_get(check->spec, "source"));
+    const char *destination = json_string_value(json_object_get(check->spec, "destination"));
+    char text[256];
+
+    if (!source || !destination || strcmp(source, destination) != 0)
+        return;
+    snprintf(text, sizeof text, "source and destination are the same asset, %s; name two", source);
+    check->report(check->context, "destination", text);
+}
+
+/* Somebody who gives a limit and no switch may think that the limit is the switch. */
+static void check_delete(const struct check *check)
+{
+    if (!field_of(check->spec, "delete", "max") || field_of(check->spec, "delete", "enabled"))
+        return;
+    check->report(check->context, "delete.max",
+                  "delete.max without delete.enabled removes nothing; write delete.enabled: true "
+                  "(or false, to keep the limit for later)");
+}
+
+/* A duration of `retry` and how it is called; false where it has a fault. */
+static bool read_wait(const struct check *check, const char *name, s64 *ms, char shown[64])
+{
+    const json_t *value = field_of(check->spec, "retry", name);
+    const struct field *field;
+    char path[64];
+
+    if (value) {
+        snprintf(shown, 64, "%s", json_is_string(value) ? json_string_value(value) : "");
+        return units_duration(shown, false, ms);
+    }
+    snprintf(path, sizeof path, "retry.%s", name);
+    field = field_find(check->kind, path);
+    if (!field)
+        return false;
+    snprintf(shown, 64, "%s, its default", field->preset);
+    return units_duration(field->preset, false, ms);
+}
+
+static void check_waits(const struct check *check)
+{
+    char backoff[64], longest[64], text[256];
+    s64 backoff_ms = 0, longest_ms = 0;
+
+    if (!read_wait(check, "backoff", &backoff_ms, backoff) ||
+        !read_wait(check, "maxBackoff", &longest_ms, longest) || backoff_ms <= longest_ms)
+        return;
+    snprintf(text, sizeof text,
+             "retry.backoff (%s) is above retry.maxBackoff (%s); the first wait cannot be longer "
+             "than the longest",
+             backoff, longest);
+    check->report(check->context,
+                  field_of(check->spec, "retry", "backoff") ? "retry.backoff" : "retry.maxBackoff",
+                  text);
+}
+
+void contradictions_find(enum definition_kind kind, const json_t *spec,
+                         void (*report)(void *context, const char *path, const char *text),
+                         void *context)
+{
+    struct check check = {.spec = spec, .kind = kind, .report = report, .context = context};
+
+    check_ends(&check);
+    check_delete(&check);
+    check_waits(&check);
+}
+
+static void keep_first(void *context, const char *path, const char *text)
+{
+    struct err *err = context;
+
+    (void)path;
+    if (err->code == ERR_Ok)
+        err_set(err, ERR_Configuration, "%s", text);
+}
+
+int definition_check(enum definition_kind kind, const json_t *spec, struct err *err)
+{
+    err_clear(err);
+    contradictions_find(kind, spec, keep_first, err);
+    return err->code == ERR_Ok ? 0 : -1;
+}
