@@ -167,7 +167,8 @@ golden: all ## write the golden files of tests/golden anew
 
 check: ## everything builds; layers, sizes, layout, lint, generated documents: what CI runs before the tests
 	@tools/deps build run test check
-	@$(MAKE) --no-print-directory build-tests $(BUILD)/tools/docs-generate
+	@$(MAKE) --no-print-directory build-tests $(BUILD)/tools/docs-generate \
+	  $(BUILD)/tools/schema-generate
 	@tools/check --build $(BUILD)
 
 $(BUILD)/tools/docs-generate: tools/docs-generate.c $(wildcard schema/*.def) schema/limits.h Makefile
@@ -175,8 +176,15 @@ $(BUILD)/tools/docs-generate: tools/docs-generate.c $(wildcard schema/*.def) sch
 	$(call say,LD)
 	$(Q)$(CC) $(ALL_CFLAGS) $< -o $@
 
-docs: $(BUILD)/tools/docs-generate ## write docs/protocol.md anew from schema/
-	$< >docs/protocol.md
+$(BUILD)/tools/schema-generate: $(BUILD)/obj/tools/schema-generate.o $(LIB)
+	@mkdir -p $(@D)
+	$(call say,LD)
+	$(Q)$(CC) $(ALL_CFLAGS) $^ -o $@ $(ALL_LIBS)
+
+docs: $(BUILD)/tools/docs-generate $(BUILD)/tools/schema-generate ## write what is made from schema/ anew
+	$(BUILD)/tools/docs-generate >docs/protocol.md
+	$(BUILD)/tools/schema-generate docs >docs/definitions.md
+	$(BUILD)/tools/schema-generate schema >schema/definitions.schema.json
 
 format: ## lay out every C file by .clang-format
 	git ls-files '*.c' '*.h' | xargs clang-format -i

@@ -40,40 +40,39 @@ static void check_delete(const struct check *check)
                   "(or false, to keep the limit for later)");
 }
 
-/* A duration of `retry` and how it is called; false where it has a fault. */
-static bool read_wait(const struct check *check, const char *name, s64 *ms, char shown[64])
-{
-    const json_t *value = field_of(check->spec, "retry", name);
-    const struct field *field;
-    char path[64];
+struct wait {
+    s64 ms;
+    bool given;
+    char shown[64];
+};
 
-    if (value) {
-        snprintf(shown, 64, "%s", json_is_string(value) ? json_string_value(value) : "");
-        return units_duration(shown, false, ms);
-    }
-    snprintf(path, sizeof path, "retry.%s", name);
-    field = field_find(check->kind, path);
-    if (!field)
+/* A duration of `retry`, or its default; false where it has a fault. */
+static bool read_wait(const struct check *check, const char *path, struct wait *wait)
+{
+    const struct field *field = field_find(check->kind, path);
+    const json_t *value = field ? field_of(check->spec, "retry", field_name(field)) : NULL;
+    const char *text = value ? json_string_value(value) : field ? field->preset : NULL;
+
+    if (!text || !units_duration(text, false, &wait->ms))
         return false;
-    snprintf(shown, 64, "%s, its default", field->preset);
-    return units_duration(field->preset, false, ms);
+    wait->given = value != NULL;
+    snprintf(wait->shown, sizeof wait->shown, "%.40s%s", text, value ? "" : ", its default");
+    return true;
 }
 
 static void check_waits(const struct check *check)
 {
-    char backoff[64], longest[64], text[256];
-    s64 backoff_ms = 0, longest_ms = 0;
+    struct wait backoff, longest;
+    char text[256];
 
-    if (!read_wait(check, "backoff", &backoff_ms, backoff) ||
-        !read_wait(check, "maxBackoff", &longest_ms, longest) || backoff_ms <= longest_ms)
+    if (!read_wait(check, "retry.backoff", &backoff) ||
+        !read_wait(check, "retry.maxBackoff", &longest) || backoff.ms <= longest.ms)
         return;
     snprintf(text, sizeof text,
              "retry.backoff (%s) is above retry.maxBackoff (%s); the first wait cannot be longer "
              "than the longest",
-             backoff, longest);
-    check->report(check->context,
-                  field_of(check->spec, "retry", "backoff") ? "retry.backoff" : "retry.maxBackoff",
-                  text);
+             backoff.shown, longest.shown);
+    check->report(check->context, backoff.given ? "retry.backoff" : "retry.maxBackoff", text);
 }
 
 void contradictions_find(enum definition_kind kind, const json_t *spec,

@@ -24,16 +24,6 @@ static struct bytes text_from(struct bytes text, size_t line, size_t column)
     return bytes_of(at, (size_t)(end - at));
 }
 
-static bool is_indented_with_tab(struct bytes text, size_t line)
-{
-    struct bytes rest = text_from(text, line, 0);
-
-    for (size_t i = 0; i < rest.size && (rest.data[i] == ' ' || rest.data[i] == '\t'); i++)
-        if (rest.data[i] == '\t')
-            return true;
-    return false;
-}
-
 /* What to write instead, where the problem is a usual one. */
 static const char *syntax_hint(const char *problem, const char *context)
 {
@@ -42,6 +32,7 @@ static const char *syntax_hint(const char *problem, const char *context)
     } hints[] = {
         {"while scanning an alias", "; put a text that begins with * in quotes"},
         {"while scanning an anchor", "; put a text that begins with & in quotes"},
+        {"found a tab character that violates indentation", "; indent with spaces"},
         {"found character that cannot start any token", "; put the text in quotes"},
         {"mapping values are not allowed in this context", "; put a text with a colon in quotes"},
         {"found invalid Unicode character escape code",
@@ -76,10 +67,12 @@ void reader_syntax_fault(struct reader *reader)
     const char *problem = parser->problem ? parser->problem : "out of memory";
     yaml_mark_t at = parser->problem_mark;
     char where[160] = "";
+    struct bytes rest;
 
     if (parser->error == YAML_READER_ERROR)
         at = mark_of_offset(reader->text, parser->problem_offset);
-    if (is_indented_with_tab(reader->text, at.line)) {
+    rest = text_from(reader->text, at.line, at.column);
+    if (parser->error == YAML_SCANNER_ERROR && rest.size > 0 && *rest.data == '\t') {
         fault_add(reader->faults, reader_mark(reader, at),
                   "a tab where only spaces may stand; indent with spaces");
         return;

@@ -14,9 +14,9 @@ bool label_value_is_valid(const char *value);
 
 #define NAME_RULE "1 to 63 of a-z, 0-9 and -, with letters or digits at both ends"
 #define LABEL_KEY_RULE                                                                             \
-    "1 to 63 of A-Z, a-z, 0-9, '-', '_' and '.', with letters or digits at both ends; in front "   \
-    "may be a DNS name and a slash"
+    "1 to 63 of A-Z, a-z, 0-9, -, _ and ., with letters or digits at both ends; in front may be "  \
+    "a DNS name and a slash"
 #define LABEL_VALUE_RULE                                                                           \
-    "up to 63 of A-Z, a-z, 0-9, '-', '_' and '.', with letters or digits at both ends"
+    "up to 63 of A-Z, a-z, 0-9, -, _ and ., with letters or digits at both ends"
 
 #endif

@@ -8,13 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Kinds that are known and checked, and refused. To bring one in, take its line away. */
-static const char *const not_in_this_version[] = {
-    [DEFINITION_PLAN] = "write a Synchronization, and start `syncline run NAME` by a timer",
-    [DEFINITION_LIVE] = "write a Synchronization, and start it with `syncline run NAME`",
-    [DEFINITION_LIVE + 1] = NULL,
-};
-
 struct reading {
     struct definitions *out;
     struct faults faults;
@@ -145,9 +138,8 @@ static bool read_kind(const struct node *node, enum definition_kind *out, struct
     if (!text)
         return false;
     if (definition_kind_by_name(text, out)) {
-        if (not_in_this_version[*out])
-            fault_add(faults, node->at, "%s is not in this version; %s", text,
-                      not_in_this_version[*out]);
+        if (kind_refusal(*out))
+            fault_add(faults, node->at, "%s is not in this version; %s", text, kind_refusal(*out));
         return true;
     }
     near = nearest_word(text, words, COUNT_OF(words));

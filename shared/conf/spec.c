@@ -27,7 +27,9 @@ static void append_known(struct buf *out, const char *const *words, u32 count)
         buf_printf(out, "%s%s", i ? ", " : "; known here: ", words[i]);
 }
 
-void unknown_field(enum definition_kind kind, const char *parent, const char *name, struct buf *out)
+/* "unknown field 'fliters' in spec", and what may have been meant. */
+static void unknown_field(enum definition_kind kind, const char *parent, const char *name,
+                          struct buf *out)
 {
     const char *words[64], *near, *place = elsewhere(kind, name);
     enum definition_kind other;

@@ -12,6 +12,12 @@ static const char *const kind_names[] = {
     [DEFINITION_LIVE] = "LiveSynchronization",
 };
 
+/* Kinds that are known and checked, and refused. To bring one in, take its line away. */
+static const char *const not_in_this_version[COUNT_OF(kind_names)] = {
+    [DEFINITION_PLAN] = "write a Synchronization, and let a timer start `syncline run NAME`",
+    [DEFINITION_LIVE] = "write a Synchronization, and start it with `syncline run NAME`",
+};
+
 #define KINDS_ASSET (1u << DEFINITION_ASSET)
 #define KINDS_PLAN (1u << DEFINITION_PLAN)
 #define KINDS_LIVE (1u << DEFINITION_LIVE)
@@ -40,6 +46,11 @@ bool definition_kind_by_name(const char *name, enum definition_kind *out)
         return true;
     }
     return false;
+}
+
+const char *kind_refusal(enum definition_kind kind)
+{
+    return not_in_this_version[kind];
 }
 
 const struct field *field_find(enum definition_kind kind, const char *path)

@@ -5,6 +5,8 @@
 #include "base/types.h"
 #include "conf/conf.h"
 
+#define FIELD_TEXT_BYTES 255u /* of a TEXT */
+
 enum field_type {
     FIELD_OBJECT,
     FIELD_PATH,
@@ -31,6 +33,9 @@ struct field {
 
 extern const struct field field_table[];
 extern const u32 field_count;
+
+/* NULL; what to write instead of a kind that is known and checked, and not in this version. */
+const char *kind_refusal(enum definition_kind kind);
 
 /* The field at `path` ("limits.lanes") of this kind, or NULL. */
 const struct field *field_find(enum definition_kind kind, const char *path);

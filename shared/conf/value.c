@@ -3,6 +3,7 @@
 #include "conf/value.h"
 
 #include "base/filter.h"
+#include "base/names.h"
 #include "base/units.h"
 #include "conf/labels.h"
 
@@ -11,7 +12,6 @@
 #include <strings.h>
 
 #define DIRECTORY_BYTES 4095u /* PATH_MAX of the kernel */
-#define TEXT_BYTES 255u
 
 /* ---- what is wanted ---- */
 
@@ -113,9 +113,10 @@ static json_t *read_text(const struct field *field, const struct node *node, str
 
     if (!text)
         return NULL;
-    if (*text && strlen(text) <= TEXT_BYTES)
+    if (*text && strlen(text) <= FIELD_TEXT_BYTES)
         return json_string(text);
-    fault_add(faults, node->at, "%s: expected a text of 1 to %u bytes", field->path, TEXT_BYTES);
+    fault_add(faults, node->at, "%s: expected a text of 1 to %u bytes", field->path,
+              FIELD_TEXT_BYTES);
     return NULL;
 }
 
@@ -152,6 +153,19 @@ static void normalise(const char *path, struct buf *out)
         buf_append(out, "/", 1);
 }
 
+static void refuse_detour(const struct field *field, const struct node *node, struct bytes clean,
+                          struct faults *faults)
+{
+    bool fits = clean.size <= 200;
+    struct buf instead = {0};
+
+    name_escape(&instead, clean);
+    fault_add(faults, node->at,
+              "%s: a path without \".\", \"..\" and doubled slashes is wanted%s%s", field->path,
+              fits ? "; write " : "", fits ? buf_text(&instead) : "");
+    buf_release(&instead);
+}
+
 static json_t *read_path(const struct field *field, const struct node *node, struct faults *faults)
 {
     const char *text = text_read(node, field->path, faults);
@@ -172,9 +186,7 @@ static json_t *read_path(const struct field *field, const struct node *node, str
         fault_add(faults, node->at, "%s: %s is the whole system; name a directory in it",
                   field->path, size == 1 ? "/" : "this");
     else if (!bytes_equal(buf_bytes(&clean), bytes_of(text, size)))
-        fault_add(faults, node->at,
-                  "%s: a path without \".\", \"..\" and doubled slashes is wanted; write %s",
-                  field->path, buf_text(&clean));
+        refuse_detour(field, node, buf_bytes(&clean), faults);
     else
         value = json_stringn(text, size);
     buf_release(&clean);

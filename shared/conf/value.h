@@ -18,8 +18,4 @@ void wrong_value(struct faults *faults, const struct node *node, const char *wha
 
 /* The fields of `spec`; null for one that has a fault. */
 json_t *spec_read(enum definition_kind kind, const struct node *spec, struct faults *faults);
-/* "'fliters' is no field of Asset", and the field that may have been meant. */
-void unknown_field(enum definition_kind kind, const char *parent, const char *name,
-                   struct buf *out);
-
 #endif

@@ -1,0 +1,636 @@
+/* conf_read.c: definitions as they are written, good and bad. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "conf/conf.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define HEAD(kind, name) "apiVersion: syncline/v1\nkind: " kind "\nmetadata: {name: " name "}\n"
+#define ASSET HEAD("Asset", "a")
+#define SYNC HEAD("Synchronization", "s") "spec:\n  source: a\n  destination: b\n"
+#define PLAN HEAD("SynchronizationPlan", "p") "spec:\n  source: a\n  destination: b\n"
+
+static void read_text(const char *text, size_t size, struct definitions *out, struct buf *faults)
+{
+    struct err err = {0};
+    char wanted[64];
+    u32 count = 0;
+
+    if (definitions_read("f", text, size, out, faults, &err) == 0) {
+        assert_int_equal(faults->size, 0);
+        return;
+    }
+    assert_int_equal(err.code, ERR_Configuration);
+    for (const char *at = buf_text(faults); (at = strchr(at, '\n')); at++)
+        count++;
+    snprintf(wanted, sizeof wanted, "%u fault%s in the definitions of f", count,
+             count == 1 ? "" : "s");
+    assert_string_equal(err.text, wanted);
+}
+
+/* The one definition of `text`. */
+static void reads(const char *text, struct definitions *out)
+{
+    struct buf faults = {0};
+
+    *out = (struct definitions){0};
+    read_text(text, strlen(text), out, &faults);
+    if (faults.size > 0 || out->count != 1)
+        fail_msg("%s%s", text, buf_text(&faults));
+    buf_release(&faults);
+}
+
+static void spec_is(const char *text, const char *json)
+{
+    json_t *wanted = json_loads(json, 0, NULL);
+    struct definitions read;
+
+    assert_non_null(wanted);
+    reads(text, &read);
+    if (!json_equal(read.items[0].spec, wanted)) {
+        char *got = json_dumps(read.items[0].spec, 0);
+
+        fail_msg("%s is read as %s", text, got);
+    }
+    json_decref(wanted);
+    definitions_release(&read);
+}
+
+/* All of its faults, each a line. */
+static void faults_are(const char *text, size_t size, const char *wanted)
+{
+    struct definitions read = {0};
+    struct buf faults = {0};
+
+    read_text(text, size, &read, &faults);
+    if (strcmp(buf_text(&faults), wanted) != 0)
+        fail_msg("%s\nhas the faults\n%snot\n%s", text, buf_text(&faults), wanted);
+    assert_int_equal(read.count, 0);
+    definitions_release(&read);
+    buf_release(&faults);
+}
+
+/* Goal: what is right is read, with the texts that were written, whatever its style.
+ * Method: YAML and the JSON that it becomes. */
+static void good(void **state)
+{
+    (void)state;
+    spec_is(ASSET "spec: {directory: {path: /data/photos, create: true}}",
+            "{\"directory\": {\"path\": \"/data/photos\", \"create\": true}}");
+    spec_is(ASSET "spec: {directory: {path: /data/photos//}}",
+            "{\"directory\": {\"path\": \"/data/photos\"}}");
+    spec_is(ASSET "spec:\n  directory:\n    path: |-\n      /data/a b\n",
+            "{\"directory\": {\"path\": \"/data/a b\"}}");
+    spec_is(SYNC, "{\"source\": \"a\", \"destination\": \"b\"}");
+    spec_is(
+        SYNC "  filters:\n  - '- .cache/**'\n  - \"+ *.tmp\"\n  delete: {enabled: true, max: 10%}\n"
+             "  compare: checksum\n  verify: {hash: sha256}\n  preserve: [mode, times]\n"
+             "  durability: strict\n  limits: {bandwidth: 200MiB/s, lanes: 8}\n"
+             "  retry: {attempts: 5, backoff: 1s, maxBackoff: 1h30m}\n  historyLimit: 3\n",
+        "{\"source\": \"a\", \"destination\": \"b\", \"filters\": [\"- .cache/**\", \"+ *.tmp\"],"
+        " \"delete\": {\"enabled\": true, \"max\": \"10%\"}, \"compare\": \"checksum\","
+        " \"verify\": {\"hash\": \"sha256\"}, \"preserve\": [\"mode\", \"times\"],"
+        " \"durability\": \"strict\", \"limits\": {\"bandwidth\": \"200MiB/s\", \"lanes\": 8},"
+        " \"retry\": {\"attempts\": 5, \"backoff\": \"1s\", \"maxBackoff\": \"1h30m\"},"
+        " \"historyLimit\": 3}");
+    spec_is(SYNC "  delete: {enabled: false, max: 100}\n  preserve: []\n  limits: {}\n",
+            "{\"source\": \"a\", \"destination\": \"b\", \"delete\": {\"enabled\": false, \"max\": "
+            "100}, \"preserve\": [], \"limits\": {}}");
+    spec_is(SYNC "  delete: {enabled: true, max: \"100\"}\n",
+            "{\"source\": \"a\", \"destination\": \"b\", \"delete\": {\"enabled\": true, \"max\": "
+            "\"100\"}}");
+}
+
+/* Goal: the ways in which editors and programs write files are all read.
+ * Method: a mark of byte order, other ends of lines, JSON with tabs, directives, comments. */
+static void styles(void **state)
+{
+    static const char *const texts[] = {
+        "\xef\xbb\xbf" ASSET "spec: {directory: {path: /x}}\n",
+        "apiVersion: syncline/v1\r\nkind: Asset\r\nmetadata:\r\n  name: a\r\nspec:\r\n"
+        "  directory:\r\n    path: /x\r\n",
+        "# first\n\n---\n" ASSET "spec: {directory: {path: /x}}\n...\n",
+        "%YAML 1.2\n---\n" ASSET "spec: {directory: {path: /x}}\n",
+        "{\"apiVersion\":\"syncline/v1\",\"kind\":\"Asset\",\n\t\"metadata\":{\"name\":\"a\"},\n"
+        "\t\"spec\":{\"directory\":{\"path\":\"\\/\\u0078\"}}}\n",
+        "---\n---\n--- # nothing\n---\n~\n---\nnull\n--- \n" ASSET
+        "spec: {directory: {path: /x}}\n---\n",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(texts); i++)
+        spec_is(texts[i], "{\"directory\": {\"path\": \"/x\"}}");
+}
+
+/* Goal: what stands beside the spec arrives: kind, name, labels, the file and the line.
+ * Method: two documents, read behind one of another file. */
+static void beside(void **state)
+{
+    static const char first[] = HEAD("Asset", "x") "spec: {directory: {path: /x}}\n";
+    static const char second[] =
+        "\n---\napiVersion: syncline/v1\nkind: Asset\nmetadata:\n  name: \"123\"\n"
+        "  labels: {team: media, \"on\": \"\", example.org/v: 1.2.3}\nspec: {directory: {path: "
+        "/y}}\n"
+        "---\n" SYNC;
+    struct definitions read = {0};
+    struct buf faults = {0};
+    json_t *labels =
+        json_loads("{\"team\": \"media\", \"on\": \"\", \"example.org/v\": \"1.2.3\"}", 0, NULL);
+    struct err err;
+
+    (void)state;
+    assert_int_equal(definitions_read("x.yaml", first, strlen(first), &read, &faults, &err), 0);
+    assert_int_equal(definitions_read("y.yaml", second, strlen(second), &read, &faults, &err), 0);
+    assert_int_equal(read.count, 3);
+    assert_string_equal(read.items[0].name, "x");
+    assert_string_equal(read.items[0].file, "x.yaml");
+    assert_int_equal(read.items[0].line, 2);
+    assert_int_equal(json_object_size(read.items[0].labels), 0);
+    assert_string_equal(read.items[1].name, "123");
+    assert_string_equal(read.items[1].file, "y.yaml");
+    assert_int_equal(read.items[1].line, 4);
+    assert_true(json_equal(read.items[1].labels, labels));
+    assert_int_equal(read.items[2].kind, DEFINITION_SYNCHRONIZATION);
+    assert_int_equal(read.items[2].line, 11);
+    json_decref(labels);
+    definitions_release(&read);
+    buf_release(&faults);
+}
+
+struct fault_case {
+    const char *text, *faults;
+};
+
+static void all_have(const struct fault_case *cases, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        faults_are(cases[i].text, strlen(cases[i].text), cases[i].faults);
+}
+
+/* Goal: a wrong document is refused at its place, and it is said what to write instead.
+ * Method: a document with one fault each; all that is said. */
+static void documents(void **state)
+{
+    static const struct fault_case cases[] = {
+        {"text", "f:1:1: the document: expected an object with apiVersion, kind, metadata and "
+                 "spec, not text\n"},
+        {"[]", "f:1:1: the document: expected an object with apiVersion, kind, metadata and spec, "
+               "not a list\n"},
+        {"kind: Asset\nmetadata: {name: a}\nspec: {directory: {path: /x}}",
+         "f:1:1: apiVersion is missing; write apiVersion: syncline/v1\n"},
+        {"apiVersion: v1\nkind: Asset\nmetadata: {name: a}\nspec: {directory: {path: /x}}",
+         "f:1:13: apiVersion 'v1' is not known; write syncline/v1\n"},
+        {"apiVersion: syncline/v1\nmetadata: {name: a}\nspec: {}",
+         "f:1:1: kind is missing; write kind: Asset, or Synchronization\n"},
+        {"apiVersion: syncline/v1\nkind: asset\nmetadata: {name: a}\nspec: {}",
+         "f:2:7: unknown kind 'asset'; did you mean Asset?\n"},
+        {"apiVersion: syncline/v1\nkind: Pod\nmetadata: {name: a}\nspec: {}",
+         "f:2:7: unknown kind 'Pod'; known: Asset, Synchronization, SynchronizationPlan, "
+         "LiveSynchronization\n"},
+        {"apiVersion: syncline/v1\nkind: [Asset]\nmetadata: {name: a}\nspec: {}",
+         "f:2:7: kind: expected a text, not a list\n"},
+        {ASSET, "f:1:1: spec is missing; write spec: with the fields of the kind\n"},
+        {ASSET "spec:", "f:4:6: spec has no value: write an object with fields, or leave the field "
+                        "out\n"},
+        {ASSET "spec: []", "f:4:7: spec: expected an object with fields, not a list\n"},
+        {ASSET "spec: {directory: {path: /x}}\nstatus: {}",
+         "f:5:1: status is the system's; leave it out\n"},
+        {ASSET "spec: {directory: {path: /x}}\nspecs: {}",
+         "f:5:1: unknown field 'specs' in the document; did you mean 'spec'?\n"},
+        {ASSET "spec: {directory: {path: /x}}\nsomething: {}",
+         "f:5:1: unknown field 'something' in the document\n"},
+    };
+
+    (void)state;
+    all_have(cases, COUNT_OF(cases));
+}
+
+#define META(text)                                                                                 \
+    "apiVersion: syncline/v1\nkind: Asset\nmetadata: " text "\nspec: {directory: {path: /x}}"
+#define NAMES "1 to 63 of a-z, 0-9 and -, with letters or digits at both ends\n"
+#define LABELS "up to 63 of A-Z, a-z, 0-9, -, _ and ., with letters or digits at both ends\n"
+#define KEYS                                                                                       \
+    "1 to 63 of A-Z, a-z, 0-9, -, _ and ., with letters or digits at both ends; in front may be "  \
+    "a DNS name and a slash\n"
+#define LONG_63 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+
+/* Goal: names and labels are as in Kubernetes.
+ * Method: as above; the longest that is allowed, too. */
+static void metadata(void **state)
+{
+    static const struct fault_case cases[] = {
+        {META("x"), "f:3:11: metadata: expected an object with a name, not x\n"},
+        {META("{}"), "f:3:11: name is missing; write name: ...\n"},
+        {META("{name: 123}"),
+         "f:3:18: name: expected a text, and 123 is a number in YAML; put it in quotes: \"123\"\n"},
+        {META("{name: on}"), "f:3:18: name: expected a text, and on is true or false in YAML; put "
+                             "it in quotes: \"on\"\n"},
+        {META("{name: 2024-01-31}"), "f:3:18: name: expected a text, and 2024-01-31 is a date in "
+                                     "YAML; put it in quotes: \"2024-01-31\"\n"},
+        {META("{name: }"), "f:3:18: name has no value: write a text, or leave the field out\n"},
+        {META("{name: Photos}"), "f:3:18: 'Photos' is no name: a name has " NAMES},
+        {META("{name: -a}"), "f:3:18: '-a' is no name: a name has " NAMES},
+        {META("{name: a.b}"), "f:3:18: 'a.b' is no name: a name has " NAMES},
+        {META("{name: \"\"}"), "f:3:18: '' is no name: a name has " NAMES},
+        {META("{name: " LONG_63 "a}"),
+         "f:3:18: 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa...' is no name: a name has " NAMES},
+        {META("{name: a, lables: {}}"),
+         "f:3:21: unknown field 'lables' in metadata; did you mean 'labels'?\n"},
+        {META("{name: a, labels: x}"),
+         "f:3:29: labels: expected an object such as {team: media}, not x\n"},
+        {META("{name: a, labels: {t: 1}}"), "f:3:33: a label's value: expected a text, and 1 is a "
+                                            "number in YAML; put it in quotes: \"1\"\n"},
+        {META("{name: a, labels: {no: x}}"), "f:3:30: a label's key: expected a text, and no is "
+                                             "true or false in YAML; put it in quotes: \"no\"\n"},
+        {META("{name: a, labels: {t: {}}}"),
+         "f:3:33: a label's value: expected a text, not an object\n"},
+        {META("{name: a, labels: {t: a b}}"),
+         "f:3:33: 'a b' is no value of a label: it has " LABELS},
+        {META("{name: a, labels: {t-: a}}"), "f:3:30: 't-' is no key of a label: it has " KEYS},
+        {META("{name: a, labels: {a/b/c: a}}"),
+         "f:3:30: 'a/b/c' is no key of a label: it has " KEYS},
+        {META("{name: a, labels: {A.b/c: a}}"),
+         "f:3:30: 'A.b/c' is no key of a label: it has " KEYS},
+        {META("{name: a, labels: {/c: a, .b/c: d}}"),
+         "f:3:30: '/c' is no key of a label: it has " KEYS
+         "f:3:37: '.b/c' is no key of a label: it has " KEYS},
+    };
+    struct definitions read;
+
+    (void)state;
+    all_have(cases, COUNT_OF(cases));
+    reads(META("{name: " LONG_63 ", labels: {" LONG_63 ".x/" LONG_63 ": " LONG_63 "}}"), &read);
+    definitions_release(&read);
+}
+
+/* Goal: a field that is not known is refused, and the one that was meant is named.
+ * Method: as above. */
+static void unknown(void **state)
+{
+    static const struct fault_case cases[] = {
+        {SYNC "  fliters: []\n",
+         "f:7:3: unknown field 'fliters' in spec; did you mean 'filters'?\n"},
+        {SYNC "  limits: {lane: 3}\n",
+         "f:7:12: unknown field 'lane' in spec.limits; did you mean 'lanes'?\n"},
+        {SYNC "  lanes: 3\n", "f:7:3: unknown field 'lanes' in spec; it stands in "
+                              "spec.limits.lanes\n"},
+        {SYNC "  limits.lanes: 3\n", "f:7:3: unknown field 'limits.lanes' in spec; fields of a "
+                                     "field stand below it, without a dot\n"},
+        {SYNC "  schedule: x\n", "f:7:3: unknown field 'schedule' in spec; SynchronizationPlan has "
+                                 "it, Synchronization has not\n"},
+        {SYNC "  verify: {something: 1}\n",
+         "f:7:12: unknown field 'something' in spec.verify; known here: hash\n"},
+        {SYNC "  \"\": 1\n", "f:7:3: unknown field '' in spec; known here: source, destination, "
+                             "filters, delete, compare, verify, preserve, durability, limits, "
+                             "retry, historyLimit\n"},
+        {ASSET "spec: {directory: {path: /x, <<: {}}}",
+         "f:4:30: unknown field '<<' in spec.directory; known here: path, create\n"},
+    };
+
+    (void)state;
+    all_have(cases, COUNT_OF(cases));
+}
+
+#define DIRECTORY(text) ASSET "spec: {directory: " text "}"
+
+/* Goal: a value that does not fit its field is refused with what does.
+ * Method: as above, for each type of field. */
+static void values(void **state)
+{
+    static const struct fault_case cases[] = {
+        {ASSET "spec: {}", "f:4:7: spec.directory is missing: a directory tree of this host, or "
+                           "mounted at the same path on each; write an object with fields\n"},
+        {DIRECTORY("/x"), "f:4:19: directory: expected an object with fields, not /x\n"},
+        {DIRECTORY("{create: true}"),
+         "f:4:19: spec.directory.path is missing: where it is; write the absolute path of a "
+         "directory, such as /data/photos\n"},
+        {DIRECTORY("{path: data}"), "f:4:26: directory.path: expected the absolute path of a "
+                                    "directory, such as /data/photos, not data\n"},
+        {DIRECTORY("{path: /}"),
+         "f:4:26: directory.path: / is the whole system; name a directory in it\n"},
+        {DIRECTORY("{path: /a/../..}"),
+         "f:4:26: directory.path: this is the whole system; name a directory in it\n"},
+        {DIRECTORY("{path: /data/a/../b}"), "f:4:26: directory.path: a path without \".\", \"..\" "
+                                            "and doubled slashes is wanted; write /data/b\n"},
+        {DIRECTORY("{path: /data//./b/}"), "f:4:26: directory.path: a path without \".\", \"..\" "
+                                           "and doubled slashes is wanted; write /data/b\n"},
+        {DIRECTORY("{path: \"/a\\n/./b\"}"), "f:4:26: directory.path: a path without \".\", \"..\" "
+                                             "and doubled slashes is wanted; write /a\\n/b\n"},
+        {DIRECTORY("{path: /x, create: yes}"),
+         "f:4:38: directory.create: yes is read differently by different programs; write true\n"},
+        {DIRECTORY("{path: /x, create: OFF}"),
+         "f:4:38: directory.create: OFF is read differently by different programs; write false\n"},
+        {DIRECTORY("{path: /x, create: \"true\"}"),
+         "f:4:38: directory.create: \"true\" is a text; write true, without quotes\n"},
+        {DIRECTORY("{path: /x, create: 1}"),
+         "f:4:38: directory.create: expected true or false, not 1\n"},
+        {SYNC "  compare: fast\n", "f:7:12: compare: expected quick or checksum, not fast\n"},
+        {SYNC "  compare: [quick]\n", "f:7:12: compare: expected quick or checksum, not a list\n"},
+        {SYNC "  preserve: mode\n",
+         "f:7:13: preserve: expected a list of mode, owner, times, xattrs, acls, hardlinks, "
+         "sparse, not mode\n"},
+        {SYNC "  preserve: [mode, all, mode, {}]\n",
+         "f:7:20: preserve: expected mode, owner, times, xattrs, acls, hardlinks or sparse, not "
+         "all\n"
+         "f:7:25: preserve: mode is there twice\n"
+         "f:7:31: preserve: expected mode, owner, times, xattrs, acls, hardlinks or sparse, not an "
+         "object\n"},
+        {SYNC "  filters: \"- a\"\n", "f:7:12: filters: expected a list of filters, such as "
+                                      "[\"- *.tmp\", \"- .cache/**\"], not the text \"- a\"\n"},
+        {SYNC "  filters:\n  - - a\n  - [b]\n  - x\n  - \"- [\"\n  - 3\n",
+         "f:8:5: filters: a list where a filter is expected; put the filter in quotes: \"- "
+         "*.tmp\"\n"
+         "f:9:5: filters: a list where a filter is expected; put the filter in quotes: \"- "
+         "*.tmp\"\n"
+         "f:10:5: filters: filter rule \"x\", position 1: no sign; a rule begins with \"+ \" or "
+         "\"- \"\n"
+         "f:11:5: filters: filter rule \"- [\", position 3: this [ has no ]\n"
+         "f:12:5: filters: expected a text, and 3 is a number in YAML; put it in quotes: \"3\"\n"},
+        {SYNC "  delete: {enabled: true, max: 101%}\n",
+         "f:7:32: delete.max: expected a number, or a percentage such as 10%, not 101%\n"},
+        {SYNC "  delete: {enabled: true, max: -1}\n",
+         "f:7:32: delete.max: expected a number, or a percentage such as 10%, not -1\n"},
+        {SYNC "  delete: {enabled: true, max: 99999999999999999999}\n",
+         "f:7:32: delete.max: expected a number, or a percentage such as 10%, not "
+         "99999999999999999999\n"},
+        {SYNC "  limits: {lanes: 0}\n",
+         "f:7:19: limits.lanes: expected a number from 1 to 65536, not 0\n"},
+        {SYNC "  limits: {lanes: 65537}\n",
+         "f:7:19: limits.lanes: expected a number from 1 to 65536, not 65537\n"},
+        {SYNC "  limits: {lanes: 010}\n",
+         "f:7:19: limits.lanes: expected a number from 1 to 65536, not 010\n"},
+        {SYNC "  limits: {lanes: \"8\"}\n",
+         "f:7:19: limits.lanes: expected a number from 1 to 65536, not the text \"8\"\n"},
+        {SYNC "  limits: {bandwidth: 200}\n", "f:7:23: limits.bandwidth: expected bytes per "
+                                              "second, such as 200MiB/s, not 200\n"},
+        {SYNC "  limits: {bandwidth: }\n",
+         "f:7:23: limits.bandwidth has no value: write bytes per second, such as 200MiB/s, or "
+         "leave the field out\n"},
+        {SYNC "  retry: {backoff: 5}\n", "f:7:20: retry.backoff: expected a duration from 1ms to "
+                                         "1d, such as 90s or 1h30m, not 5\n"},
+        {SYNC "  retry: {maxBackoff: 2d}\n", "f:7:23: retry.maxBackoff: expected a duration from "
+                                             "1ms to 1d, such as 90s or 1h30m, not 2d\n"},
+        {HEAD("Synchronization", "s") "spec: {source: A, destination: 1}\n",
+         "f:4:16: source: 'A' is no name of an asset: a name has " NAMES
+         "f:4:32: destination: expected a text, and 1 is a number in YAML; put it in quotes: "
+         "\"1\"\n"},
+    };
+
+    (void)state;
+    all_have(cases, COUNT_OF(cases));
+}
+
+/* Goal: fields that are right by themselves and do not go together are refused at the one to blame,
+ * but not where one of them has a fault anyway.
+ * Method: as above. */
+static void contradictions(void **state)
+{
+    static const struct fault_case cases[] = {
+        {HEAD("Synchronization", "s") "spec: {source: a, destination: a}\n",
+         "f:4:32: source and destination are the same asset, a; name two\n"},
+        {SYNC "  delete: {max: 10%}\n",
+         "f:7:17: delete.max without delete.enabled removes nothing; write delete.enabled: true "
+         "(or false, to keep the limit for later)\n"},
+        {SYNC "  delete: {max: 10%, enabled: 1}\n",
+         "f:7:31: delete.enabled: expected true or false, not 1\n"},
+        {SYNC "  retry: {backoff: 2s, maxBackoff: 1999ms}\n",
+         "f:7:20: retry.backoff (2s) is above retry.maxBackoff (1999ms); the first wait cannot be "
+         "longer than the longest\n"},
+        {SYNC "  retry: {backoff: 10m}\n",
+         "f:7:20: retry.backoff (10m) is above retry.maxBackoff (5m, its default); the first wait "
+         "cannot be longer than the longest\n"},
+        {SYNC "  retry: {maxBackoff: 10ms}\n",
+         "f:7:23: retry.backoff (1s, its default) is above retry.maxBackoff (10ms); the first wait "
+         "cannot be longer than the longest\n"},
+        {SYNC "  retry: {backoff: 10m, maxBackoff: x}\n",
+         "f:7:37: retry.maxBackoff: expected a duration from 1ms to 1d, such as 90s or 1h30m, not "
+         "x\n"},
+    };
+
+    (void)state;
+    all_have(cases, COUNT_OF(cases));
+}
+
+/* Goal: what YAML can do and definitions do not need is refused in words.
+ * Method: as above. */
+static void yaml(void **state)
+{
+    static const struct fault_case cases[] = {
+        {DIRECTORY("{path: &p /x}"),
+         "f:4:26: an anchor (&p): anchors and aliases are not read here; write each value out\n"},
+        {DIRECTORY("&d {path: /x}"),
+         "f:4:19: an anchor (&d): anchors and aliases are not read here; write each value out\n"},
+        {DIRECTORY("*d"), "f:4:19: an alias (*d): anchors and aliases are not read here; write the "
+                          "value out, or put a text that begins with * in quotes\n"},
+        {DIRECTORY("{path: !!str /x}"), "f:4:26: a tag (tag:yaml.org,2002:str): tags are not read "
+                                        "here; leave it out, and put a text in quotes\n"},
+        {DIRECTORY("{path: /x, path: /y}"),
+         "f:4:30: 'path' is given twice; the first is in line 4\n"},
+        {DIRECTORY("{path: /x, [a]: b}"), "f:4:30: a key that is no text; write `name: value`\n"},
+        {DIRECTORY("{path: \"/x\\0y\"}"),
+         "f:4:26: a text with a zero byte in it; leave that out\n"},
+        {ASSET "spec:\n\tdirectory: {path: /x}\n",
+         "f:5:1: a tab where only spaces may stand; indent with spaces\n"},
+        {DIRECTORY("{path: @x}"), "f:4:26: no YAML: found character that cannot start any token, "
+                                  "while scanning for the next token that begins in line 4; put "
+                                  "the text in quotes\n"},
+        {SYNC "  filters: [**/a]\n",
+         "f:7:14: no YAML: did not find expected alphabetic or numeric character, while scanning "
+         "an alias that begins in line 7; put a text that begins with * in quotes\n"},
+        {"a: b: c\n", "f:1:5: no YAML: mapping values are not allowed in this context; put a text "
+                      "with a colon in quotes\n"},
+        {"a: [\n", "f:2:1: no YAML: did not find expected node content, while parsing a flow node "
+                   "that begins in line 2\n"},
+        {"a: \"\\ud83d\\ude00\"\n",
+         "f:1:7: no YAML: found invalid Unicode character escape code, while parsing a quoted "
+         "scalar that begins in line 1; write the character itself, or \\U and eight digits\n"},
+        {"a: \x01\n", "f:1:4: no YAML: control characters are not allowed\n"},
+        {"\xc3\xa4: \xff\n", "f:1:4: not UTF-8; save the file as UTF-8\n"},
+        {"a: \xc3\xa4\n\xc3\xa4: \xc3(\n", "f:2:4: not UTF-8; save the file as UTF-8\n"},
+        {"a: [[[[[[[[[[[[[[[[[[[[", "f:1:19: more than 16 levels below each other\n"},
+    };
+
+    (void)state;
+    all_have(cases, COUNT_OF(cases));
+    faults_are("a\0b", 3, "f:1:2: no YAML: control characters are not allowed\n");
+}
+
+/* Goal: kinds that come later are known by all their fields, and refused in words.
+ * Method: as above. */
+static void later(void **state)
+{
+    static const char refusal[] = "f:2:7: SynchronizationPlan is not in this version; write a "
+                                  "Synchronization, and let a timer start `syncline run NAME`\n";
+    static const struct fault_case cases[] = {
+        {PLAN "  schedule: \"0 2 * * *\"\n  timezone: Europe/Berlin\n  overlap: skip\n"
+              "  missed: once\n  startingDeadline: 1h\n  jitter: 0s\n  historyLimit: 3\n",
+         refusal},
+        {HEAD("LiveSynchronization",
+              "l") "spec: {source: a, destination: b, maxDelay: 1s, rescanInterval: 6h}\n",
+         "f:2:7: LiveSynchronization is not in this version; write a Synchronization, and start it "
+         "with `syncline run NAME`\n"},
+    };
+    struct definitions read = {0};
+    struct buf faults = {0};
+
+    (void)state;
+    all_have(cases, COUNT_OF(cases));
+    read_text(PLAN "  jitter: 2d\n", strlen(PLAN "  jitter: 2d\n"), &read, &faults);
+    assert_non_null(strstr(buf_text(&faults), refusal));
+    assert_non_null(strstr(buf_text(&faults), "f:7:11: jitter: expected a duration"));
+    assert_non_null(strstr(buf_text(&faults), "f:5:3: spec.schedule is missing"));
+    definitions_release(&read);
+    buf_release(&faults);
+}
+
+/* Goal: one fault does not hide the others, nor the documents that have none.
+ * Method: good ones between bad ones, one of them no YAML at all. */
+static void all_faults(void **state)
+{
+    static const char text[] = "a: b: c\n---\n" ASSET "spec: {directory: {path: /x}}\n---\n"
+                               "kind: Asset\nmetadata: {name: B}\nspec: {directory: {path: 3}}\n"
+                               "---\n" HEAD("Asset", "c") "spec: {directory: {path: /x}}\n...\n"
+                                                          "--- [\n";
+    struct definitions read = {0};
+    struct buf faults = {0};
+
+    (void)state;
+    read_text(text, strlen(text), &read, &faults);
+    assert_string_equal(
+        buf_text(&faults),
+        "f:1:5: no YAML: mapping values are not allowed in this context; put a text with a colon "
+        "in quotes\n"
+        "f:8:1: apiVersion is missing; write apiVersion: syncline/v1\n"
+        "f:9:18: 'B' is no name: a name has " NAMES
+        "f:10:26: directory.path: expected a text, and 3 is a number in YAML; put it in quotes: "
+        "\"3\"\n"
+        "f:18:1: no YAML: did not find expected node content, while parsing a flow node that "
+        "begins in line 18\n");
+    assert_int_equal(read.count, 2);
+    assert_string_equal(read.items[0].name, "a");
+    assert_string_equal(read.items[1].name, "c");
+    definitions_release(&read);
+    buf_release(&faults);
+}
+
+/* Goal: a name is defined once, over all files: one space for assets, one for all synchronizations.
+ * Method: the same names again, in another file, and of another kind. */
+static void twice(void **state)
+{
+    static const char first[] = ASSET "spec: {directory: {path: /x}}\n---\n" SYNC;
+    static const char second[] =
+        ASSET "spec: {directory: {path: /y}}\n---\n" HEAD("Asset", "s") "spec: {directory: {path: "
+                                                                        "/z}}\n";
+    struct definitions read = {0};
+    struct buf faults = {0};
+    struct err err;
+
+    (void)state;
+    assert_int_equal(definitions_read("1", first, strlen(first), &read, &faults, &err), 0);
+    assert_int_equal(definitions_read("2", second, strlen(second), &read, &faults, &err), -1);
+    assert_string_equal(buf_text(&faults),
+                        "2:3:18: asset 'a' is defined twice; the first is in 1:3\n");
+    assert_int_equal(read.count, 3);
+    buf_clear(&faults);
+    assert_int_equal(definitions_read("3", SYNC, strlen(SYNC), &read, &faults, &err), -1);
+    assert_string_equal(buf_text(&faults),
+                        "3:3:18: synchronization 's' is defined twice; the first is in 1:8\n");
+    definitions_release(&read);
+    buf_release(&faults);
+}
+
+/* Goal: what is too much is refused without being held in memory, and quickly.
+ * Method: files of the largest size and beyond, of the kinds that cost most. */
+static void bounds(void **state)
+{
+    static const struct {
+        const char *head, *again;
+        const char *fault; /* the first; "" = none */
+    } cases[] = {
+        {"", "---\n", ""},
+        {"", "[", "f:1:17: more than 16 levels below each other\n"},
+        {"", "{a: ", "f:1:62: more than 16 levels below each other\n"},
+        {"[", "a,", "f:1:40000: more than 20000 values in one document\n"},
+        {"a: ", "x", "f:1:1: apiVersion is missing"},
+        {"", "a\n---\n", "f:1:1: the document: expected an object"},
+        {"", "- &a *a\n", "f:1:6: no YAML: did not find expected"},
+    };
+    struct buf text = {0}, faults = {0};
+    struct definitions read = {0};
+    struct err err;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        size_t size = strlen(cases[i].again);
+
+        buf_clear(&text);
+        buf_clear(&faults);
+        buf_append_text(&text, cases[i].head);
+        while (text.size + size <= (2u << 20))
+            buf_append_text(&text, cases[i].again);
+        definitions_read("f", (const char *)text.data, text.size, &read, &faults, &err);
+        if (strncmp(buf_text(&faults), cases[i].fault, strlen(cases[i].fault)) != 0)
+            fail_msg("%s: %.300s", cases[i].again, buf_text(&faults));
+        assert_true(faults.size < 1 << 20);
+        assert_int_equal(read.count, 0);
+    }
+    buf_clear(&faults);
+    buf_reserve(&text, DEFINITIONS_BYTES_MAX);
+    assert_int_equal(definitions_read("f", (const char *)text.data, DEFINITIONS_BYTES_MAX + 1,
+                                      &read, &faults, &err),
+                     -1);
+    assert_string_equal(buf_text(&faults), "f:1:1: more than 16 MiB in one file\n");
+    definitions_release(&read);
+    buf_release(&text);
+    buf_release(&faults);
+}
+
+/* Goal: many fields, labels and faults have an end, which is said.
+ * Method: one more than there may be. */
+static void many(void **state)
+{
+    struct buf text = {0}, faults = {0};
+    struct definitions read = {0};
+    struct err err;
+
+    (void)state;
+    for (u32 i = 0; i < 257; i++)
+        buf_printf(&text, "k%u: v\n", i);
+    faults_are(buf_text(&text), text.size, "f:257:1: more than 256 fields in one object\n");
+    buf_clear(&text);
+    buf_append_text(&text, "apiVersion: syncline/v1\nkind: Asset\nspec: {directory: {path: /x}}\n"
+                           "metadata:\n  name: a\n  labels:\n");
+    for (u32 i = 0; i < 65; i++)
+        buf_printf(&text, "    k%u: v\n", i);
+    faults_are(buf_text(&text), text.size, "f:7:5: more than 64 labels\n");
+    buf_clear(&text);
+    for (u32 i = 0; i < 1003; i++)
+        buf_append_text(&text, "--- x\n");
+    assert_int_equal(definitions_read("f", buf_text(&text), text.size, &read, &faults, &err), -1);
+    assert_string_equal(err.text, "1003 faults in the definitions of f");
+    assert_non_null(strstr(buf_text(&faults), "f:1000:5: "));
+    assert_null(strstr(buf_text(&faults), "f:1001:5: "));
+    assert_non_null(strstr(buf_text(&faults), "f: 3 more faults are not shown\n"));
+    definitions_release(&read);
+    buf_release(&text);
+    buf_release(&faults);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(good),      cmocka_unit_test(styles),   cmocka_unit_test(beside),
+        cmocka_unit_test(documents), cmocka_unit_test(metadata), cmocka_unit_test(unknown),
+        cmocka_unit_test(values),    cmocka_unit_test(yaml),     cmocka_unit_test(contradictions),
+        cmocka_unit_test(later),     cmocka_unit_test(twice),    cmocka_unit_test(all_faults),
+        cmocka_unit_test(bounds),    cmocka_unit_test(many),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
