@@ -34,6 +34,11 @@ struct node *node_get(const struct node *object, const char *key)
     return NULL;
 }
 
+bool node_is_nothing(const struct node *node)
+{
+    return node->kind == NODE_SCALAR && node->plain && plain_kind_of(node->text) == PLAIN_NULL;
+}
+
 static int next_event(struct reader *reader, yaml_event_t *event)
 {
     if (yaml_parser_parse(&reader->parser, event))
@@ -234,11 +239,6 @@ static int read_node(struct reader *reader, const yaml_event_t *event, u32 depth
     return -1;
 }
 
-static bool is_nothing(const struct node *node)
-{
-    return node->kind == NODE_SCALAR && node->plain && plain_kind_of(node->text) == PLAIN_NULL;
-}
-
 int reader_document(struct reader *reader, struct node **out)
 {
     yaml_event_t event;
@@ -258,7 +258,7 @@ int reader_document(struct reader *reader, struct node **out)
         reader->nodes = 0;
         if (read_next(reader, 1, out) < 0)
             return -1;
-        if (!is_nothing(*out))
+        if (!node_is_nothing(*out))
             return 1;
         node_destroy(out);
     }

@@ -37,6 +37,8 @@ void node_destroy(struct node **node);
 
 /* The value of `key`, or NULL. */
 struct node *node_get(const struct node *object, const char *key);
+/* No value at all, or `null`. */
+bool node_is_nothing(const struct node *node);
 
 /* What a scalar without quotes is to readers of YAML 1.1 and 1.2: more than one of them knows. */
 enum plain_kind {

@@ -88,15 +88,14 @@ static void print_list(struct printer *printer, const char *path, const json_t *
 {
     const struct field *field = field_find(printer->kind, path);
     yaml_event_t event;
-    const json_t *item;
-    size_t i;
 
     emit(printer, &event,
          yaml_sequence_start_event_initialize(&event, NULL, NULL, 1,
                                               field && field->type == FIELD_CHOICES
                                                   ? YAML_FLOW_SEQUENCE_STYLE
                                                   : YAML_BLOCK_SEQUENCE_STYLE));
-    json_array_foreach(list, i, item) print_value(printer, "-", item);
+    for (size_t i = 0; i < json_array_size(list); i++)
+        print_value(printer, "-", json_array_get(list, i));
     emit(printer, &event, yaml_sequence_end_event_initialize(&event));
 }
 

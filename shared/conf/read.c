@@ -164,7 +164,7 @@ static void place_fault(void *context, const char *path, const char *text)
     const struct node *node = placing->spec;
     char component[64];
 
-    while (node && *path) {
+    while (*path) {
         size_t size = strcspn(path, ".");
         const struct node *below;
 

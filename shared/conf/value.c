@@ -63,9 +63,8 @@ void wrong_value(struct faults *faults, const struct node *node, const char *wha
     if (node->kind != NODE_SCALAR)
         fault_add(faults, node->at, "%s: expected %s, not %s", what, wanted,
                   node->kind == NODE_LIST ? "a list" : "an object");
-    else if (node->plain && plain_kind_of(node->text) == PLAIN_NULL)
-        fault_add(faults, node->at, "%s has no value: write %s, or leave the field out", what,
-                  wanted);
+    else if (node_is_nothing(node))
+        fault_add(faults, node->at, "%s has no value: write %s", what, wanted);
     else
         fault_add(faults, node->at, "%s: expected %s, not %s%s%s", what, wanted,
                   node->plain ? "" : "the text \"", shown(name, bytes_text(node->text)),
@@ -77,6 +76,8 @@ static json_t *wrong(const struct field *field, const struct node *node, struct 
     struct buf wanted = {0};
 
     value_wanted(field, &wanted);
+    if (node_is_nothing(node) && field->preset)
+        buf_append_text(&wanted, ", or leave the field out");
     wrong_value(faults, node, field->path, buf_text(&wanted));
     buf_release(&wanted);
     return NULL;
