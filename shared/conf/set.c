@@ -30,7 +30,7 @@ static int refuse_path(enum definition_kind kind, const char *path, struct err *
     if (near)
         return err_set(err, ERR_Configuration, "unknown field '%s'; did you mean '%s'?", name,
                        near);
-    return err_set(err, ERR_Configuration, "%s has no field '%s'; `syncline help set` lists them",
+    return err_set(err, ERR_Configuration, "%s has no field '%s'; docs/definitions.md lists all",
                    definition_kind_name(kind), name);
 }
 
