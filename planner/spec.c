@@ -2,6 +2,7 @@
 #include "planner/spec.h"
 
 #include "base/filter.h"
+#include "base/units.h"
 #include "schema/limits.h"
 #include "wire/message.h"
 
@@ -222,10 +223,95 @@ static int read_filters(json_t *value, struct spec *spec, struct err *err)
     return rc;
 }
 
+/* ---- limits, retry, history ---- */
+
+#define LIMIT_LANES 65536
+#define ATTEMPTS_MOST 1000
+#define BACKOFF_LONGEST_MS (24 * 3600 * 1000LL)
+#define HISTORY_MOST 10000
+
+static int read_count(json_t *value, const char *name, u32 most, u32 *out, struct err *err)
+{
+    if (!json_is_integer(value) || json_integer_value(value) < 1 ||
+        json_integer_value(value) > most)
+        return err_set(err, ERR_Configuration,
+                       "%s in the options of the synchronization: expected a number from 1 to %u",
+                       name, most);
+    *out = (u32)json_integer_value(value);
+    return 0;
+}
+
+static int read_backoff(json_t *value, const char *name, s64 *out_ms, struct err *err)
+{
+    const char *text = json_string_value(value);
+    s64 ms;
+
+    if (!text || !units_duration(text, false, &ms) || ms < 1 || ms > BACKOFF_LONGEST_MS)
+        return wrong(err, name, "a duration from 1ms to 1d, such as \"1s\"");
+    *out_ms = ms;
+    return 0;
+}
+
+static int read_bandwidth(json_t *value, struct spec *spec, struct err *err)
+{
+    const char *text = json_string_value(value);
+
+    if (!text || !units_rate(text, &spec->limits.bandwidth))
+        return wrong(err, "limits.bandwidth", "a rate such as \"200MiB/s\"");
+    return 0;
+}
+
+static int read_lanes(json_t *value, struct spec *spec, struct err *err)
+{
+    return read_count(value, "limits.lanes", LIMIT_LANES, &spec->limits.lanes, err);
+}
+
+static int read_limits(json_t *value, struct spec *spec, struct err *err)
+{
+    static const struct field fields[] = {{"bandwidth", read_bandwidth}, {"lanes", read_lanes}};
+
+    return read_object(value, "limits", fields, COUNT_OF(fields), spec, err);
+}
+
+static int read_attempts(json_t *value, struct spec *spec, struct err *err)
+{
+    return read_count(value, "retry.attempts", ATTEMPTS_MOST, &spec->attempts, err);
+}
+
+static int read_first_backoff(json_t *value, struct spec *spec, struct err *err)
+{
+    return read_backoff(value, "retry.backoff", &spec->backoff_ms, err);
+}
+
+static int read_most_backoff(json_t *value, struct spec *spec, struct err *err)
+{
+    return read_backoff(value, "retry.maxBackoff", &spec->backoff_most_ms, err);
+}
+
+static int read_retry(json_t *value, struct spec *spec, struct err *err)
+{
+    static const struct field fields[] = {{"attempts", read_attempts},
+                                          {"backoff", read_first_backoff},
+                                          {"maxBackoff", read_most_backoff}};
+
+    return read_object(value, "retry", fields, COUNT_OF(fields), spec, err);
+}
+
+/* It is for who deletes old jobs; here it only has to be right. */
+static int read_history_limit(json_t *value, struct spec *spec, struct err *err)
+{
+    u32 ignored;
+
+    (void)spec;
+    return read_count(value, "historyLimit", HISTORY_MOST, &ignored, err);
+}
+
 static const struct field fields_of_spec[] = {
-    {"filters", read_filters},       {"delete", read_delete},     {"compare", read_compare},
-    {"verify", read_verify},         {"preserve", read_preserve}, {"run", read_run},
-    {"durability", read_durability},
+    {"filters", read_filters},       {"delete", read_delete},
+    {"compare", read_compare},       {"verify", read_verify},
+    {"preserve", read_preserve},     {"run", read_run},
+    {"durability", read_durability}, {"limits", read_limits},
+    {"retry", read_retry},           {"historyLimit", read_history_limit},
 };
 
 static void set_defaults(struct spec *spec)
@@ -237,7 +323,9 @@ static void set_defaults(struct spec *spec)
                           .durability = DURABILITY_STANDARD,
                           .preserve = PRESERVE_ALL,
                           .delete_max = UINT64_MAX,
-                          .delete_percent = UINT32_MAX};
+                          .delete_percent = UINT32_MAX,
+                          .attempts = ITEM_ATTEMPTS,
+                          .backoff_most_ms = BACKOFF_MOST_MS};
     frame_begin(&writer, &spec->rules);
     frame_end(&writer);
 }
@@ -277,6 +365,49 @@ int spec_parse(const char *json, struct spec *out, struct err *err)
 void spec_release(struct spec *spec)
 {
     buf_release(&spec->rules);
+}
+
+int spec_parse_limits(const char *json, struct limits *out, struct err *err)
+{
+    struct spec spec = {0};
+    json_error_t reason;
+    json_t *root;
+    int rc;
+
+    if (!json || !*json) {
+        *out = (struct limits){0};
+        return 0;
+    }
+    root = json_loads(json, JSON_REJECT_DUPLICATES, &reason);
+    if (!root)
+        return err_set(err, ERR_Configuration, "limits are no JSON: %s", reason.text);
+    rc = read_limits(root, &spec, err);
+    if (rc == 0)
+        *out = spec.limits;
+    json_decref(root);
+    return rc;
+}
+
+/* `first`, doubled for each further failure. */
+static s64 backoff_ms(s64 first_ms, s64 most_ms, u32 failures)
+{
+    s64 ms = first_ms;
+
+    for (u32 i = 1; i < failures && ms < most_ms; i++)
+        ms *= 2;
+    return ms < most_ms ? ms : most_ms;
+}
+
+s64 spec_item_backoff_ms(const struct spec *spec, u32 failures)
+{
+    return backoff_ms(spec->backoff_ms ? spec->backoff_ms : RETRY_FIRST_MS, spec->backoff_most_ms,
+                      failures);
+}
+
+s64 spec_place_backoff_ms(const struct spec *spec, u32 failures)
+{
+    return backoff_ms(spec->backoff_ms ? spec->backoff_ms : BACKOFF_FIRST_MS, spec->backoff_most_ms,
+                      failures);
 }
 
 u32 spec_scan_flags(const struct spec *spec)

@@ -111,9 +111,68 @@ static void test_verify(void **state)
     spec_release(&spec);
 }
 
+static void test_bounds(void **state)
+{
+    struct spec spec;
+
+    (void)state;
+    reads("{\"limits\": {\"bandwidth\": \"200MiB/s\", \"lanes\": 8}, \"historyLimit\": 3,"
+          " \"retry\": {\"attempts\": 7, \"backoff\": \"2s\", \"maxBackoff\": \"5s\"}}",
+          &spec);
+    assert_true(spec.limits.bandwidth == 200ull << 20);
+    assert_int_equal(spec.limits.lanes, 8);
+    assert_int_equal(spec.attempts, 7);
+    assert_int_equal(spec_item_backoff_ms(&spec, 1), 2000);
+    assert_int_equal(spec_item_backoff_ms(&spec, 2), 4000);
+    assert_int_equal(spec_item_backoff_ms(&spec, 3), 5000);
+    assert_int_equal(spec_item_backoff_ms(&spec, 1000), 5000);
+    assert_int_equal(spec_place_backoff_ms(&spec, 1), 2000);
+    spec_release(&spec);
+    /* what is not given: an item is tried again soon, a place later */
+    reads("{\"retry\": {}}", &spec);
+    assert_true(spec.limits.bandwidth == 0 && spec.limits.lanes == 0);
+    assert_int_equal(spec.attempts, ITEM_ATTEMPTS);
+    assert_int_equal(spec_item_backoff_ms(&spec, 1), RETRY_FIRST_MS);
+    assert_int_equal(spec_item_backoff_ms(&spec, 4), RETRY_FIRST_MS * 8);
+    assert_int_equal(spec_place_backoff_ms(&spec, 1), BACKOFF_FIRST_MS);
+    assert_int_equal(spec_place_backoff_ms(&spec, 100), BACKOFF_MOST_MS);
+    spec_release(&spec);
+}
+
+static void test_limits_alone(void **state)
+{
+    struct limits limits = {.bandwidth = 5, .lanes = 6};
+    struct err err;
+
+    (void)state;
+    assert_int_equal(spec_parse_limits("{\"bandwidth\": \"1kB/s\"}", &limits, &err), 0);
+    assert_true(limits.bandwidth == 1000 && limits.lanes == 0);
+    /* what does not fit changes nothing */
+    assert_int_equal(spec_parse_limits("{\"bandwidth\": \"2kB/s\", \"lanes\": 0}", &limits, &err),
+                     -1);
+    assert_int_equal(spec_parse_limits("{", &limits, &err), -1);
+    assert_true(limits.bandwidth == 1000 && limits.lanes == 0);
+    assert_int_equal(spec_parse_limits(NULL, &limits, &err), 0);
+    assert_true(limits.bandwidth == 0);
+}
+
 static void test_refused(void **state)
 {
     (void)state;
+    refused("{\"limits\": 5}", "limits");
+    refused("{\"limits\": {\"bandwidth\": \"fast\"}}", "limits.bandwidth");
+    refused("{\"limits\": {\"bandwidth\": 7}}", "limits.bandwidth");
+    refused("{\"limits\": {\"lanes\": 0}}", "limits.lanes");
+    refused("{\"limits\": {\"lanes\": 65537}}", "limits.lanes");
+    refused("{\"limits\": {\"depth\": 1}}", "limits.depth");
+    refused("{\"retry\": {\"attempts\": 0}}", "retry.attempts");
+    refused("{\"retry\": {\"attempts\": 1001}}", "retry.attempts");
+    refused("{\"retry\": {\"backoff\": 5}}", "retry.backoff");
+    refused("{\"retry\": {\"backoff\": \"0s\"}}", "retry.backoff");
+    refused("{\"retry\": {\"maxBackoff\": \"2d\"}}", "retry.maxBackoff");
+    refused("{\"retry\": {\"after\": \"2d\"}}", "retry.after");
+    refused("{\"historyLimit\": 0}", "historyLimit");
+    refused("{\"historyLimit\": 10001}", "historyLimit");
     refused("", "JSON");
     refused("[]", "spec");
     refused("{\"filter\": []}", "spec.filter");
@@ -142,9 +201,10 @@ static void test_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults), cmocka_unit_test(test_all),
-        cmocka_unit_test(test_limits),   cmocka_unit_test(test_verify),
-        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_defaults),     cmocka_unit_test(test_all),
+        cmocka_unit_test(test_limits),       cmocka_unit_test(test_verify),
+        cmocka_unit_test(test_refused),      cmocka_unit_test(test_bounds),
+        cmocka_unit_test(test_limits_alone),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
