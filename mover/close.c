@@ -109,7 +109,7 @@ static int add_row(struct closing *closing, u32 index, struct err *err)
         if (mover_gives_back(err->code))
             return -1;
         row.code = err->code;
-        row.outcome = mover_outcome(err->code, ITEM_ATTEMPTS);
+        row.outcome = mover_outcome(err->code, &(struct mover_tries){.attempt = 1, .attempts = 1});
         row.message = bytes_text(err->text);
         if (4 * row.message.size > closing->room) /* escaped, a byte may become four */
             row.message.size = 0;

@@ -50,6 +50,15 @@ int mover_wait_for_grain(struct mover_work *work, struct asset_file *file,
     return mover_same_version(attributes, &after) ? 0 : changed(err);
 }
 
+u64 mover_may_read(struct mover_work *work, u64 wanted, struct err *err)
+{
+    u64 bytes = work->pace ? work->pace(work->context, wanted) : wanted;
+
+    if (bytes == 0)
+        err_set(err, ERR_Stopped, "what is read of this job is not wanted any more");
+    return bytes;
+}
+
 /* A copy that is under way. */
 struct copying {
     struct mover_work *work;
@@ -74,6 +83,9 @@ static int copy_run(struct copying *copying, u64 offset, u64 end, struct err *er
 
         if (wanted > COPY_BUFFER)
             wanted = COPY_BUFFER;
+        wanted = mover_may_read(work, wanted, err);
+        if (wanted == 0)
+            return -1;
         got = asset_file_read(copying->file, buffer, wanted, offset, err);
         if (got < 0)
             return -1;

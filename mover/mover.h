@@ -44,7 +44,8 @@ struct mover_work {
                                 * answers, a finish does what needs no source */
     void (*progress)(void *context, u64 bytes);
     bool (*stopped)(void *context);
-    void *context; /* of the two callbacks */
+    u64 (*pace)(void *context, u64 wanted); /* NULL = none; as mover_may_read */
+    void *context;                          /* of the callbacks */
 };
 
 /* Each fills the answer, always. Its bodies and texts are borrowed from the lane until the next
@@ -91,6 +92,9 @@ int mover_copy(struct mover_work *work, const struct mover_order *order, struct 
 
 /* Inode, size, mtime and ctime: is it the same version of a source file? */
 bool mover_same_version(const struct attributes *a, const struct attributes *b);
+/* Waits for the turn to read content at the source: so many bytes may be read now, at most
+ * `wanted`; 0 and Stopped if nothing more is to be read. */
+u64 mover_may_read(struct mover_work *work, u64 wanted, struct err *err);
 /* Waits until the clock that stamped the file has moved on; Changed if it was written meanwhile. */
 int mover_wait_for_grain(struct mover_work *work, struct asset_file *file,
                          const struct attributes *attributes, struct err *err);
@@ -147,10 +151,15 @@ int mover_may_remove(struct mover_work *work, const struct batch *batch, u32 ind
 
 /* ---- outcome.c: pure ---- */
 
-/* What becomes of an item that ended with this code (not 0) in the given attempt. */
-enum outcome mover_outcome(u32 code, u32 attempt);
+struct mover_tries {
+    u32 attempt, attempts; /* this one, of so many */
+    bool waits;            /* for a place that is full or away: that costs no attempt */
+};
+
+/* What becomes of an item that ended with this code (not 0). */
+enum outcome mover_outcome(u32 code, const struct mover_tries *tries);
 /* The same of a removal: what is not as it was listed is kept. */
-enum outcome mover_outcome_of_removal(u32 code, u32 attempt);
+enum outcome mover_outcome_of_removal(u32 code, const struct mover_tries *tries);
 /* The work was given back: it must not count, whatever was done of it. */
 bool mover_gives_back(u32 code);
 /* True if what follows in the batch would fail the same way, and need not be tried. */

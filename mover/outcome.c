@@ -2,10 +2,12 @@
  * disposition of schema/errors.def, with the exceptions named here. */
 #include "mover/mover.h"
 
-enum outcome mover_outcome(u32 code, u32 attempt)
+enum outcome mover_outcome(u32 code, const struct mover_tries *tries)
 {
     enum err_disposition disposition = err_disposition_of(code);
 
+    if (tries->waits && err_is_of_place(code))
+        return OUTCOME_again;
     if (code == ERR_Vanished)
         return OUTCOME_vanished;
     /* Asking again for the same bytes to be made durable proves nothing: the kernel may have
@@ -14,14 +16,14 @@ enum outcome mover_outcome(u32 code, u32 attempt)
         disposition = DISPOSITION_RETRY;
     if (disposition != DISPOSITION_RETRY)
         return OUTCOME_failed;
-    if (attempt < ITEM_ATTEMPTS)
+    if (tries->attempt < tries->attempts)
         return OUTCOME_again;
     return code == ERR_Changed ? OUTCOME_changed : OUTCOME_failed;
 }
 
-enum outcome mover_outcome_of_removal(u32 code, u32 attempt)
+enum outcome mover_outcome_of_removal(u32 code, const struct mover_tries *tries)
 {
-    enum outcome outcome = mover_outcome(code, attempt);
+    enum outcome outcome = mover_outcome(code, tries);
 
     /* an object that changed will not change back */
     return outcome == OUTCOME_again && code != ERR_Changed ? OUTCOME_again : OUTCOME_kept;

@@ -151,8 +151,12 @@ static int copy_data(struct parting *parting, u64 offset, u64 end, struct err *e
 
     while (offset < end) {
         u64 wanted = end - offset < COPY_BUFFER ? end - offset : COPY_BUFFER;
-        s64 got = asset_file_read(parting->source, lane->buffer, wanted, offset, err);
+        s64 got;
 
+        wanted = mover_may_read(parting->work, wanted, err);
+        if (wanted == 0)
+            return -1;
+        got = asset_file_read(parting->source, lane->buffer, wanted, offset, err);
         if (got < 0)
             return -1;
         if (got == 0) /* unless it was cut off meanwhile, which is looked at after a failure */

@@ -113,6 +113,9 @@ static int add_row(struct publish *publish, u32 index)
     const struct rec_item *item = &publish->batch.items[index];
     const struct rec_staged *staged = &publish->staged[index];
     struct mover_lane *lane = publish->work->lane;
+    struct mover_tries tries = {.attempt = publish->message->attempt,
+                                .attempts = publish->message->attempts,
+                                .waits = publish->message->waits != 0};
     struct rec_row row = {.index = index, .kind = item->kind, .operation = item->operation};
     struct err err = {0};
 
@@ -124,8 +127,8 @@ static int add_row(struct publish *publish, u32 index)
             return -1;
         row.code = err.code;
         row.outcome = item->operation == OPERATION_remove
-                          ? mover_outcome_of_removal(err.code, publish->message->attempt)
-                          : mover_outcome(err.code, publish->message->attempt);
+                          ? mover_outcome_of_removal(err.code, &tries)
+                          : mover_outcome(err.code, &tries);
         row.message = bytes_text(err.text);
         publish->again += row.outcome == OUTCOME_again;
         if (mover_ends_batch(err.code))

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "mover/mover.h"
+#include "mover/pace.h"
 #include "svc/probe.h"
 
 typedef int verb_fn(struct mover_work *work, const struct envelope *task, struct envelope *answer,
@@ -128,11 +129,29 @@ static bool stopped(void *context)
     return task_is_stopped(context);
 }
 
+static void waits(void *context)
+{
+    task_progress(context, 0);
+}
+
+/* Only what reads content asks. */
+static u64 pace(void *context, u64 wanted)
+{
+    const struct message *message = &task_envelope(context)->message;
+
+    if (message->kind == MSG_part)
+        return pace_take(message->part.job, message->part.epoch, wanted, stopped, waits, context);
+    return pace_take(message->stage.job, message->stage.epoch, wanted, stopped, waits, context);
+}
+
 static void run(struct task *task, void *lane_state)
 {
     const struct envelope *envelope = task_envelope(task);
-    struct mover_work work = {
-        .lane = lane_state, .progress = progress, .stopped = stopped, .context = task};
+    struct mover_work work = {.lane = lane_state,
+                              .progress = progress,
+                              .stopped = stopped,
+                              .pace = pace,
+                              .context = task};
     verb_fn *verb = verb_of(envelope->message.kind);
     struct envelope answer;
     struct err err = {0};
@@ -149,6 +168,15 @@ static void run(struct task *task, void *lane_state)
                   message_kind_name(envelope->message.kind), err_name(err.code),
                   log_text(err.text));
     task_reply(task, &answer);
+}
+
+static bool hear(const struct message *message)
+{
+    if (message->kind != MSG_pace)
+        return false;
+    pace_set(message->pace.job, message->pace.epoch, message->pace.bytes_per_second,
+             message->pace.over != 0);
+    return true;
 }
 
 static void *lane_new(void)
@@ -171,6 +199,7 @@ const struct worker_role mover_role = {
     .kinds = kinds,
     .kind_count = COUNT_OF(kinds),
     .run = run,
+    .hear = hear,
     .lane_new = lane_new,
     .lane_destroy = lane_destroy,
 };

@@ -43,7 +43,7 @@
 #define SHARD_SPLIT_ENTRIES 4096
 #define SEGMENT_ITEMS 65536
 #define SEGMENT_BYTES (8ull << 20)  /* rows held in a planner before all open segments are settled */
-#define ITEM_ATTEMPTS 5
+#define ITEM_ATTEMPTS 5         /* retry.attempts of a synchronization that says nothing else */
 #define BATCH_LOSSES 5
 #define GRANT_AHEAD 64
 #define COPY_BUFFER (1u << 20)

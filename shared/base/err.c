@@ -105,6 +105,13 @@ enum err_disposition err_disposition_of(u32 code)
     return i < 0 ? DISPOSITION_BUG : codes[i].disposition;
 }
 
+bool err_is_of_place(u32 code)
+{
+    return code == ERR_NoSpace || code == ERR_QuotaExceeded || code == ERR_ReadOnly ||
+           code == ERR_AssetUnreachable || code == ERR_SourceUnreadable ||
+           code == ERR_DestinationUnwritable;
+}
+
 enum err_code err_code_of_errno(int errno_value)
 {
     for (size_t i = 0; i < COUNT_OF(errnos); i++)

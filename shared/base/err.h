@@ -67,6 +67,8 @@ const char *err_name(u32 code);
 const char *err_describe(u32 code);
 /* DISPOSITION_BUG for a number that is not in errors.def (a peer may send any). */
 enum err_disposition err_disposition_of(u32 code);
+/* The place is to blame: full, read-only, away. Whoever asks later may find it as it should be. */
+bool err_is_of_place(u32 code);
 /* The code for a failed system call on an object of a tree; IoError where none fits better. */
 enum err_code err_code_of_errno(int errno_value);
 /* The code with this name, or -1. */

@@ -60,6 +60,8 @@ static void route(struct connection *connection, struct delivery **delivery)
                 tasks_admit(worker, connection->session, delivery);
             break;
         }
+        if (worker->role->hear && worker->role->hear(message))
+            break;
         err_set(&err, ERR_Protocol, "%s is not for a %s", message_kind_name(message->kind),
                 role_name(worker->role->role));
         refuse_message(connection, &err);

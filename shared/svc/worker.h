@@ -25,6 +25,9 @@ struct worker_role {
     /* Runs in a lane thread; must end with exactly one task_reply, or with task_stream_end. An
      * error inside the task is part of the answer, not of this call. */
     void (*run)(struct task *task, void *lane_state);
+    /* A message that is no task, in the loop thread: must not block. False: not one for this role.
+     * May be NULL. */
+    bool (*hear)(const struct message *message);
     void *(*lane_new)(void); /* buffers, hashers; may be NULL */
     void (*lane_destroy)(void *lane_state);
 };

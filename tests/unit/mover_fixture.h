@@ -39,6 +39,7 @@ struct fixture {
     u32 preserve;
     u32 progressed; /* calls of the progress callback */
     u32 stop_after; /* the task is stopped from this call on; 0 = never */
+    u64 (*pace)(void *context, u64 wanted);
     void (*on_progress)(struct fixture *fixture);
 
     struct buf dirs; /* frames of the batch */
@@ -320,6 +321,7 @@ FIXTURE_UNUSED static struct mover_work fixture_work(struct fixture *f)
                                .destination = f->destination,
                                .progress = fixture_progress,
                                .stopped = fixture_stopped,
+                               .pace = f->pace,
                                .context = f};
 }
 
@@ -428,6 +430,7 @@ FIXTURE_UNUSED static int step_publish(struct fixture *f, u32 attempt)
                                                 .epoch = f->token.epoch,
                                                 .sequence = f->token.sequence,
                                                 .attempt = attempt,
+                                                .attempts = ITEM_ATTEMPTS,
                                                 .preserve = f->preserve,
                                                 .proven = (u32)f->staged.size};
     task.body[0] = buf_bytes(&f->dirs);
