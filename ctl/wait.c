@@ -4,6 +4,7 @@
 #include "ctl/wait.h"
 
 #include "base/clock.h"
+#include "schema/limits.h"
 #include "ctl/options.h"
 
 #include <stdio.h>
@@ -81,7 +82,7 @@ static int check_queued(struct waiting *waiting, const struct job *job, struct e
 static void show(struct waiting *waiting, const struct job *job)
 {
     struct view *view = waiting->options->progress ? session_view(waiting->session) : NULL;
-    char waiting_for[128] = "";
+    char waiting_for[WAITING_FOR_BYTES] = "";
     struct progress_state state = {.job = job->name,
                                    .phase = job->phase,
                                    .scan_complete = job->scan_complete,

@@ -92,259 +92,9 @@ void batch_drop_waiting(struct job *job, struct shard *shard)
     }
 }
 
-/* ---- assigning ---- */
-
-static void fill_stage(const struct job *job, struct job_batch *batch, struct envelope *envelope)
-{
-    envelope->message.stage =
-        (struct msg_stage){.job = job->id,
-                           .epoch = job->epoch,
-                           .sequence = batch->sequence,
-                           .source = bytes_text(job->source),
-                           .destination = bytes_text(job->destination),
-                           .hash = job->spec.hash,
-                           .durability = job->spec.durability,
-                           .attempt = batch->attempt,
-                           .preserve = job->spec.preserve,
-                           .source_identity = buf_bytes(&job->source_identity)};
-    envelope->body[0] = buf_bytes(&batch->dirs);
-    envelope->body[1] = buf_bytes(&batch->records);
-    envelope->bodies = 2;
-}
-
-static void fill_prove(const struct job *job, struct job_batch *batch, struct envelope *envelope)
-{
-    envelope->message.prove = (struct msg_prove){.job = job->id,
-                                                 .epoch = job->epoch,
-                                                 .sequence = batch->sequence,
-                                                 .destination = bytes_text(job->destination),
-                                                 .hash = job->spec.hash,
-                                                 .durability = job->spec.durability};
-    envelope->body[0] = buf_bytes(&batch->staged);
-    envelope->bodies = 1;
-}
-
-/* The third body is both frames, one after the other. */
-static void fill_publish(const struct job *job, struct job_batch *batch, struct envelope *envelope,
-                         struct buf *both)
-{
-    buf_append(both, batch->staged.data, batch->staged.size);
-    buf_append(both, batch->proven.data, batch->proven.size);
-    envelope->message.publish =
-        (struct msg_publish){.job = job->id,
-                             .epoch = job->epoch,
-                             .sequence = batch->sequence,
-                             .source = bytes_text(job->source),
-                             .destination = bytes_text(job->destination),
-                             .attempt = batch->attempt,
-                             .proven = (u32)batch->staged.size,
-                             .preserve = job->spec.preserve,
-                             .source_identity = buf_bytes(&job->source_identity)};
-    envelope->body[0] = buf_bytes(&batch->dirs);
-    envelope->body[1] = buf_bytes(&batch->records);
-    envelope->body[2] = buf_bytes(both);
-    envelope->bodies = 3;
-}
-
-/* A check has no token, so that each assignment of it takes a number of its own. */
-static void fill_check(struct job *job, struct job_batch *batch, u32 sequence,
-                       struct envelope *envelope)
-{
-    envelope->message.check = (struct msg_check){.job = job->id,
-                                                 .epoch = job->epoch,
-                                                 .sequence = sequence,
-                                                 .destination = bytes_text(job->destination),
-                                                 .hash = batch->hash};
-    envelope->body[0] = buf_bytes(&batch->dirs);
-    envelope->body[1] = buf_bytes(&batch->records);
-    envelope->body[2] = buf_bytes(&batch->staged);
-    envelope->bodies = 3;
-}
-
-static struct worker *worker_for(struct job *job, const struct job_batch *batch)
-{
-    if (batch->step == STEP_PROVE || batch->step == STEP_CHECK)
-        return worker_pick(job->planner, ROLE_verifier, 0);
-    if (batch->step == STEP_PUBLISH && batch->mover && worker_has_room(batch->mover, 1))
-        return batch->mover;
-    return worker_pick(job->planner, ROLE_mover, 1);
-}
-
-static void try_assign(struct job *job, struct job_batch *batch)
-{
-    struct worker *worker = worker_for(job, batch);
-    struct assignment *assignment;
-    struct envelope envelope = {0};
-    struct buf both = {0};
-    u32 sequence;
-
-    if (!worker)
-        return;
-    if (batch->step == STEP_CHECK)
-        sequence = job_sequence(job);
-    else if (batch->sequence == 0 && (batch->sequence = tokens_take(job)) == 0)
-        return;
-    else
-        sequence = batch->sequence;
-    envelope.message.kind = step_kinds[batch->step];
-    if (batch->step == STEP_CHECK)
-        fill_check(job, batch, sequence, &envelope);
-    else if (batch->step == STEP_STAGE)
-        fill_stage(job, batch, &envelope);
-    else if (batch->step == STEP_PROVE)
-        fill_prove(job, batch, &envelope);
-    else
-        fill_publish(job, batch, &envelope, &both);
-    if (batch->step == STEP_PUBLISH && batch->floor_ns == 0)
-        batch->floor_ns = job->clock_ns;
-    assignment = assign(job, worker, &envelope, sequence);
-    buf_release(&both);
-    if (!assignment)
-        return;
-    assignment->batch = batch;
-    batch->waiting = false;
-    if (batch->step == STEP_STAGE)
-        batch->mover = worker;
-}
-
-/* A batch in order that was halved, or of which something is tried again, is several: one waits for
- * the one before it. */
-static bool has_its_turn(const struct job *job, const struct job_batch *batch)
-{
-    const struct job_batch *first;
-
-    if (!batch->in_order)
-        return true;
-    TAILQ_FOREACH(first, &job->batches, link)
-    if (first->shard == batch->shard)
-        break;
-    return first == batch;
-}
-
-static bool may_go(const struct job *job, const struct job_batch *batch, enum step step, s64 now_ms)
-{
-    if (!batch->waiting || batch->step != step || batch->not_before_ms > now_ms)
-        return false;
-    if (job->state != JOB_RUNNING || !has_its_turn(job, batch))
-        return false;
-    return step != STEP_PUBLISH || tokens_may_publish(job);
-}
-
-/* What is furthest goes first, so that the line drains and staging stays small. */
-void batch_pump(struct job *job)
-{
-    static const enum step order[] = {STEP_PUBLISH, STEP_PROVE, STEP_STAGE, STEP_CHECK};
-    s64 now_ms = clock_monotonic_ms();
-    struct job_batch *batch, *next;
-
-    for (batch = TAILQ_FIRST(&job->batches); batch; batch = next) {
-        next = TAILQ_NEXT(batch, link);
-        if (batch->waiting && batch->step == STEP_REVOKE && batch->not_before_ms <= now_ms)
-            tokens_revoke(job, batch->sequence, batch);
-    }
-    large_pump(job);
-    for (size_t i = 0; i < COUNT_OF(order); i++) {
-        for (batch = TAILQ_FIRST(&job->batches); batch; batch = next) {
-            next = TAILQ_NEXT(batch, link);
-            if (may_go(job, batch, order[i], now_ms))
-                try_assign(job, batch);
-        }
-    }
-}
-
-/* ---- answers ---- */
-
 bool batch_is_unwanted(const struct job *job, const struct job_batch *batch)
 {
     return job->state != JOB_RUNNING || batch->shard->state == SHARD_BROKEN;
-}
-
-static void drop(struct job *job, struct job_batch *batch)
-{
-    tokens_revoke(job, batch->sequence, NULL);
-    batch_give_up(job, batch);
-}
-
-static bool frame_count_is(struct bytes frame, u32 items)
-{
-    struct frame_reader reader;
-    struct err err;
-
-    return frame_open(&reader, frame, &err) == 0 && reader.left == items;
-}
-
-static void refuse_answer(struct job *job, struct assignment *assignment, const char *what)
-{
-    struct job_batch *batch = assignment->batch;
-    u32 sequence = assignment->sequence;
-
-    log_write(LOG_ERROR, job->name, EVENT_message_refused, "worker=%s message=%s",
-              log_text(assignment->worker->name), log_text(what));
-    assignment_end(job, assignment);
-    batch_lost(job, batch, batch->step, sequence);
-}
-
-void batch_staged(struct job *job, struct assignment *assignment, const struct envelope *envelope)
-{
-    const struct msg_staged *staged = &envelope->message.staged;
-    struct job_batch *batch = assignment->batch;
-
-    if (envelope->bodies != 1 || !frame_count_is(envelope->body[0], batch->items)) {
-        refuse_answer(job, assignment, "staged does not fit its batch");
-        return;
-    }
-    segment_opener(job, assignment->worker, staged->opened_ns);
-    free(batch->host);
-    batch->host = text_copy(assignment->worker->host);
-    batch->began_ns = staged->began_ns;
-    assignment_end(job, assignment);
-    if (batch_is_unwanted(job, batch)) {
-        drop(job, batch);
-        return;
-    }
-    buf_clear(&batch->staged);
-    buf_append(&batch->staged, envelope->body[0].data, envelope->body[0].size);
-    batch->step = STEP_PROVE;
-    batch->waiting = true;
-    if (staged->to_prove == 0) { /* directories, attributes, refusals: nothing was staged */
-        struct frame_writer writer;
-        struct rec_proven nothing = {.message = bytes_text("")};
-
-        buf_clear(&batch->proven);
-        frame_begin(&writer, &batch->proven);
-        for (u32 i = 0; i < batch->items; i++)
-            frame_add_proven(&writer, &nothing);
-        frame_end(&writer);
-        batch->step = STEP_PUBLISH;
-    }
-}
-
-void batch_proven(struct job *job, struct assignment *assignment, const struct envelope *envelope)
-{
-    const struct msg_proven *proven = &envelope->message.proven;
-    struct job_batch *batch = assignment->batch;
-
-    if (envelope->bodies != 1 || !frame_count_is(envelope->body[0], batch->items) ||
-        envelope->body[0].size + batch->staged.size >
-            FRAME_MAX) { /* publish has both in one frame */
-        refuse_answer(job, assignment, "proven does not fit its batch");
-        return;
-    }
-    assignment_end(job, assignment);
-    if (proven->mismatched > 0)
-        log_write(LOG_WARN, job->name, EVENT_mismatch, "items=%u attempt=%u", proven->mismatched,
-                  batch->attempt);
-    batch->shard->pending.value[COUNTER_proven] += proven->matched;
-    batch->shard->pending.value[COUNTER_mismatched] += proven->mismatched;
-    batch->shard->pending.value[COUNTER_bytes_proven] += (s64)proven->bytes;
-    if (batch_is_unwanted(job, batch)) {
-        drop(job, batch);
-        return;
-    }
-    buf_clear(&batch->proven);
-    buf_append(&batch->proven, envelope->body[0].data, envelope->body[0].size);
-    batch->step = STEP_PUBLISH;
-    batch->waiting = true;
 }
 
 void batch_take_place(struct job_batch *made, const struct job_batch *batch)
@@ -389,6 +139,7 @@ struct job_batch *batch_part(struct job *job, struct job_batch *batch, const boo
     made = batch_new(job, batch->shard, buf_bytes(&dirs), buf_bytes(&records), count, bytes);
     batch_take_place(made, batch);
     made->attempt = batch->attempt;
+    made->blocked = batch->blocked;
     if (batch->in_order) { /* in its place, and not behind what comes after it */
         made->in_order = true;
         TAILQ_REMOVE(&job->batches, made, link);
@@ -405,80 +156,176 @@ struct job_batch *batch_part(struct job *job, struct job_batch *batch, const boo
     return made;
 }
 
-/* The items that failed in a way that may pass, as a batch of their own. */
-static void stage_again(struct job *job, struct job_batch *batch, const bool *again)
-{
-    struct job_batch *retry = batch_part(job, batch, again);
+/* ---- assigning ---- */
 
-    if (!retry)
-        return;
-    retry->attempt = batch->attempt + 1;
-    retry->not_before_ms = clock_monotonic_ms() + ((s64)RETRY_FIRST_MS << (batch->attempt - 1));
+static void fill_stage(const struct job *job, struct job_batch *batch, struct envelope *envelope)
+{
+    envelope->message.stage =
+        (struct msg_stage){.job = job->id,
+                           .epoch = job->epoch,
+                           .sequence = batch->sequence,
+                           .source = bytes_text(job->source),
+                           .destination = bytes_text(job->destination),
+                           .hash = job->spec.hash,
+                           .durability = job->spec.durability,
+                           .attempt = batch->attempt,
+                           .preserve = job->spec.preserve,
+                           .source_identity = buf_bytes(&job->source_identity)};
+    envelope->body[0] = buf_bytes(&batch->dirs);
+    envelope->body[1] = buf_bytes(&batch->records);
+    envelope->bodies = 2;
 }
 
-static void count(struct counters *pending, const struct verdict *verdict)
+static void fill_prove(const struct job *job, struct job_batch *batch, struct envelope *envelope)
 {
-    for (u32 i = 0; i < COUNTER_COUNT; i++)
-        pending->value[i] += verdict->counters.value[i];
+    envelope->message.prove = (struct msg_prove){.job = job->id,
+                                                 .epoch = job->epoch,
+                                                 .sequence = batch->sequence,
+                                                 .destination = bytes_text(job->destination),
+                                                 .hash = job->spec.hash,
+                                                 .durability = job->spec.durability};
+    envelope->body[0] = buf_bytes(&batch->staged);
+    envelope->bodies = 1;
 }
 
-void batch_published(struct job *job, struct assignment *assignment,
-                     const struct envelope *envelope)
+/* The third body is both frames, one after the other. */
+static void fill_publish(struct job *job, struct job_batch *batch, struct envelope *envelope,
+                         struct buf *both)
 {
-    const struct msg_published *published = &envelope->message.published;
-    struct job_batch *batch = assignment->batch;
-    struct verdict verdict = {0};
-    char *host;
-
-    if (published->code == ERR_Revoked) {
-        u32 sequence = assignment->sequence;
-
-        assignment_end(job, assignment);
-        batch_lost(job, batch, STEP_PUBLISH, sequence);
-        return;
-    }
-    if (envelope->bodies != 1 || published->code != ERR_Ok ||
-        verdict_read(job, batch, envelope->body[0], &verdict) < 0) {
-        refuse_answer(job, assignment, "published does not fit its batch");
-        return;
-    }
-    host = text_copy(assignment->worker->host);
-    assignment_end(job, assignment);
-    count(&batch->shard->pending, &verdict);
-    segment_add(job, batch->shard, batch, envelope->body[0], batch->items - verdict.again_count,
-                batch->floor_ns, host, published->began_ns);
-    free(host);
-    if (published->now_ns > job->clock_ns)
-        job->clock_ns = published->now_ns;
-    if (verdict.again_count > 0 && !batch_is_unwanted(job, batch))
-        stage_again(job, batch, verdict.again);
-    if (verdict.job_code)
-        job_fail(job, verdict.job_code, verdict.job_message);
-    batch_end(job, batch);
+    buf_append(both, batch->staged.data, batch->staged.size);
+    buf_append(both, batch->proven.data, batch->proven.size);
+    envelope->message.publish =
+        (struct msg_publish){.job = job->id,
+                             .epoch = job->epoch,
+                             .sequence = batch->sequence,
+                             .source = bytes_text(job->source),
+                             .destination = bytes_text(job->destination),
+                             .attempt = batch->attempt,
+                             .proven = (u32)batch->staged.size,
+                             .preserve = job->spec.preserve,
+                             .source_identity = buf_bytes(&job->source_identity),
+                             .attempts = job->spec.attempts,
+                             .waits = batch->reported || places_may_fail(job)};
+    envelope->body[0] = buf_bytes(&batch->dirs);
+    envelope->body[1] = buf_bytes(&batch->records);
+    envelope->body[2] = buf_bytes(both);
+    envelope->bodies = 3;
 }
 
-/* A check writes nothing: no token, no host that has to settle. */
-void batch_checked(struct job *job, struct assignment *assignment, const struct envelope *envelope)
+/* A check has no token, so that each assignment of it takes a number of its own. */
+static void fill_check(struct job *job, struct job_batch *batch, u32 sequence,
+                       struct envelope *envelope)
 {
-    const struct msg_checked *checked = &envelope->message.checked;
-    struct job_batch *batch = assignment->batch;
-    struct counters *pending = &batch->shard->pending;
-    struct verdict verdict = {0};
+    envelope->message.check = (struct msg_check){.job = job->id,
+                                                 .epoch = job->epoch,
+                                                 .sequence = sequence,
+                                                 .destination = bytes_text(job->destination),
+                                                 .hash = batch->hash};
+    envelope->body[0] = buf_bytes(&batch->dirs);
+    envelope->body[1] = buf_bytes(&batch->records);
+    envelope->body[2] = buf_bytes(&batch->staged);
+    envelope->bodies = 3;
+}
 
-    if (envelope->bodies != 1 || checked->matched > batch->items ||
-        checked->mismatched > batch->items - checked->matched ||
-        verdict_read(job, batch, envelope->body[0], &verdict) < 0) {
-        refuse_answer(job, assignment, "checked does not fit its batch");
+static bool is_for_movers(const struct job_batch *batch)
+{
+    return batch->step == STEP_STAGE || batch->step == STEP_PUBLISH;
+}
+
+static struct worker *worker_for(struct job *job, const struct job_batch *batch)
+{
+    if (batch->step == STEP_PROVE || batch->step == STEP_CHECK)
+        return worker_pick(job->planner, ROLE_verifier, 0);
+    if (batch->step == STEP_PUBLISH && batch->mover && worker_has_room(batch->mover, 1))
+        return batch->mover;
+    return worker_pick(job->planner, ROLE_mover, 1);
+}
+
+static void try_assign(struct job *job, struct job_batch *batch)
+{
+    struct worker *worker = worker_for(job, batch);
+    struct assignment *assignment;
+    struct envelope envelope = {0};
+    struct buf both = {0};
+    u32 sequence;
+
+    if (!worker)
         return;
+    if (batch->step == STEP_CHECK)
+        sequence = job_sequence(job);
+    else if (batch->sequence == 0 && (batch->sequence = tokens_take(job)) == 0)
+        return;
+    else
+        sequence = batch->sequence;
+    envelope.message.kind = step_kinds[batch->step];
+    if (batch->step == STEP_CHECK)
+        fill_check(job, batch, sequence, &envelope);
+    else if (batch->step == STEP_STAGE)
+        fill_stage(job, batch, &envelope);
+    else if (batch->step == STEP_PROVE)
+        fill_prove(job, batch, &envelope);
+    else
+        fill_publish(job, batch, &envelope, &both);
+    if (batch->step == STEP_PUBLISH && batch->floor_ns == 0)
+        batch->floor_ns = job->clock_ns;
+    if (batch->step == STEP_STAGE)
+        pace_before(job, worker);
+    assignment = assign(job, worker, &envelope, sequence);
+    buf_release(&both);
+    if (!assignment)
+        return;
+    assignment->batch = batch;
+    batch->waiting = false;
+    if (batch->step == STEP_STAGE)
+        batch->mover = worker;
+    if (is_for_movers(batch) && !batch->reported)
+        places_sent(job, USE_CONTENT, batch);
+}
+
+/* A batch in order that was halved, or of which something is tried again, is several: one waits for
+ * the one before it. */
+static bool has_its_turn(const struct job *job, const struct job_batch *batch)
+{
+    const struct job_batch *first;
+
+    if (!batch->in_order)
+        return true;
+    TAILQ_FOREACH(first, &job->batches, link)
+    if (first->shard == batch->shard)
+        break;
+    return first == batch;
+}
+
+static bool may_go(struct job *job, const struct job_batch *batch, enum step step, s64 now_ms)
+{
+    if (!batch->waiting || batch->step != step || batch->not_before_ms > now_ms)
+        return false;
+    if (job->state != JOB_RUNNING || !has_its_turn(job, batch))
+        return false;
+    if (is_for_movers(batch) &&
+        !(pace_has_lane(job) && (batch->reported || places_allow(job, USE_CONTENT, batch))))
+        return false;
+    return step != STEP_PUBLISH || tokens_may_publish(job);
+}
+
+/* What is furthest goes first, so that the line drains and staging stays small. */
+void batch_pump(struct job *job)
+{
+    static const enum step order[] = {STEP_PUBLISH, STEP_PROVE, STEP_STAGE, STEP_CHECK};
+    s64 now_ms = clock_monotonic_ms();
+    struct job_batch *batch, *next;
+
+    for (batch = TAILQ_FIRST(&job->batches); batch; batch = next) {
+        next = TAILQ_NEXT(batch, link);
+        if (batch->waiting && batch->step == STEP_REVOKE && batch->not_before_ms <= now_ms)
+            tokens_revoke(job, batch->sequence, batch);
     }
-    assignment_end(job, assignment);
-    count(pending, &verdict);
-    pending->value[COUNTER_proven] += checked->matched;
-    pending->value[COUNTER_mismatched] += checked->mismatched;
-    pending->value[COUNTER_bytes_proven] += (s64)checked->bytes;
-    segment_add(job, batch->shard, NULL, envelope->body[0], batch->items - verdict.again_count, 0,
-                NULL, 0);
-    if (verdict.again_count > 0 && !batch_is_unwanted(job, batch))
-        stage_again(job, batch, verdict.again);
-    batch_end(job, batch);
+    large_pump(job);
+    for (size_t i = 0; i < COUNT_OF(order); i++) {
+        for (batch = TAILQ_FIRST(&job->batches); batch; batch = next) {
+            next = TAILQ_NEXT(batch, link);
+            if (may_go(job, batch, order[i], now_ms))
+                try_assign(job, batch);
+        }
+    }
 }

@@ -32,7 +32,10 @@ void job_claimed(struct planner *planner, const struct claimed_job *claim)
     job->name = text_copy(claim->name);
     job->source = text_copy(claim->source_address);
     job->destination = text_copy(claim->destination_address);
+    job->source_name = text_copy(claim->source_name);
+    job->destination_name = text_copy(claim->destination_name);
     job->asset = claim->destination_asset;
+    job->adhoc = claim->adhoc;
     job->taken_over = claim->phase != PHASE_Queued;
     job->was_opened = claim->opened;
     job->counters = claim->counters;
@@ -47,6 +50,7 @@ void job_claimed(struct planner *planner, const struct claimed_job *claim)
     log_write(LOG_INFO, job->name, EVENT_job_claimed, "epoch=%u phase=%s", job->epoch,
               phase_name(claim->phase));
     job_enter_phase(job, PHASE_Probing);
+    pace_limits(job, claim->limits);
     if (spec_parse(claim->spec, &job->spec, &err) < 0)
         job_fail(job, err.code, err.text);
     else if (claim->cancel_requested)
@@ -69,6 +73,8 @@ static void send_probe(struct job *job, int which)
                                                 .source = bytes_text(job->source),
                                                 .destination = bytes_text(job->destination)};
     job->probe_sent[which] = assign(job, worker, &envelope, sequence) != NULL;
+    if (job->probe_sent[which])
+        places_sent(job, USE_PROBE, NULL);
 }
 
 void job_probed(struct job *job, struct assignment *assignment, const struct msg_probed *probed)
@@ -89,7 +95,10 @@ void job_probed(struct job *job, struct assignment *assignment, const struct msg
                 return;
         }
         buf_append(&text, probed->message.data, probed->message.size);
-        job_fail(job, probed->code, buf_text(&text));
+        if (places_failed(job, USE_PROBE, probed->code, buf_text(&text)))
+            job->probe_sent[which] = false;
+        else
+            job_fail(job, probed->code, buf_text(&text));
         buf_release(&text);
         return;
     }
@@ -115,10 +124,11 @@ static void pump_probing(struct job *job)
     if (clock_monotonic_ms() < job->retry_ms || job->begin_posted)
         return;
     for (int which = 0; which < 2; which++)
-        if (!job->probe_sent[which])
+        if (!job->probe_sent[which] && places_allow(job, USE_PROBE, NULL))
             send_probe(job, which);
     if (!job->probed[0] || !job->probed[1])
         return;
+    places_worked(job, USE_PROBE);
     request = job_request(job, TRUTH_BEGIN);
     request->asset = job->asset;
     request->dry_run = job->spec.dry_run;
@@ -160,7 +170,8 @@ static void pump_revoking(struct job *job)
     struct envelope envelope = {.message = {.kind = MSG_revoke}};
     u32 request;
 
-    if (job->revoke_sent || !worker || clock_monotonic_ms() < job->retry_ms)
+    if (job->revoke_sent || !worker || clock_monotonic_ms() < job->retry_ms ||
+        !places_allow(job, USE_REVOKE, NULL))
         return;
     request = job_sequence(job);
     envelope.message.revoke = (struct msg_revoke){.job = job->id,
@@ -168,6 +179,8 @@ static void pump_revoking(struct job *job)
                                                   .destination = bytes_text(job->destination),
                                                   .request = request};
     job->revoke_sent = assign(job, worker, &envelope, request) != NULL;
+    if (job->revoke_sent)
+        places_sent(job, USE_REVOKE, NULL);
 }
 
 void beginning_pump(struct job *job)

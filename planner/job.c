@@ -183,6 +183,7 @@ void job_fail(struct job *job, u32 code, const char *message)
         job_ended(job);
     } else if (job->state == JOB_REVOKING || job->state == JOB_RUNNING) {
         job->state = JOB_WINDING_DOWN;
+        pace_over(job);
         TAILQ_FOREACH(shard, &job->shards, link)
         if (shard->state == SHARD_SCANNING)
             shard_break(job, shard, false, "the job ends early");
@@ -283,6 +284,10 @@ void job_destroy(struct job *job)
     buf_release(&job->destination_place);
     free(job->tokens);
     free(job->openers);
+    free(job->paces);
+    free(job->limits_text);
+    free(job->source_name);
+    free(job->destination_name);
     spec_release(&job->spec);
     free(job->unused_tokens);
     free(job->verdict_message);
@@ -308,12 +313,14 @@ void job_abandon(struct job *job)
 
 /* ---- what people see ---- */
 
-static const char *waiting_for(const struct job *job)
+static const char *waiting_for(const struct job *job, char *place, size_t size)
 {
     struct planner *planner = job->planner;
 
     if (!truth_is_up(planner->truth))
         return "Postgres";
+    if (places_describe(job, place, size))
+        return place;
     if (job->state <= JOB_RUNNING && !job->scan_complete && !worker_exists(planner, ROLE_watcher))
         return "a watcher";
     if (!worker_exists(planner, ROLE_mover))
@@ -325,9 +332,11 @@ static const char *waiting_for(const struct job *job)
 
 void job_tick(struct job *job, s64 now_ms)
 {
-    const char *waiting = waiting_for(job);
+    char place[WAITING_FOR_BYTES];
+    const char *waiting = waiting_for(job, place, sizeof place);
 
     assignment_tick(job, now_ms);
+    pace_tick(job);
     if (job->state == JOB_PROBING && job->begin_posted)
         return; /* the phase is Postgres' to say: ours would come after its Running and undo it */
     if (strcmp(waiting, job->waiting_for) != 0 && job->state != JOB_ENDING) {

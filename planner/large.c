@@ -306,6 +306,7 @@ static void end_failed(struct job *job, struct job_batch *batch)
     large_revoke_older(job, batch, true);
     large_release(batch);
     large_to_publish(batch, &staged, &proven);
+    batch_note_staged(job, batch);
 }
 
 /* Under the same token, which makes the staged copy anew. */

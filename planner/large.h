@@ -21,10 +21,10 @@ enum part_state {
 
 struct part {
     u8 state;
-    u8 losses;   /* of who had it */
-    u8 failures; /* reported, that were not the whole file's */
-    bool dense;  /* there was a bad copy of it: holes are written too */
-    u32 area;    /* token of a finished copy, whose digest is known; 0 = there is none */
+    bool dense;   /* there was a bad copy of it: holes are written too */
+    u8 losses;    /* of who had it */
+    u16 failures; /* reported, that were not the whole file's */
+    u32 area;     /* token of a finished copy, whose digest is known; 0 = there is none */
     u8 digest[HASH_BYTES_MAX];
 };
 

@@ -49,7 +49,7 @@ enum sending large_send_part(struct job *job, struct job_batch *batch)
     struct assignment *assignment;
     u32 index = large_next(large, PART_WAITING);
 
-    if (!worker)
+    if (!worker || !pace_has_lane(job) || !places_allow(job, USE_CONTENT, batch))
         return SENDING_NOT_NOW;
     if (batch->sequence == 0 && (batch->sequence = tokens_take(job)) == 0)
         return SENDING_NOT_NOW;
@@ -57,6 +57,8 @@ enum sending large_send_part(struct job *job, struct job_batch *batch)
     envelope.message.part = message_of(job, batch, index);
     envelope.body[0] = buf_bytes(&batch->dirs);
     envelope.body[1] = buf_bytes(&batch->records);
+    if (!envelope.message.part.adopt)
+        pace_before(job, worker);
     assignment = assign(job, worker, &envelope, envelope.message.part.sequence);
     if (!assignment)
         return SENDING_LOST;
@@ -67,6 +69,7 @@ enum sending large_send_part(struct job *job, struct job_batch *batch)
     assignment->target = envelope.message.part.adopt;
     large->making = envelope.message.part.first;
     large_set(large, index, PART_SENT);
+    places_sent(job, USE_CONTENT, batch);
     return SENDING_DONE;
 }
 
@@ -169,14 +172,14 @@ static void part_staged(struct job *job, struct job_batch *batch, const struct a
 /* ---- it is not ---- */
 
 /* Not the whole file's: this part alone is tried again, a bounded number of times. */
-static bool may_try_again(struct job_batch *batch, u32 index, u32 code)
+static bool may_try_again(const struct job *job, struct job_batch *batch, u32 index, u32 code)
 {
     struct part *part = &batch->large->parts[index];
 
     if (err_disposition_of(code) != DISPOSITION_RETRY || code == ERR_Changed ||
-        code == ERR_StagedChanged || ++part->failures >= ITEM_ATTEMPTS)
+        code == ERR_StagedChanged || ++part->failures >= job->spec.attempts)
         return false;
-    batch->not_before_ms = clock_monotonic_ms() + ((s64)RETRY_FIRST_MS << (part->failures - 1));
+    batch->not_before_ms = clock_monotonic_ms() + spec_item_backoff_ms(&job->spec, part->failures);
     return true;
 }
 
@@ -224,7 +227,7 @@ static void part_failed(struct job *job, struct job_batch *batch, const struct a
         large->whole = true;
     } else if (!current && err_disposition_of(code) == DISPOSITION_RETRY && code != ERR_Changed) {
         return; /* that copy is abandoned anyway */
-    } else if (!record->prove || !may_try_again(batch, was->part, code)) {
+    } else if (!record->prove || !may_try_again(job, batch, was->part, code)) {
         large_fail(large, code, "%.*s", (int)record->message.size,
                    (const char *)record->message.data);
     }

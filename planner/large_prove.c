@@ -91,12 +91,12 @@ static void part_mismatched(struct job *job, struct job_batch *batch, const stru
     large->parts[was->part].area = 0;
     large->parts[was->part].dense = true;
     large_set(large, was->part, PART_WAITING);
-    if (batch->attempt >= ITEM_ATTEMPTS) {
+    if (batch->attempt >= job->spec.attempts) {
         large_fail(large, ERR_Mismatch, "%.*s", (int)record->message.size,
                    (const char *)record->message.data);
         return;
     }
-    batch->not_before_ms = clock_monotonic_ms() + ((s64)RETRY_FIRST_MS << (batch->attempt - 1));
+    batch->not_before_ms = clock_monotonic_ms() + spec_item_backoff_ms(&job->spec, batch->attempt);
     batch->attempt++;
 }
 

@@ -99,6 +99,43 @@ void batch_lost(struct job *job, struct job_batch *batch, enum step step, u32 se
 /* Its token is gone for certain: it waits to be staged again under a new one. */
 void batch_restart(struct job *job, struct job_batch *batch);
 
+/* ---- places.c: jobs that wait for a place that is full or away ---- */
+
+/* Whether the job is one that waits at all. */
+bool places_waits(const struct job *job);
+/* May this be sent? `batch`: what USE_CONTENT is about, else NULL. */
+bool places_allow(struct job *job, enum place_use use, const struct job_batch *batch);
+/* It was sent. */
+void places_sent(struct job *job, enum place_use use, struct job_batch *batch);
+/* A use failed with this code. True: the job waits, and does it again when places_allow says so.
+ * False: the code is of no place, or the job does not wait (any more). */
+bool places_failed(struct job *job, enum place_use use, u32 code, const char *message);
+/* A failure now would not end the job. */
+bool places_may_fail(struct job *job);
+/* A use worked that may have been the trial; USE_CONTENT: of a batch that was it. */
+void places_worked(struct job *job, enum place_use use);
+/* With each heartbeat. */
+void places_tick(struct planner *planner);
+/* What it waits for; false if for no place. */
+bool places_describe(const struct job *job, char *out, size_t size);
+void places_destroy_all(struct planner *planner);
+
+/* ---- pace.c: bandwidth and lanes of a job ---- */
+
+/* Of `limit`, for `weight` of `total`. Pure. */
+u64 pace_share(u64 limit, u32 weight, u32 total);
+/* Before a stage or part is sent to this mover: it knows its pace. */
+void pace_before(struct job *job, struct worker *worker);
+/* With each heartbeat. */
+void pace_tick(struct job *job);
+/* The limits of the synchronization, as they are now ("" = none). */
+void pace_limits(struct job *job, const char *json);
+/* The job ends early: what waits for its pace is given back. */
+void pace_over(struct job *job);
+void pace_forget_worker(struct job *job, const struct worker *worker);
+/* One more task of a mover fits its limit. */
+bool pace_has_lane(const struct job *job);
+
 /* ---- shard.c ---- */
 
 struct shard *shard_add(struct job *job, u32 number, struct bytes path);
@@ -146,6 +183,8 @@ void feed_next(struct job *job, struct truth_request *answer);
 struct job_batch *batch_new(struct job *job, struct shard *shard, struct bytes dirs,
                             struct bytes records, u32 items, u64 bytes);
 void batch_pump(struct job *job);
+/* It goes on to publish; if its place failed under it, that is counted now. */
+void batch_note_staged(struct job *job, struct job_batch *batch);
 void batch_staged(struct job *job, struct assignment *assignment, const struct envelope *envelope);
 void batch_proven(struct job *job, struct assignment *assignment, const struct envelope *envelope);
 void batch_published(struct job *job, struct assignment *assignment,
@@ -179,6 +218,11 @@ struct verdict {
     struct counters counters; /* moved, linked, … and bytes_moved */
     u32 job_code;             /* of a row that ends the job */
     char job_message[ERR_TEXT_SIZE];
+    /* of those again: what failed for its place, and costs no attempt */
+    bool blocked[BATCH_ITEMS];
+    u32 blocked_count;
+    u32 place_code;
+    char place_message[ERR_TEXT_SIZE];
 };
 /* -1: it does not fit. */
 int verdict_read(const struct job *job, const struct job_batch *batch, struct bytes rows,

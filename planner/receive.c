@@ -243,6 +243,7 @@ static void renewed(struct planner *planner, const struct truth_request *answer)
         }
         job->owned_ms = planner->renew_sent_ms;
         tokens_confirmed(job);
+        pace_limits(job, owned->limits);
         if (owned->cancel_requested)
             job_cancel(job);
     }

@@ -87,6 +87,7 @@ static void on_tick(void *context)
     if (now_ms - planner->beat_ms >= HEARTBEAT_MS) {
         planner->beat_ms = now_ms;
         worker_tick(planner);
+        places_tick(planner);
         for (job = TAILQ_FIRST(&planner->jobs); job; job = next) {
             next = TAILQ_NEXT(job, link);
             job_tick(job, now_ms);
@@ -112,6 +113,7 @@ int planner_run(const struct config *config, struct err *err)
 
     TAILQ_INIT(&planner.workers);
     TAILQ_INIT(&planner.jobs);
+    TAILQ_INIT(&planner.places);
     random_bytes(planner.incarnation, sizeof planner.incarnation);
     if (bus_bind(config->planner, &planner.bus, err) < 0)
         return -1;
@@ -130,6 +132,7 @@ int planner_run(const struct config *config, struct err *err)
     receive_answers(&planner);
     while (!TAILQ_EMPTY(&planner.jobs))
         job_destroy(TAILQ_FIRST(&planner.jobs));
+    places_destroy_all(&planner);
     worker_destroy_all(&planner);
     view_destroy(&planner.view);
     bus_detach(planner.bus, planner.loop);

@@ -106,7 +106,8 @@ static void start_scan(struct job *job, struct shard *shard)
     struct shard *other;
     u32 sequence;
 
-    if (!worker || clock_monotonic_ms() < shard->not_before_ms)
+    if (!worker || clock_monotonic_ms() < shard->not_before_ms ||
+        !places_allow(job, USE_SCAN, NULL))
         return;
     sequence = job_sequence(job);
     frame_begin(&writer, &inner);
@@ -138,6 +139,7 @@ static void start_scan(struct job *job, struct shard *shard)
     buf_release(&inner);
     if (!assignment)
         return;
+    places_sent(job, USE_SCAN, NULL);
     assignment->shard = shard;
     shard->state = SHARD_SCANNING;
     shard->scan = sequence;
@@ -392,6 +394,8 @@ void shard_scanned(struct job *job, struct shard *shard, const struct msg_scanne
             (err_disposition_of(scanned->code) == DISPOSITION_RETRY &&
              ++shard->failures < ITEM_ATTEMPTS))
             shard_break(job, shard, false, buf_text(&text));
+        else if (places_failed(job, USE_SCAN, scanned->code, buf_text(&text)))
+            shard_break(job, shard, false, buf_text(&text));
         else if (shard->path.size == 0 || err_disposition_of(scanned->code) == DISPOSITION_JOB)
             job_fail(job, scanned->code == ERR_NotFound ? ERR_SourceMissing : scanned->code,
                      buf_text(&text));
@@ -406,6 +410,7 @@ void shard_scanned(struct job *job, struct shard *shard, const struct msg_scanne
     shard->present = scanned->present;
     shard->source_empty = scanned->source_empty != 0;
     shard->scanned_whole = true;
+    places_worked(job, USE_SCAN);
     /* the root's attributes are set when the staging area goes */
     if (scanned->root_differs && shard->path.size == 0 && job->opening == OPENING_NONE &&
         !job->spec.dry_run && !job->spec.verify)

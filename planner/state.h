@@ -14,6 +14,7 @@
 #include "base/random.h"
 #include "io/bus.h"
 #include "io/loop.h"
+#include "planner/breaker.h"
 #include "planner/spec.h"
 #include "planner/truth.h"
 #include "planner/view.h"
@@ -80,6 +81,9 @@ struct job_batch {
     u64 bytes;
     u32 attempt; /* 1, 2, … */
     u32 losses;
+    bool blocked;      /* it is to be staged again as its place was full or away (places.c) */
+    bool trial;        /* by it a place is tried */
+    bool reported;     /* its place failed under it, which was counted when it was staged */
     s64 not_before_ms; /* a retry waits until then */
     bool in_order;  /* removals of several depths: its turn is when what is before it has ended */
     bool from_scan; /* it takes a place in the window of its scan */
@@ -190,6 +194,14 @@ enum resolving { RESOLVE_NONE, RESOLVE_POSTED, RESOLVE_DONE };
 
 enum opening { OPENING_NONE, OPENING_WANTED, OPENING_SENT, OPENING_COMMITTING, OPENING_DONE };
 
+/* What a mover of the job was told (pace.c). */
+struct job_pace {
+    struct worker *worker;
+    u64 rate; /* bytes a second; 0 = nothing yet */
+    u32 weight;
+    u32 idle; /* heartbeats without anything to read */
+};
+
 struct job {
     TAILQ_ENTRY(job) link;
     struct planner *planner;
@@ -198,8 +210,16 @@ struct job {
     char *name;
     char *source;
     char *destination;
+    char *source_name; /* of the asset */
+    char *destination_name;
     u64 asset;
+    bool adhoc;
     struct spec spec;
+    struct limits limits; /* as they are now; those of the spec are of when it began */
+    char *limits_text;
+    struct job_pace *paces;
+    u32 pace_count;
+    u32 place_failures; /* in a row, that count, of a place that it uses */
     enum job_state state;
     enum phase phase; /* as people see it */
     bool taken_over;
@@ -269,7 +289,7 @@ struct job {
     u32 fail_code; /* it ends early with this: 0 = no */
     char *fail_message;
     bool cancelled;
-    char waiting_for[128];
+    char waiting_for[WAITING_FOR_BYTES];
     bool scan_complete;
 
     s64 started_ms;
@@ -278,6 +298,9 @@ struct job {
     double rate_bytes, rate_items;
 };
 TAILQ_HEAD(job_list, job);
+
+struct place; /* places.c */
+TAILQ_HEAD(place_list, place);
 
 struct planner {
     const char *name;
@@ -289,7 +312,8 @@ struct planner {
     struct view *view;
     struct worker_list workers;
     struct job_list jobs;
-    bool claiming; /* a TRUTH_CLAIM is under way */
+    struct place_list places; /* that failed, and jobs wait for */
+    bool claiming;            /* a TRUTH_CLAIM is under way */
     bool claim_again;
     bool renewing;
     s64 claim_sent_ms;

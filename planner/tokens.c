@@ -40,7 +40,7 @@ static void send_open(struct job *job)
     struct envelope envelope = {.message = {.kind = MSG_open}};
     u32 sequence = job_sequence(job);
 
-    if (!worker)
+    if (!worker || !places_allow(job, USE_OPEN, NULL))
         return;
     envelope.message.open =
         (struct msg_open){.job = job->id,
@@ -48,8 +48,10 @@ static void send_open(struct job *job)
                           .sequence = sequence,
                           .destination = bytes_text(job->destination),
                           .destination_identity = buf_bytes(&job->destination_identity)};
-    if (assign(job, worker, &envelope, sequence))
-        job->opening = OPENING_SENT;
+    if (!assign(job, worker, &envelope, sequence))
+        return;
+    job->opening = OPENING_SENT;
+    places_sent(job, USE_OPEN, NULL);
 }
 
 void tokens_opened(struct job *job, struct assignment *assignment, const struct msg_opened *opened)
@@ -61,12 +63,17 @@ void tokens_opened(struct job *job, struct assignment *assignment, const struct 
         struct buf text = {0};
 
         buf_append(&text, opened->message.data, opened->message.size);
-        job->opening = OPENING_NONE;
-        job->open_failed = true;
-        job_fail(job, opened->code, buf_text(&text));
+        if (places_failed(job, USE_OPEN, opened->code, buf_text(&text))) {
+            job->opening = OPENING_WANTED;
+        } else {
+            job->opening = OPENING_NONE;
+            job->open_failed = true;
+            job_fail(job, opened->code, buf_text(&text));
+        }
         buf_release(&text);
         return;
     }
+    places_worked(job, USE_OPEN);
     job->opening = OPENING_COMMITTING;
     job->was_opened = true; /* and is closed, should it have to be opened once more */
     job->opened_ns = opened->now_ns;
@@ -104,7 +111,7 @@ static void send_grant(struct job *job, u32 count)
     struct assignment *assignment;
     u32 sequence, first;
 
-    if (!worker)
+    if (!worker || !places_allow(job, USE_GRANT, NULL))
         return;
     sequence = job_sequence(job);
     first = job->next_sequence;
@@ -121,6 +128,7 @@ static void send_grant(struct job *job, u32 count)
     assignment->first = first;
     assignment->count = count;
     job->granting += count;
+    places_sent(job, USE_GRANT, NULL);
 }
 
 static void revoke_unused(struct job *job)
@@ -163,10 +171,16 @@ void tokens_pump(struct job *job)
 static void grant_failed(struct job *job, const struct msg_granted *granted)
 {
     enum err_disposition disposition = err_disposition_of(granted->code);
+    /* an error that may pass, of a place that was tried often enough */
+    bool gave_up = granted->code == ERR_IoError && places_waits(job);
     struct buf text = {0};
 
     buf_append(&text, granted->message.data, granted->message.size);
-    if (disposition == DISPOSITION_JOB || disposition == DISPOSITION_ITEM) {
+    if (places_failed(job, USE_GRANT, granted->code, buf_text(&text))) {
+        buf_release(&text); /* what was said there is enough */
+        return;
+    }
+    if (disposition == DISPOSITION_JOB || disposition == DISPOSITION_ITEM || gave_up) {
         job_fail(job, granted->code, buf_text(&text));
         if (job->state == JOB_CLOSING)
             closing_give_up(job);
@@ -195,6 +209,7 @@ void tokens_granted(struct job *job, struct assignment *assignment,
         grant_failed(job, granted);
         return;
     }
+    places_worked(job, USE_GRANT);
     if (job->token_count + count > job->token_capacity) {
         job->token_capacity = job->token_count + count;
         job->tokens = memory_resize_or_die(job->tokens, job->token_capacity * sizeof *job->tokens);
@@ -235,7 +250,7 @@ void tokens_revoke(struct job *job, u32 sequence, struct job_batch *batch)
         batch->sequence = sequence;
         batch->waiting = true;
     }
-    if (!worker) {
+    if (!worker || (batch && !places_allow(job, USE_REVOKE, NULL))) {
         if (!batch)
             tokens_unused(job, sequence);
         return; /* a batch waits for it (batch_pump) */
@@ -251,8 +266,35 @@ void tokens_revoke(struct job *job, u32 sequence, struct job_batch *batch)
         return;
     assignment->target = sequence;
     assignment->batch = batch;
-    if (batch)
-        batch->waiting = false;
+    if (!batch)
+        return;
+    batch->waiting = false;
+    places_sent(job, USE_REVOKE, NULL);
+}
+
+/* The revoke of a takeover, and that of a batch, are asked again, but not at once. */
+static void revoke_failed(struct job *job, const struct msg_revoked *revoked, u32 target,
+                          struct job_batch *batch)
+{
+    bool ends = err_disposition_of(revoked->code) == DISPOSITION_JOB && (target == 0 || batch);
+    struct buf text = {0};
+
+    buf_append(&text, revoked->message.data, revoked->message.size);
+    log_write(LOG_WARN, job->name, EVENT_failure, "code=%s message=%s", err_name(revoked->code),
+              log_text(buf_text(&text)));
+    if (target == 0) {
+        job->revoke_sent = false;
+        job->retry_ms = clock_monotonic_ms() + PROBE_RETRY_MS;
+    } else if (batch) { /* in STEP_REVOKE */
+        batch->waiting = true;
+        batch->not_before_ms = clock_monotonic_ms() + PROBE_RETRY_MS;
+    }
+    if (ends && !places_failed(job, USE_REVOKE, revoked->code, buf_text(&text))) {
+        job_fail(job, revoked->code, buf_text(&text));
+        if (batch)
+            batch_give_up(job, batch);
+    }
+    buf_release(&text);
 }
 
 void tokens_revoked(struct job *job, struct assignment *assignment,
@@ -263,27 +305,11 @@ void tokens_revoked(struct job *job, struct assignment *assignment,
 
     assignment_end(job, assignment);
     if (revoked->code != ERR_Ok) {
-        struct buf text = {0};
-
-        buf_append(&text, revoked->message.data, revoked->message.size);
-        log_write(LOG_WARN, job->name, EVENT_failure, "code=%s message=%s", err_name(revoked->code),
-                  log_text(buf_text(&text)));
-        if (target == 0) {
-            job->revoke_sent = false;
-            job->retry_ms = clock_monotonic_ms() + PROBE_RETRY_MS;
-            if (err_disposition_of(revoked->code) == DISPOSITION_JOB)
-                job_fail(job, revoked->code, buf_text(&text));
-        } else if (batch) { /* in STEP_REVOKE: asked again, but not at once */
-            batch->waiting = true;
-            batch->not_before_ms = clock_monotonic_ms() + PROBE_RETRY_MS;
-            if (err_disposition_of(revoked->code) == DISPOSITION_JOB) {
-                job_fail(job, revoked->code, buf_text(&text));
-                batch_give_up(job, batch);
-            }
-        }
-        buf_release(&text);
+        revoke_failed(job, revoked, target, batch);
         return;
     }
+    if (target == 0 || batch)
+        places_worked(job, USE_REVOKE);
     log_write(LOG_INFO, job->name, EVENT_token_revoked, "sequence=%u clean=%u", target,
               revoked->clean);
     if (target == 0 && job->state == JOB_REVOKING)

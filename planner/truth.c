@@ -254,7 +254,7 @@ void truth_request_destroy(struct truth_request **request_address)
     if (!request)
         return;
     truth_claims_free(request);
-    free(request->jobs);
+    truth_owned_free(request);
     truth_shards_free(request);
     truth_batches_free(request);
     for (u32 i = 0; i < request->row_count; i++)

@@ -77,8 +77,12 @@ struct claimed_job {
     char *synchronization;
     char *source_address;
     char *destination_address;
+    char *source_name; /* of the asset */
+    char *destination_name;
     u64 destination_asset;
+    bool adhoc;                      /* of `sync`, defined by nobody */
     char *spec;                      /* JSON */
+    char *limits;                    /* JSON, as the synchronization has them */
     struct buf source_identity;      /* as of earlier jobs; empty = none yet */
     struct buf destination_identity; /* of the asset, as the last job that wrote began; empty =
                                         none yet, or it has another address by now */
@@ -98,6 +102,7 @@ struct owned_job {
     u64 id;
     u32 epoch;
     bool cancel_requested;
+    char *limits; /* JSON, as the synchronization has them now; "" = none */
 };
 
 /* One request and its result. Zero-initialise, fill what its kind needs, post; the answer is the

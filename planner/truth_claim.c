@@ -29,7 +29,9 @@ static const char claim_sql[] =
     " RETURNING j.id, j.epoch, j.phase, j.opened, j.cancel_requested, j.name, s.name, "
     "j.source_address,"
     "  j.destination_address, j.destination_asset, j.spec, s.source_identity,"
-    "  CASE WHEN d.address = j.destination_address THEN d.identity END, j.resolved, j.approved"
+    "  CASE WHEN d.address = j.destination_address THEN d.identity END, j.resolved, j.approved,"
+    "  s.labels ? 'syncline.adhoc', s.spec->'limits',"
+    "  (SELECT name FROM asset WHERE id = s.source), d.name"
 #define COUNTER(name, json, text) ", j." #name
 #include "schema/states.def"
     ;
@@ -40,7 +42,10 @@ static void claim_free(struct claimed_job *claim)
     free(claim->synchronization);
     free(claim->source_address);
     free(claim->destination_address);
+    free(claim->source_name);
+    free(claim->destination_name);
     free(claim->spec);
+    free(claim->limits);
     buf_release(&claim->source_identity);
     buf_release(&claim->destination_identity);
 }
@@ -71,8 +76,12 @@ static void read_claim(const PGresult *result, int row, struct claimed_job *out)
     result_bytes(result, row, 12, &out->destination_identity);
     out->resolved = result_text(result, row, 13)[0] == 't';
     out->approved = result_text(result, row, 14)[0] == 't';
+    out->adhoc = result_text(result, row, 15)[0] == 't';
+    out->limits = text_copy(result_text(result, row, 16));
+    out->source_name = text_copy(result_text(result, row, 17));
+    out->destination_name = text_copy(result_text(result, row, 18));
     for (u32 i = 0; i < COUNTER_COUNT; i++)
-        out->counters.value[i] = result_s64(result, row, 15 + (int)i);
+        out->counters.value[i] = result_s64(result, row, 19 + (int)i);
     counters_show(&out->counters);
 }
 
@@ -133,14 +142,24 @@ int ledger_claim(struct ledger *ledger, struct truth_request *request, struct er
  * planner, it has yet to commit: it comes after this, and its revocation of tokens later still
  * (docs/adr/0007); the next renewal sees whose the job is. */
 static const char renew_sql[] =
-    "WITH ours AS (SELECT id, epoch, cancel_requested FROM job"
-    "  WHERE owner = $1 AND phase IN " ACTIVE_PHASES "),"
+    "WITH ours AS (SELECT j.id, j.epoch, j.cancel_requested, s.spec->'limits' AS limits FROM job j"
+    "  JOIN synchronization s ON s.id = j.synchronization"
+    "  WHERE j.owner = $1 AND j.phase IN " ACTIVE_PHASES "),"
     " free AS (SELECT id FROM job WHERE owner = $1 AND phase IN " ACTIVE_PHASES
     "  FOR NO KEY UPDATE SKIP LOCKED),"
     " renewed AS (UPDATE job j SET"
     "  lease_until = clock_timestamp() + $2::bigint * interval '1 ms'"
     "  FROM free WHERE j.id = free.id)"
-    " SELECT id, epoch, cancel_requested FROM ours";
+    " SELECT id, epoch, cancel_requested, limits FROM ours";
+
+void truth_owned_free(struct truth_request *request)
+{
+    for (u32 i = 0; i < request->job_count; i++)
+        free(request->jobs[i].limits);
+    free(request->jobs);
+    request->jobs = NULL;
+    request->job_count = 0;
+}
 
 int ledger_renew(struct ledger *ledger, struct truth_request *request, struct err *err)
 {
@@ -152,14 +171,15 @@ int ledger_renew(struct ledger *ledger, struct truth_request *request, struct er
                        2, &result, err) < 0)
         return -1;
     if (request) {
-        free(request->jobs);
+        truth_owned_free(request);
         request->job_count = (u32)PQntuples(result);
         request->jobs = memory_or_die(((size_t)request->job_count + 1) * sizeof *request->jobs);
         for (u32 i = 0; i < request->job_count; i++)
             request->jobs[i] =
                 (struct owned_job){.id = (u64)result_s64(result, (int)i, 0),
                                    .epoch = (u32)result_s64(result, (int)i, 1),
-                                   .cancel_requested = result_text(result, (int)i, 2)[0] == 't'};
+                                   .cancel_requested = result_text(result, (int)i, 2)[0] == 't',
+                                   .limits = text_copy(result_text(result, (int)i, 3))};
     }
     PQclear(result);
     return 0;

@@ -95,6 +95,7 @@ int ledger_announce(struct ledger *ledger, u64 job, const char *kind, const char
 /* Text that Postgres takes: valid UTF-8 without NUL; other bytes are escaped. free() it. */
 char *ledger_text(struct bytes text);
 void truth_claims_free(struct truth_request *request);
+void truth_owned_free(struct truth_request *request);
 
 /* ---- what resolving is made of ---- */
 

@@ -32,7 +32,13 @@ static const struct {
     {OUTCOME_kept, COUNTER_extra},
 };
 
-static bool outcome_fits(const struct job_batch *batch, const struct rec_row *row)
+static bool is_blocked(const struct job *job, const struct rec_row *row)
+{
+    return row->outcome == OUTCOME_again && err_is_of_place(row->code) && places_waits(job);
+}
+
+static bool outcome_fits(const struct job *job, const struct job_batch *batch,
+                         const struct rec_row *row)
 {
     switch (row->outcome) {
     case OUTCOME_changed:
@@ -40,7 +46,7 @@ static bool outcome_fits(const struct job_batch *batch, const struct rec_row *ro
     case OUTCOME_failed:
         return true;
     case OUTCOME_again:
-        return batch->attempt < ITEM_ATTEMPTS;
+        return batch->attempt < job->spec.attempts || is_blocked(job, row);
     case OUTCOME_unchanged:
     case OUTCOME_rotten:
     case OUTCOME_drifted:
@@ -90,7 +96,7 @@ static bool row_fits(struct reading *reading, const struct rec_row *row)
     buf_clear(&reading->path);
     path_join(&reading->path, reading->items.dirs[item->dir].path, item->name);
     return bytes_equal(row->path, buf_bytes(&reading->path)) && row->kind == item->kind &&
-           row->operation == item->operation && outcome_fits(reading->batch, row);
+           row->operation == item->operation && outcome_fits(reading->job, reading->batch, row);
 }
 
 static void note_failure(struct reading *reading, const struct rec_row *row)
@@ -107,6 +113,18 @@ static void note_failure(struct reading *reading, const struct rec_row *row)
              (const char *)row->message.data);
 }
 
+static void note_blocked(struct reading *reading, const struct rec_row *row)
+{
+    struct verdict *out = reading->out;
+
+    out->blocked[row->index] = true;
+    if (out->blocked_count++ > 0)
+        return;
+    out->place_code = row->code;
+    snprintf(out->place_message, sizeof out->place_message, "%s: %.*s", log_value(row->path),
+             (int)row->message.size, (const char *)row->message.data);
+}
+
 static void take_row(struct reading *reading, const struct rec_row *row)
 {
     struct verdict *out = reading->out;
@@ -117,6 +135,8 @@ static void take_row(struct reading *reading, const struct rec_row *row)
     out->answered++;
     out->again[row->index] = row->outcome == OUTCOME_again;
     out->again_count += row->outcome == OUTCOME_again;
+    if (is_blocked(reading->job, row))
+        note_blocked(reading, row);
     if (row->outcome == OUTCOME_moved && row->operation != OPERATION_directory) {
         out->counters.value[COUNTER_moved]++;
         out->counters.value[COUNTER_bytes_moved] += (s64)row->size;

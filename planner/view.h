@@ -7,6 +7,7 @@
 
 #include "base/states.h"
 #include "base/types.h"
+#include "schema/limits.h"
 
 struct view_job {
     char name[128];
@@ -17,7 +18,7 @@ struct view_job {
     s64 rate_bytes; /* per second, moving average */
     s64 rate_items;
     s64 eta_seconds; /* -1 = not known */
-    char waiting_for[128];
+    char waiting_for[WAITING_FOR_BYTES];
 };
 
 struct view_worker {

@@ -43,7 +43,10 @@ static void worker_lost(struct planner *planner, struct worker *worker, const ch
     TAILQ_REMOVE(&planner->workers, worker, link);
     assignment_lapse_worker(planner, worker);
     TAILQ_FOREACH(job, &planner->jobs, link)
-    segment_forget_worker(job, worker);
+    {
+        segment_forget_worker(job, worker);
+        pace_forget_worker(job, worker);
+    }
     free(worker->name);
     free(worker->host);
     free(worker);

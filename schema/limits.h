@@ -58,6 +58,7 @@
 
 /* trees */
 #define NAME_BYTES 255
+#define WAITING_FOR_BYTES 256   /* what a job says that it waits for */
 #define PATH_BYTES (1u << 20)   /* refused beyond: two thousand levels of 255 bytes are half of it */
 #define SYMLINK_BYTES 4096
 #define EXTRAS_BYTES (256u << 10)       /* attributes and lists of one object; more is not kept */

@@ -39,6 +39,7 @@ static void set_up(struct fixture *fixture)
     struct rec_dir dir = {.path = bytes_text("d")};
 
     memset(fixture, 0, sizeof *fixture);
+    fixture->job.spec.attempts = ITEM_ATTEMPTS;
     fixture->batch.step = STEP_PUBLISH;
     fixture->batch.attempt = 1;
     fixture->batch.items = 4;
