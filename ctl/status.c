@@ -70,6 +70,16 @@ static void print_stack(const struct stack_state *stack)
     printf("\n");
 }
 
+static void print_waiting(const struct job_list *jobs)
+{
+    for (u32 i = 0; i < jobs->count; i++) {
+        const struct job *job = &jobs->jobs[i];
+
+        if (job->waiting_for && job->waiting_for[0])
+            printf("%s waits for %s\n", job->name, job->waiting_for);
+    }
+}
+
 static void print_text(const struct session *session, const struct status *status)
 {
     if (status->has_stack)
@@ -91,6 +101,7 @@ static void print_text(const struct session *session, const struct status *statu
     if (status->has_jobs && status->active.count > 0) {
         printf("\n");
         get_print_jobs(&status->active, OUTPUT_TABLE);
+        print_waiting(&status->active);
     }
 }
 

@@ -25,6 +25,18 @@ files() {
 log_count() { cat "$STACK"/log/planner-*.log | grep -c "event=$1 " || true; }
 log_has() { (($(log_count "$1") > 0)); }
 
+# sampled JOB: the tasks of movers that the job has at this moment, as Redis shows it, a line each
+sampled() {
+  stack_redis EVAL "
+    local found = {}
+    for _, key in ipairs(redis.call('KEYS', 'syncline:batch:' .. ARGV[1] .. ':*')) do
+      local step = redis.call('HGET', key, 'step')
+      local lease = redis.call('ZSCORE', 'syncline:leases', string.sub(key, 16))
+      if (step == 'stage' or step == 'publish' or step == 'part') and lease then table.insert(found, key .. step) end
+    end
+    return found" 0 "$1" | LC_ALL=C sort
+}
+
 @test "a bandwidth is kept by two movers together" {
   # Goal: content is read no faster than the definition says, whoever reads it.
   # Method: 40 MiB in three batches at 10 MiB/s, two movers; the times of the job itself.
@@ -73,7 +85,7 @@ log_has() { (($(log_count "$1") > 0)); }
   syncline up
   sync_define slow "fault:delay_ms=200;dir:$WORK/src" "$WORK/dst"
   job_start slow
-  eventually 10 job_has slow "phase = 'Running' AND found = 1 OR bytes_found > 0"
+  eventually 10 eval '[[ $(sampled slow-1) == *stage* ]]'
   spec_set slow '{"limits": {"bandwidth": "1KiB/s"}}'
   eventually 10 log_has limits_changed
   syncline cancel slow-1
@@ -82,18 +94,6 @@ log_has() { (($(log_count "$1") > 0)); }
   job_wait slow 2>/dev/null || code=$?
   [ "$code" = 9 ]
   no_leftovers "$WORK/dst"
-}
-
-# sampled JOB: the tasks of movers that the job has at this moment, as Redis shows it, a line each
-sampled() {
-  stack_redis EVAL "
-    local found = {}
-    for _, key in ipairs(redis.call('KEYS', 'syncline:batch:' .. ARGV[1] .. ':*')) do
-      local step = redis.call('HGET', key, 'step')
-      local lease = redis.call('ZSCORE', 'syncline:leases', string.sub(key, 16))
-      if (step == 'stage' or step == 'publish' or step == 'part') and lease then table.insert(found, key .. step) end
-    end
-    return found" 0 "$1" | LC_ALL=C sort
 }
 
 @test "no more lanes are used than the definition says" {
@@ -145,7 +145,7 @@ sync_define full "$WORK/src" "$WORK/dst"
 spec_set full '{"retry": {"attempts": 1000, "backoff": "100ms", "maxBackoff": "500ms"}}'
 job_start full
 eventually 20 job_has full "waiting_for LIKE 'space at full-dst: no space left at the destination (since %; next try at %Z, % of 1000)'"
-syncline status | grep -F 'space at full-dst'
+syncline status | grep -F 'full-1 waits for space at full-dst: '
 eventually 5 eval '[[ $(stack_redis HGET syncline:job:full-1 waiting_for) == "space at full-dst:"* ]]'
 [[ $(syncline get job full-1 -o json | jq -r .waitingFor) == 'space at full-dst:'* ]]
 eventually 20 eval '(($(log_count place_tried) >= 4))'
@@ -195,24 +195,44 @@ SCRIPT
 
 @test "a job that waits for a place is cancelled" {
   # Goal: nobody has to wait for the place to end the job.
-  # Method: a read-only destination in the middle of a job, with long waits; cancel.
-  tree_make "$WORK/src" 1500
-  mkdir "$WORK/dst"
+  # Method: a full destination, with waits of an hour; cancel.
+  mkdir -p "$WORK/src" "$WORK/dst"
+  for i in {1..60}; do head -c 60000 /dev/urandom >"$WORK/src/f$i"; done
   in_namespace <<'SCRIPT'
-mount -t tmpfs -o size=64m,mode=755 none "$WORK/dst"
+mount -t tmpfs -o size=1m,mode=755 none "$WORK/dst"
 syncline up -q
 trap 'syncline down -q' EXIT
-sync_define shut "fault:delay_ms=5;dir:$WORK/src" "$WORK/dst"
-spec_set shut '{"retry": {"backoff": "1h", "maxBackoff": "1h"}}'
-job_start shut
-eventually 20 job_has shut "opened" || eventually 20 eval '[[ -e $WORK/dst/.syncline ]]'
-mount -o remount,ro "$WORK/dst"
-eventually 20 job_has shut "waiting_for LIKE '%shut-dst: the destination is read-only (since %'"
-mount -o remount,rw "$WORK/dst"
-syncline cancel shut-1
+sync_define full "$WORK/src" "$WORK/dst"
+spec_set full '{"retry": {"backoff": "1h", "maxBackoff": "1h"}}'
+job_start full
+eventually 20 job_has full "waiting_for LIKE 'space at full-dst: %'"
+syncline cancel full-1
 code=0
-job_wait shut 2>/dev/null || code=$?
+job_wait full 2>/dev/null || code=$?
 [[ $code == 9 ]]
 no_leftovers "$WORK/dst"
 SCRIPT
+}
+
+@test "a source that is away for a while is waited for" {
+  # Goal: what cannot be read any more is no failed item, and the job goes on where it is back.
+  # Method: as nobody: the source is made unreadable in the middle of a job, and readable again.
+  [ "$EUID" -eq 0 ] || skip "needs root to become another user"
+  install -d -o nobody -g nogroup "$BASE/u" "$BASE/home" "$WORK/dst"
+  tree_make "$WORK/src" 3000
+  syncline() { as_user syncline --state-dir "$BASE/u/s" "$@"; }
+  STACK=$BASE/u/s
+  TREE_OWNERS_DIFFER=1
+  syncline up
+  sync_define away "fault:delay_ms=2;dir:$WORK/src" "$WORK/dst"
+  spec_set away '{"retry": {"attempts": 1000, "backoff": "50ms", "maxBackoff": "200ms"}}'
+  syncline run away
+  eventually 20 eval '[[ -e $WORK/dst/.syncline ]]'
+  chmod 0 "$WORK/src"
+  eventually 20 job_has away "waiting_for LIKE 'away-src: %(since %'"
+  eventually 20 eval '(($(log_count place_tried) >= 2))'
+  chmod 755 "$WORK/src"
+  eventually 60 job_has away "finished_at IS NOT NULL"
+  job_has away "phase = 'Succeeded' AND failed = 0"
+  same_tree "$WORK/src" "$WORK/dst"
 }

@@ -169,12 +169,52 @@ static void test_checks(void **state)
     assert_int_equal(read_all(&f), 0);
 }
 
+/* In its last attempt: d/a failed for its place, d/b is not to be tried again. */
+static int read_again(struct fixture *f, u32 code)
+{
+    struct rec_row row = {.path = bytes_text("d/a"),
+                          .kind = KIND_file,
+                          .operation = OPERATION_put,
+                          .outcome = OUTCOME_again,
+                          .code = code,
+                          .message = bytes_text("why")};
+
+    f->batch.attempt = f->job.spec.attempts;
+    frame_add_row(&f->writer, &row);
+    add(f, 1, "d/b", OPERATION_link, OUTCOME_linked);
+    add(f, 2, "d/c", OPERATION_remove, OUTCOME_removed);
+    add(f, 3, "d/e", OPERATION_directory, OUTCOME_moved);
+    return read_all(f);
+}
+
+static void test_blocked(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    set_up(&f);
+    assert_int_equal(read_again(&f, ERR_NoSpace), 0);
+    assert_true(f.verdict.blocked[0] && f.verdict.blocked_count == 1);
+    assert_int_equal(f.verdict.again_count, 1);
+    assert_int_equal(f.verdict.place_code, ERR_NoSpace);
+    assert_string_equal(f.verdict.place_message, "\"d/a\": why");
+    assert_int_equal(f.verdict.counters.value[COUNTER_failed], 0);
+    /* what is the item's own has no more attempts; a job that waits for nothing has none either */
+    set_up(&f);
+    assert_int_equal(read_again(&f, ERR_IoError), -1);
+    set_up(&f);
+    f.job.adhoc = true;
+    assert_int_equal(read_again(&f, ERR_NoSpace), -1);
+    set_up(&f);
+    f.job.fail_code = ERR_Cancelled;
+    assert_int_equal(read_again(&f, ERR_NoSpace), -1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_counts),
-        cmocka_unit_test(test_wrong_rows),
-        cmocka_unit_test(test_each_once),
+        cmocka_unit_test(test_blocked),    cmocka_unit_test(test_counts),
+        cmocka_unit_test(test_wrong_rows), cmocka_unit_test(test_each_once),
         cmocka_unit_test(test_checks),
     };
 
