@@ -215,24 +215,50 @@ SCRIPT
 }
 
 @test "a source that is away for a while is waited for" {
-  # Goal: what cannot be read any more is no failed item, and the job goes on where it is back.
-  # Method: as nobody: the source is made unreadable in the middle of a job, and readable again.
-  [ "$EUID" -eq 0 ] || skip "needs root to become another user"
-  install -d -o nobody -g nogroup "$BASE/u" "$BASE/home" "$WORK/dst"
+  # Goal: what cannot be reached any more is no failed item, and the job goes on when it is back.
+  # Method: the source is not at its place for a while, in the middle of a job.
   tree_make "$WORK/src" 3000
+  mkdir "$WORK/dst"
+  syncline up
+  sync_define away "fault:delay_ms=2;dir:$WORK/src" "$WORK/dst"
+  spec_set away '{"retry": {"attempts": 1000, "backoff": "50ms", "maxBackoff": "200ms"}}'
+  job_start away
+  eventually 20 view_has away moved 1
+  mv "$WORK/src" "$WORK/src.away"
+  eventually 20 job_has away "waiting_for LIKE 'away-src: %(since %'"
+  eventually 20 eval '(($(log_count place_tried) >= 2))'
+  [ "$(log_count job_waits)" = 1 ]
+  mv "$WORK/src.away" "$WORK/src"
+  job_wait away
+  jq -e '.phase == "Succeeded" and .counters.failed == 0' "$WORK/away.json"
+  same_tree "$WORK/src" "$WORK/dst"
+}
+
+@test "a destination that is away when the job begins is waited for" {
+  # Goal: a probe that fails is tried again, too; a place that is missing is not waited for, as nobody said that it
+  # would come.
+  # Method: a destination of root's, as an ordinary user; then it is that user's.
+  [ "$EUID" -eq 0 ] || skip "needs root to become another user"
+  install -d -o nobody -g nogroup "$BASE/u" "$BASE/home"
+  tree_make "$WORK/src" 50
+  mkdir "$WORK/dst"
+  chmod -R a+rX "$WORK/src"
   syncline() { as_user syncline --state-dir "$BASE/u/s" "$@"; }
   STACK=$BASE/u/s
   TREE_OWNERS_DIFFER=1
   syncline up
-  sync_define away "fault:delay_ms=2;dir:$WORK/src" "$WORK/dst"
-  spec_set away '{"retry": {"attempts": 1000, "backoff": "50ms", "maxBackoff": "200ms"}}'
-  syncline run away
-  eventually 20 eval '[[ -e $WORK/dst/.syncline ]]'
-  chmod 0 "$WORK/src"
-  eventually 20 job_has away "waiting_for LIKE 'away-src: %(since %'"
+  sync_define shut "$WORK/src" "$WORK/dst"
+  spec_set shut '{"retry": {"attempts": 1000, "backoff": "50ms", "maxBackoff": "200ms"}}'
+  syncline run shut
+  eventually 20 job_has shut "waiting_for LIKE 'shut-dst: the destination cannot be written (since %'"
+  job_has shut "phase = 'Probing'"
   eventually 20 eval '(($(log_count place_tried) >= 2))'
-  chmod 755 "$WORK/src"
-  eventually 60 job_has away "finished_at IS NOT NULL"
-  job_has away "phase = 'Succeeded' AND failed = 0"
-  same_tree "$WORK/src" "$WORK/dst"
+  chown nobody:nogroup "$WORK/dst"
+  eventually 20 job_has shut "phase = 'Succeeded'"
+  [ "$(log_count place_back)" = 1 ]
+  sync_define none "$WORK/src" "$WORK/none"
+  code=0
+  syncline run none --wait >/dev/null 2>&1 || code=$?
+  [ "$code" = 7 ]
+  job_has none "reason = 'DestinationMissing'"
 }
