@@ -53,7 +53,9 @@ static bool find_blocked(struct bytes frame, u32 *code, char message[ERR_TEXT_SI
     return false;
 }
 
-/* At once, and not when it is published: meanwhile others would go the same way. */
+/* At once, and not when it is published: meanwhile others would go the same way. A job that has
+ * tried often enough by it ends with the next heartbeat, and not under the hands of who reads this.
+ */
 void batch_note_staged(struct job *job, struct job_batch *batch)
 {
     char message[ERR_TEXT_SIZE];
@@ -62,8 +64,7 @@ void batch_note_staged(struct job *job, struct job_batch *batch)
     if (!places_may_fail(job) || !find_blocked(buf_bytes(&batch->staged), &code, message))
         return;
     batch->reported = true;
-    if (!places_failed(job, USE_CONTENT, code, message))
-        job_fail(job, code, message);
+    (void)places_failed(job, USE_CONTENT, code, message);
 }
 
 void batch_staged(struct job *job, struct assignment *assignment, const struct envelope *envelope)

@@ -32,6 +32,12 @@ static const struct {
     {OUTCOME_kept, COUNTER_extra},
 };
 
+/* A verifier that only looks is asked again as often as ever. */
+static u32 attempts_of(const struct job *job, const struct job_batch *batch)
+{
+    return batch->step == STEP_CHECK ? ITEM_ATTEMPTS : job->spec.attempts;
+}
+
 static bool is_blocked(const struct job *job, const struct rec_row *row)
 {
     return row->outcome == OUTCOME_again && err_is_of_place(row->code) && places_waits(job);
@@ -46,7 +52,7 @@ static bool outcome_fits(const struct job *job, const struct job_batch *batch,
     case OUTCOME_failed:
         return true;
     case OUTCOME_again:
-        return batch->attempt < job->spec.attempts || is_blocked(job, row);
+        return batch->attempt < attempts_of(job, batch) || is_blocked(job, row);
     case OUTCOME_unchanged:
     case OUTCOME_rotten:
     case OUTCOME_drifted:

@@ -65,7 +65,9 @@ static void claim_is_complete(void **state)
     add_job(world, "p");
     run_sql(world, "UPDATE job SET spec = '{\"verify\": 1}', phase = 'Closing', opened = true,"
                    " cancel_requested = true, found = 7");
-    run_sql(world, "UPDATE synchronization SET source_identity = '\\x00ff'");
+    run_sql(world,
+            "UPDATE synchronization SET source_identity = '\\x00ff',"
+            " labels = '{\"syncline.adhoc\": \"true\"}', spec = '{\"limits\": {\"lanes\": 3}}'");
     planner = planner_up(world, "one");
     answer = claim_up_to(&planner, 1);
     assert_int_equal(answer->claim_count, 1);
@@ -75,6 +77,10 @@ static void claim_is_complete(void **state)
     assert_string_equal(claim->source_address, "dir:/src/p");
     assert_string_equal(claim->destination_address, "dir:/dst/p");
     assert_string_equal(claim->spec, "{\"verify\": 1}");
+    assert_string_equal(claim->source_name, "p-src");
+    assert_string_equal(claim->destination_name, "p-dst");
+    assert_string_equal(claim->limits, "{\"lanes\": 3}");
+    assert_true(claim->adhoc);
     assert_int_equal(claim->phase, PHASE_Closing);
     assert_true(claim->opened && claim->cancel_requested);
     assert_true(bytes_equal(buf_bytes(&claim->source_identity), bytes_of("\0\xff", 2)));
@@ -164,6 +170,12 @@ static void leases(void **state)
     answer = ask(&one, make_request(TRUTH_RENEW, 0, 0));
     assert_int_equal(answer->job_count, 1);
     assert_true(answer->jobs[0].cancel_requested);
+    assert_string_equal(answer->jobs[0].limits, "");
+    truth_request_destroy(&answer);
+    /* the limits are those of the synchronization, at this moment */
+    run_sql(world, "UPDATE synchronization SET spec = '{\"limits\": {\"lanes\": 3}}'");
+    answer = ask(&one, make_request(TRUTH_RENEW, 0, 0));
+    assert_string_equal(answer->jobs[0].limits, "{\"lanes\": 3}");
     truth_request_destroy(&answer);
     assert_sql(world, "SELECT lease_until > now() + interval '3s' FROM job", "t");
     two = planner_up(world, "two");
