@@ -125,7 +125,7 @@ sampled() {
 # in_namespace SCRIPT: with a mount namespace of its own, and these functions
 in_namespace() {
   unshare -m true 2>/dev/null || skip "needs mount namespaces"
-  declare -f syncline stack_psql stack_redis no_leftovers same_tree tree_list eventually sync_define spec_set \
+  declare -f syncline stack_pid stack_psql stack_redis no_leftovers same_tree tree_list eventually sync_define spec_set \
     job_start job_wait job_run job_has sql_is log_count log_has is_whole adds_up tree_entries tree_bytes >"$BASE/functions"
   { printf 'set -eu\nSTACK_STARTED=()\n. "$BASE/functions"\n'; cat; } >"$BASE/script"
   BASE=$BASE SYNCLINE_BIN=$SYNCLINE_BIN unshare -m --propagation private bash "$BASE/script"
@@ -261,4 +261,28 @@ SCRIPT
   syncline run none --wait >/dev/null 2>&1 || code=$?
   [ "$code" = 7 ]
   job_has none "reason = 'DestinationMissing'"
+}
+
+@test "a large file waits for room, and its planner may die meanwhile" {
+  # Goal: what is carried in parts waits as all else does; who takes the job over finds out by trying.
+  # Method: a file of three parts for which there is no room; the planner is killed while it waits; then there is room.
+  mkdir -p "$WORK/src" "$WORK/dst"
+  head -c 140000000 /dev/zero >"$WORK/src/large"
+  echo small >"$WORK/src/small"
+  in_namespace <<'SCRIPT'
+mount -t tmpfs -o size=80m,mode=755 none "$WORK/dst"
+syncline up -q --movers 2
+trap 'syncline down -q' EXIT
+sync_define full "$WORK/src" "$WORK/dst"
+spec_set full '{"retry": {"attempts": 1000, "backoff": "100ms", "maxBackoff": "300ms"}}'
+job_start full
+eventually 30 job_has full "waiting_for LIKE 'space at full-dst: %'"
+eventually 30 eval '(($(log_count place_tried) >= 2))'
+kill -KILL "$(stack_pid planner-1)"
+eventually 30 eval '(($(log_count job_waits) >= 2))'
+mount -o remount,size=400m "$WORK/dst"
+job_wait full
+jq -e '.phase == "Succeeded" and .counters.failed == 0' "$WORK/full.json" >/dev/null
+same_tree "$WORK/src" "$WORK/dst"
+SCRIPT
 }
