@@ -167,10 +167,11 @@ static void add_readers(struct job *job)
 
 void pace_limits(struct job *job, const char *json)
 {
+    bool first = job->limits_text == NULL;
     struct limits limits;
     struct err err;
 
-    if (strcmp(job->limits_text ? job->limits_text : "", json) == 0)
+    if (!first && strcmp(job->limits_text, json) == 0)
         return;
     free(job->limits_text);
     job->limits_text = text_copy(json);
@@ -181,8 +182,9 @@ void pace_limits(struct job *job, const char *json)
     if (limits.bandwidth == job->limits.bandwidth && limits.lanes == job->limits.lanes)
         return;
     job->limits = limits;
-    log_write(LOG_INFO, job->name, EVENT_limits_changed, "bandwidth=%llu lanes=%u",
-              (unsigned long long)limits.bandwidth, limits.lanes);
+    if (!first)
+        log_write(LOG_INFO, job->name, EVENT_limits_changed, "bandwidth=%llu lanes=%u",
+                  (unsigned long long)limits.bandwidth, limits.lanes);
     if (limits.bandwidth == 0) {
         tell_all(job, false);
         return;
