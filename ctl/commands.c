@@ -77,12 +77,42 @@ const struct command commands[] = {
      "  --exclude P, --include P\n"
      "                         rules to try in front of those of NAME; may be given again\n",
      command_filter_test},
+    {"apply", "-f FILE", "define assets and synchronizations, all or none of them",
+     "Definitions are YAML documents: kind Asset or Synchronization, a name, and a spec; see\n"
+     "docs/definitions.md. What is the same already is left alone. A job that runs keeps what it "
+     "was\n"
+     "started with, but for its limits.\n\n"
+     "  -f, --file FILE        a file, a directory (its *.yaml, *.yml, *.json), or - for the "
+     "input;\n"
+     "                         may be given again\n"
+     "  -n, --dry-run          check everything, say what would be done, and change nothing\n",
+     command_apply},
+    {"diff", "-f FILE", "show what apply would change; exit code 1 if anything",
+     "  -f, --file FILE        as for apply\n", command_diff},
+    {"delete", "KIND/NAME...", "delete definitions, all or none of them",
+     "A synchronization goes with its jobs; not while one of them is active. An asset goes with "
+     "what\n"
+     "is known of its objects; not while a synchronization uses it. No file is touched.\n\n"
+     "  -f, --file FILE        instead of names: all that are defined there\n",
+     command_delete},
+    {"set", "NAME FIELD=VALUE...", "change fields of a synchronization, also while its job runs",
+     "A field is written as below spec, with dots: limits.bandwidth=10MiB/s; nothing behind the =\n"
+     "takes it out. A job that runs takes new limits at once; all else is for the next one. NAME "
+     "may\n"
+     "be asset/NAME, too.\n",
+     command_set},
     {"get", "KIND [NAME]", "show jobs, workers, assets or syncs, newest first",
      "KIND is jobs (jo), workers (wo), assets (as) or syncs (sy); singular too.\n\n"
-     "  -o, --output FORMAT    table, json or name (default: table)\n"
+     "  -o, --output FORMAT    table, wide, json, name, or yaml: what apply takes (default: "
+     "table)\n"
+     "  -w, --watch            go on, and print again what changes, until interrupted\n"
+     "  -l, --selector S       those with such labels: team=media,tier!=gold,env in "
+     "(a,b),has,!has\n"
      "  --limit N              at most N (default: 100)\n"
      "  --all                  those that `sync` made, too\n",
      command_get},
+    {"describe", "KIND/NAME", "everything about one asset, sync or job, and what to do next", NULL,
+     command_describe},
     {"report", "JOB", "what became of each item of a job",
      "  --only WHAT            failed, moved, removed (a Held job: what it would remove), or "
      "verify\n"
@@ -107,7 +137,7 @@ const struct command commands[] = {
      "  --hash KIND            xxh3-128 or sha256 (default: xxh3-128)\n",
      command_hash},
     {"worker list", "", "the workers that planners see now",
-     "  -o, --output FORMAT    table, json or name\n", command_worker_list},
+     "  -o, --output FORMAT    table, wide, json or name\n", command_worker_list},
     {"doctor", "", "look whether this host and the services are fit, and say what to do",
      "Versions, what the kernel has and allows, limits, clocks, permissions, disks; Postgres, "
      "Redis,\n"
@@ -131,10 +161,6 @@ const struct command commands[] = {
     {"version", "", "print the version", NULL, command_version},
     {"help", "[COMMAND]", "print this, or the help of a command", NULL, command_help},
     {"supervise", "", NULL, NULL, command_supervise},
-    {"apply", "", NULL, NULL, NULL},
-    {"delete", "", NULL, NULL, NULL},
-    {"diff", "", NULL, NULL, NULL},
-    {"describe", "", NULL, NULL, NULL},
     {"suspend", "", NULL, NULL, NULL},
     {"resume", "", NULL, NULL, NULL},
     {"retry", "", NULL, NULL, NULL},

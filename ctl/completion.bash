@@ -1,7 +1,7 @@
 # bash completion of syncline; to use it: source <(syncline completion bash)
 # Commands and options are what `syncline --help` and `syncline COMMAND --help` say; names are asked for.
 
-_syncline_commands() { syncline --help 2>/dev/null | sed -nE 's/^  ([a-z]+( [a-z-]+)?) .*/\1/p'; }
+_syncline_commands() { syncline --help 2>/dev/null | sed -nE 's/^  ([a-z]+( [a-z][a-z-]*)?) .*/\1/p'; }
 
 _syncline_options() {
   syncline "$@" --help 2>/dev/null |

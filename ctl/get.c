@@ -1,67 +1,71 @@
-/* get.c: `syncline get`: jobs, workers, assets and synchronizations, as a table, as JSON, or by
- * name. */
-#include "ctl/ctl.h"
+/* get.c: `syncline get`: jobs, workers, assets and synchronizations, once, or again whenever
+ * something of them changes. */
 #include "ctl/get.h"
+
+#include "base/clock.h"
+#include "ctl/ctl.h"
 #include "ctl/job_json.h"
+#include "ctl/listing.h"
 #include "ctl/options.h"
 #include "ctl/session.h"
-#include "ctl/show.h"
-#include "store/jobs.h"
+#include "store/definitions.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #define LIMIT_MAX 1000000
-
-enum kind { KIND_JOBS, KIND_WORKERS, KIND_ASSETS, KIND_SYNCS, KIND_LATER };
-
-static const struct {
-    const char *name;
-    enum kind kind;
-} kinds[] = {
-    {"jobs", KIND_JOBS},       {"job", KIND_JOBS},       {"jo", KIND_JOBS},
-    {"workers", KIND_WORKERS}, {"worker", KIND_WORKERS}, {"wo", KIND_WORKERS},
-    {"assets", KIND_ASSETS},   {"asset", KIND_ASSETS},   {"as", KIND_ASSETS},
-    {"syncs", KIND_SYNCS},     {"sync", KIND_SYNCS},     {"sy", KIND_SYNCS},
-    {"plans", KIND_LATER},     {"plan", KIND_LATER},     {"pl", KIND_LATER},
-    {"lives", KIND_LATER},     {"live", KIND_LATER},     {"li", KIND_LATER},
-};
+#define LOOK_MS 1000
+#define STEP_MS 50
+#define AWAY_MS 60000
 
 struct get_options {
-    const char *output, *limit_text;
+    const char *output, *limit_text, *selector_text;
     enum output_format format;
     enum kind kind;
     u32 limit;
-    bool all;
+    bool all, watch;
     const char *name; /* NULL = all of the kind */
+    struct selector *selector;
 };
 
-static int find_kind(const char *word, enum kind *out, struct err *err)
+static bool is_defined(enum kind kind)
 {
-    const char *names[COUNT_OF(kinds)], *nearest;
+    return kind == KIND_ASSETS || kind == KIND_SYNCS;
+}
 
-    for (u32 i = 0; i < COUNT_OF(kinds); i++) {
-        names[i] = kinds[i].name;
-        if (strcmp(word, kinds[i].name) != 0)
-            continue;
-        *out = kinds[i].kind;
-        return *out == KIND_LATER
-                   ? err_set(err, ERR_NotInThisVersion, "%s: not in this version", word)
-                   : 0;
+/* wide and yaml are of `get` alone. */
+static int read_format(struct get_options *out, struct err *err)
+{
+    bool yaml = out->output && strcmp(out->output, "yaml") == 0;
+
+    if (yaml && !is_defined(out->kind))
+        return err_set(err, ERR_Usage, "-o yaml is for what is defined: assets and syncs");
+    if (yaml || (out->output && strcmp(out->output, "wide") == 0)) {
+        out->format = yaml ? OUTPUT_YAML : OUTPUT_WIDE;
+        return 0;
     }
-    nearest = nearest_word(word, names, COUNT_OF(names));
-    return err_set(err, ERR_Usage, "there is no kind '%.40s'%s%s%s", word,
-                   nearest ? "; did you mean " : "",
-                   nearest ? nearest : ": jobs, workers, assets, syncs", nearest ? "?" : "");
+    return output_format(out->output, true, &out->format, err);
+}
+
+static int read_selector(struct get_options *out, struct err *err)
+{
+    if (!out->selector_text)
+        return 0;
+    if (!is_defined(out->kind))
+        return err_set(err, ERR_Usage, "-l is for what has labels: assets and syncs");
+    return selector_parse(out->selector_text, &out->selector, err);
 }
 
 static int read_arguments(struct ctl *ctl, int argc, char **argv, struct get_options *out,
                           struct err *err)
 {
     const struct option options[] = {
-        {"output", 'o', OPTION_VALUE, &out->output}, {"limit", 0, OPTION_VALUE, &out->limit_text},
-        {"all", 0, OPTION_FLAG, &out->all},          {"watch", 'w', OPTION_LATER, NULL},
-        {"selector", 'l', OPTION_LATER, NULL},
+        {"output", 'o', OPTION_VALUE, &out->output},
+        {"limit", 0, OPTION_VALUE, &out->limit_text},
+        {"all", 0, OPTION_FLAG, &out->all},
+        {"watch", 'w', OPTION_FLAG, &out->watch},
+        {"selector", 'l', OPTION_VALUE, &out->selector_text},
     };
 
     argc = options_take(options, COUNT_OF(options), &ctl->common, argc, argv, err);
@@ -74,193 +78,69 @@ static int read_arguments(struct ctl *ctl, int argc, char **argv, struct get_opt
     if (out->limit_text &&
         option_number("--limit", out->limit_text, 1, LIMIT_MAX, &out->limit, err) < 0)
         return -1;
-    if (output_format(out->output, true, &out->format, err) < 0)
+    if (kind_find(argv[0], &out->kind, err) < 0)
         return -1;
-    return find_kind(argv[0], &out->kind, err);
+    return read_format(out, err) < 0 ? -1 : read_selector(out, err);
 }
 
-/* ---- jobs ---- */
+/* ---- what there is ---- */
 
-static void job_table(const struct job_list *list)
+static void add_job(struct listing *listing, const struct job *job)
 {
-    static const struct column columns[] = {
-        {"NAME", false, false},   {"PHASE", false, false}, {"REASON", false, false},
-        {"SCANNED", true, false}, {"MOVED", true, false},  {"FAILED", true, false},
-        {"BYTES", true, false},   {"TIME", true, false},   {"CREATED", false, false},
-    };
-    struct table *table = table_new(columns, COUNT_OF(columns));
-
-    for (u32 i = 0; i < list->count; i++) {
-        const struct job *job = &list->jobs[i];
-        struct buf numbers[5] = {{0}};
-
-        show_count(&numbers[0], job->counters.value[COUNTER_scanned]);
-        show_count(&numbers[1], job->counters.value[COUNTER_moved]);
-        show_count(&numbers[2], job->counters.value[COUNTER_failed]);
-        show_bytes(&numbers[3], job->counters.value[COUNTER_bytes_moved]);
-        show_duration(&numbers[4], job->duration_ms);
-        table_row(table, (const char *[]){job->name, phase_name(job->phase), job->reason,
-                                          buf_text(&numbers[0]), buf_text(&numbers[1]),
-                                          buf_text(&numbers[2]), buf_text(&numbers[3]),
-                                          buf_text(&numbers[4]), job->created_at});
-        for (u32 k = 0; k < COUNT_OF(numbers); k++)
-            buf_release(&numbers[k]);
-    }
-    table_finish(&table);
+    listing_add(listing, job_to_json(job), job->duration_ms);
 }
 
-void get_print_jobs(const struct job_list *list, enum output_format format)
-{
-    json_t *items;
-
-    if (format == OUTPUT_TABLE) {
-        job_table(list);
-        return;
-    }
-    if (format == OUTPUT_NAME) {
-        for (u32 i = 0; i < list->count; i++)
-            printf("job/%s\n", list->jobs[i].name);
-        return;
-    }
-    items = json_array();
-    for (u32 i = 0; i < list->count; i++)
-        json_array_append_new(items, job_to_json(&list->jobs[i]));
-    show_json(json_pack("{s:o}", "items", items), true);
-}
-
-static int get_jobs(struct session *session, const struct get_options *options, struct err *err)
+static int get_jobs(struct session *session, const struct get_options *options, struct listing *out,
+                    struct err *err)
 {
     struct job_list list = {0};
     struct job job = {0};
 
-    if (!options->name) {
-        if (jobs_list(session->postgres, options->all, false, options->limit, &list, err) < 0)
+    if (options->name) {
+        if (jobs_read(session->postgres, options->name, &job, err) < 0)
             return -1;
-        get_print_jobs(&list, options->format);
-        job_list_release(&list);
+        add_job(out, &job);
+        job_release(&job);
         return 0;
     }
-    if (jobs_read(session->postgres, options->name, &job, err) < 0)
+    if (jobs_list(session->postgres, options->all, false, options->limit, &list, err) < 0)
         return -1;
-    if (options->format == OUTPUT_JSON)
-        show_json(job_to_json(&job), true);
-    else
-        get_print_jobs(&(struct job_list){.jobs = &job, .count = 1}, options->format);
-    job_release(&job);
+    for (u32 i = 0; i < list.count; i++)
+        add_job(out, &list.jobs[i]);
+    job_list_release(&list);
     return 0;
 }
 
-/* ---- rows of Postgres: assets, synchronizations ---- */
-
-static json_t *row_json(const PGresult *result, int row)
-{
-    json_t *json = json_object();
-
-    for (int column = 0; column < PQnfields(result); column++)
-        json_object_set_new(json, PQfname(result, column),
-                            PQgetisnull(result, row, column)
-                                ? json_null()
-                                : json_string(result_text(result, row, column)));
-    return json;
-}
-
-/* Column names are for JSON; a table has them in capitals. */
-static void rows_table(const PGresult *result)
-{
-    struct column columns[16];
-    char names[16][32];
-    const char *values[16];
-    int count = PQnfields(result) < 16 ? PQnfields(result) : 16;
-    struct table *table;
-
-    for (int i = 0; i < count; i++) {
-        snprintf(names[i], sizeof names[i], "%s", PQfname(result, i));
-        for (char *at = names[i]; *at; at++)
-            *at = (char)(*at >= 'a' && *at <= 'z' ? *at - 32 : *at);
-        columns[i] = (struct column){.name = names[i]};
-    }
-    table = table_new(columns, (u32)count);
-    for (int row = 0; row < PQntuples(result); row++) {
-        for (int i = 0; i < count; i++)
-            values[i] = result_text(result, row, i);
-        table_row(table, values);
-    }
-    table_finish(&table);
-}
-
-static int get_rows(struct session *session, const struct get_options *options, struct err *err)
+static int get_defined(struct session *session, const struct get_options *options,
+                       struct listing *out, struct err *err)
 {
     bool assets = options->kind == KIND_ASSETS;
-    /* one that is named may be any */
-    bool all = options->all || options->name;
-    u32 limit = options->name ? LIMIT_MAX : options->limit;
-    PGresult *result = NULL;
-    json_t *items = json_array();
-    int rc = assets ? jobs_list_assets(session->postgres, all, limit, &result, err)
-                    : jobs_list_synchronizations(session->postgres, all, limit, &result, err);
+    u32 limit = options->selector ? LIMIT_MAX : options->limit;
+    PGresult *rows;
 
-    for (int row = 0; rc == 0 && row < PQntuples(result); row++) {
-        if (options->name && strcmp(result_text(result, row, 0), options->name) != 0)
-            continue;
-        if (options->format == OUTPUT_NAME)
-            printf("%s/%s\n", assets ? "asset" : "sync", result_text(result, row, 0));
-        json_array_append_new(items, row_json(result, row));
-    }
-    if (rc == 0 && options->name && json_array_size(items) == 0)
-        rc = err_set(err, ERR_NotFound, "there is no %s named %s",
-                     assets ? "asset" : "synchronization", options->name);
-    else if (rc == 0 && options->format == OUTPUT_JSON)
-        show_json(options->name ? json_incref(json_array_get(items, 0))
-                                : json_pack("{s:O}", "items", items),
-                  true);
-    else if (rc == 0 && options->format == OUTPUT_TABLE)
-        rows_table(result);
-    json_decref(items);
-    PQclear(result);
-    return rc;
-}
+    if (definitions_list(session->postgres, assets, options->name, options->all, limit, &rows,
+                         err) < 0)
+        return -1;
+    for (int row = 0; row < PQntuples(rows) && out->count < options->limit; row++) {
+        json_t *item = json_loads(result_text(rows, row, 1), 0, NULL);
 
-/* ---- workers ---- */
-
-void get_print_workers(json_t *workers, enum output_format format)
-{
-    static const struct column columns[] = {{"ID", false, false},   {"ROLE", false, false},
-                                            {"HOST", false, false}, {"PID", true, false},
-                                            {"LANES", true, false}, {"BUSY", true, false},
-                                            {"DONE", true, false},  {"BYTES", true, false}};
-    static const char *const fields[] = {"id",    "role", "host", "pid",
-                                         "lanes", "busy", "done", "bytes"};
-    struct table *table = format == OUTPUT_TABLE ? table_new(columns, COUNT_OF(columns)) : NULL;
-    const char *values[COUNT_OF(fields)];
-    char numbers[COUNT_OF(fields)][24];
-    json_t *worker;
-    size_t index;
-
-    if (format == OUTPUT_JSON) {
-        show_json(json_pack("{s:O}", "items", workers), true);
-        return;
-    }
-    json_array_foreach(workers, index, worker)
-    {
-        for (u32 i = 0; i < COUNT_OF(fields); i++) {
-            const json_t *value = json_object_get(worker, fields[i]);
-
-            snprintf(numbers[i], sizeof numbers[i], "%lld", (long long)json_integer_value(value));
-            values[i] = json_is_string(value) ? json_string_value(value) : value ? numbers[i] : "";
-        }
-        if (table)
-            table_row(table, values);
+        if (options->selector &&
+            !selector_matches(options->selector, json_object_get(item, "labels")))
+            json_decref(item);
         else
-            printf("worker/%s\n", values[0]);
+            listing_add(out, item, 0);
     }
-    if (table)
-        table_finish(&table);
+    PQclear(rows);
+    if (options->name && out->count == 0 && !options->selector)
+        return definitions_none(session->postgres, assets, options->name, err);
+    return 0;
 }
 
-static int get_workers(struct session *session, const struct get_options *options, struct err *err)
+static int get_workers(struct session *session, const struct get_options *options,
+                       struct listing *out, struct err *err)
 {
     struct view *view = session_view(session);
-    json_t *workers = view ? view_workers(view, err) : NULL, *one = NULL, *worker;
+    json_t *workers = view ? view_workers(view, err) : NULL, *worker;
     size_t index;
 
     if (!view)
@@ -269,24 +149,137 @@ static int get_workers(struct session *session, const struct get_options *option
                        session->redis_url ? "" : ": SYNCLINE_REDIS_URL is not set");
     if (!workers)
         return -1;
-    if (options->name) {
-        one = json_array();
-        json_array_foreach(workers, index,
-                           worker) if (strcmp(json_string_value(json_object_get(worker, "id")),
-                                              options->name) == 0) json_array_append(one, worker);
-        json_decref(workers);
-        workers = one;
-        if (json_array_size(one) == 0) {
-            json_decref(one);
-            return err_set(err, ERR_NotFound, "there is no worker %s", options->name);
-        }
+    json_array_foreach(workers, index, worker)
+    {
+        const char *id = json_string_value(json_object_get(worker, "id"));
+
+        if (!options->name || strcmp(id, options->name) == 0)
+            listing_add(out, json_incref(worker), 0);
     }
-    if (options->name && options->format == OUTPUT_JSON)
-        show_json(json_incref(json_array_get(workers, 0)), true);
-    else
-        get_print_workers(workers, options->format);
     json_decref(workers);
-    return 0;
+    return options->name && out->count == 0
+               ? err_set(err, ERR_NotFound, "there is no worker %s", options->name)
+               : 0;
+}
+
+static int get_all(struct session *session, const struct get_options *options, struct listing *out,
+                   struct err *err)
+{
+    switch (options->kind) {
+    case KIND_JOBS:
+        return get_jobs(session, options, out, err);
+    case KIND_WORKERS:
+        return get_workers(session, options, out, err);
+    default:
+        return get_defined(session, options, out, err);
+    }
+}
+
+void get_print_jobs(const struct job_list *list, enum output_format format)
+{
+    struct listing listing = {.kind = KIND_JOBS};
+
+    for (u32 i = 0; i < list->count; i++)
+        add_job(&listing, &list->jobs[i]);
+    listing_print(&listing, format, false);
+    listing_release(&listing);
+}
+
+void get_print_workers(json_t *workers, enum output_format format)
+{
+    struct listing listing = {.kind = KIND_WORKERS};
+    json_t *worker;
+    size_t index;
+
+    json_array_foreach(workers, index, worker)
+    {
+        listing_add(&listing, json_incref(worker), 0);
+    }
+    listing_print(&listing, format, false);
+    listing_release(&listing);
+}
+
+/* ---- again and again ---- */
+
+static bool was_there(const struct listing *seen, const struct list_item *item)
+{
+    for (u32 i = 0; i < seen->count; i++)
+        if (strcmp(list_item_name(&seen->items[i]), list_item_name(item)) == 0)
+            return json_equal(seen->items[i].json, item->json);
+    return false;
+}
+
+/* What is new or has changed, the newest last. */
+static void print_changes(const struct listing *seen, struct listing *now,
+                          enum output_format format)
+{
+    memcpy(now->widths, seen->widths, sizeof now->widths);
+    for (u32 i = now->count; i-- > 0;)
+        if (!was_there(seen, &now->items[i]))
+            listing_print_again(now, i, format);
+}
+
+static void pause_for_news(struct postgres *postgres)
+{
+    s64 until = clock_monotonic_ms() + LOOK_MS;
+    struct err ignored;
+
+    while (!interrupted && clock_monotonic_ms() < until) {
+        char *channel = NULL, *payload = NULL;
+        int got = postgres_wait_notify(postgres, STEP_MS, &channel, &payload, &ignored);
+
+        free(channel);
+        free(payload);
+        if (got != 0)
+            return;
+    }
+}
+
+/* What is away for a while is waited for. */
+static int look_again(struct session *session, const struct get_options *options,
+                      struct listing *out, s64 *lost_ms, struct err *err)
+{
+    s64 now = clock_monotonic_ms();
+
+    if (((session->postgres && postgres_is_alive(session->postgres)) ||
+         (session_connect(session, err) == 0 &&
+          postgres_run(session->postgres, "LISTEN syncline_job", err) == 0)) &&
+        get_all(session, options, out, err) == 0) {
+        *lost_ms = 0;
+        return 0;
+    }
+    listing_release(out);
+    *lost_ms = *lost_ms ? *lost_ms : now;
+    if ((err->code != ERR_PostgresUnavailable && err->code != ERR_RedisUnavailable) ||
+        now - *lost_ms > AWAY_MS)
+        return -1;
+    return 1;
+}
+
+/* Ends with SIGINT, or when nobody reads any more. */
+static int watch(struct session *session, const struct get_options *options, struct listing *seen,
+                 struct err *err)
+{
+    s64 lost_ms = 0;
+    int result = postgres_run(session->postgres, "LISTEN syncline_job", err);
+
+    while (result >= 0 && !interrupted && fflush(stdout) == 0) {
+        struct listing now = {.kind = options->kind};
+
+        if (session->postgres)
+            pause_for_news(session->postgres);
+        else
+            usleep(LOOK_MS * 1000);
+        if (interrupted)
+            break;
+        result = look_again(session, options, &now, &lost_ms, err);
+        if (result != 0)
+            continue;
+        print_changes(seen, &now, options->format);
+        listing_release(seen);
+        *seen = now;
+    }
+    return result < 0 ? -1 : 0;
 }
 
 static int get(struct ctl *ctl, const struct get_options *options)
@@ -294,30 +287,42 @@ static int get(struct ctl *ctl, const struct get_options *options)
     static const char *const next[] = {"syncline get jobs --all", "syncline get workers",
                                        "syncline get assets --all", "syncline get syncs --all"};
     struct session session = {.hold_fd = -1};
+    struct listing listing = {.kind = options->kind};
     struct err err;
     int result = session_open(ctl, SESSION_FIND, &session, &err);
 
     if (result == 0)
-        result = options->kind == KIND_JOBS      ? get_jobs(&session, options, &err)
-                 : options->kind == KIND_WORKERS ? get_workers(&session, options, &err)
-                                                 : get_rows(&session, options, &err);
+        result = get_all(&session, options, &listing, &err);
+    if (result == 0 && options->watch && options->format == OUTPUT_JSON)
+        print_changes(&(struct listing){.kind = options->kind}, &listing, options->format);
+    else if (result == 0)
+        listing_print(&listing, options->format, options->name != NULL);
+    if (result == 0 && options->watch)
+        result = watch(&session, options, &listing, &err);
+    listing_release(&listing);
     session_close(&session);
-    return result < 0 ? ctl_fail(&err, err.code == ERR_NotFound ? next[options->kind] : NULL)
-                      : EXIT_OK;
+    if (result < 0)
+        return ctl_fail(&err, err.code == ERR_NotFound ? next[options->kind] : NULL);
+    return interrupted ? EXIT_INTERRUPTED : EXIT_OK;
 }
 
 int command_get(struct ctl *ctl, int argc, char **argv)
 {
     struct get_options options = {0};
     struct err err;
+    int code = EXIT_OK;
 
-    if (read_arguments(ctl, argc, argv, &options, &err) < 0)
-        return ctl_fail(&err, "syncline get --help");
-    if (ctl->common.help) {
+    if (read_arguments(ctl, argc, argv, &options, &err) < 0) {
+        code = ctl_fail(&err, "syncline get --help");
+    } else if (ctl->common.help) {
         help_command(ctl->command);
-        return EXIT_OK;
+    } else {
+        if (options.watch)
+            interrupt_catch();
+        code = get(ctl, &options);
     }
-    return get(ctl, &options);
+    selector_destroy(&options.selector);
+    return code;
 }
 
 int command_worker_list(struct ctl *ctl, int argc, char **argv)
@@ -327,7 +332,7 @@ int command_worker_list(struct ctl *ctl, int argc, char **argv)
     struct err err;
 
     argc = options_take(table, COUNT_OF(table), &ctl->common, argc, argv, &err);
-    if (argc < 0 || output_format(options.output, true, &options.format, &err) < 0)
+    if (argc < 0 || read_format(&options, &err) < 0)
         return ctl_fail(&err, "syncline worker list --help");
     if (ctl->common.help) {
         help_command(ctl->command);

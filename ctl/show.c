@@ -105,6 +105,16 @@ struct table *table_new(const struct column *columns, u32 count)
     return table;
 }
 
+void table_without_heading(struct table *table)
+{
+    scols_table_enable_noheadings(table->scols, 1);
+}
+
+void table_at_least(struct table *table, u32 column, u32 width)
+{
+    scols_column_set_whint(scols_table_get_column(table->scols, column), width);
+}
+
 void table_row(struct table *table, const char *const *values)
 {
     struct libscols_line *line = scols_table_new_line(table->scols, NULL);

@@ -7,7 +7,7 @@
 
 #include <jansson.h>
 
-enum output_format { OUTPUT_TABLE, OUTPUT_JSON, OUTPUT_NAME };
+enum output_format { OUTPUT_TABLE, OUTPUT_JSON, OUTPUT_NAME, OUTPUT_WIDE, OUTPUT_YAML };
 
 /* "table", "json", "name"; NULL text = table. `allow_name`: whether name is one of them here. */
 int output_format(const char *text, bool allow_name, enum output_format *out, struct err *err);
@@ -30,6 +30,10 @@ struct column {
     bool wide; /* may be cut on a terminal that is too narrow */
 };
 struct table *table_new(const struct column *columns, u32 count);
+/* Rows alone, below a table that was printed before. */
+void table_without_heading(struct table *table);
+/* A column that is at least so many characters wide, whatever is in it. */
+void table_at_least(struct table *table, u32 column, u32 width);
 /* As many texts as columns; NULL = empty. Copied. */
 void table_row(struct table *table, const char *const *values);
 /* Prints on stdout and releases. */

@@ -216,3 +216,38 @@ json_t *view_workers(struct view *view, struct err *err)
     freeReplyObject(set);
     return workers;
 }
+
+static json_t *batch_json(struct view *view, const char *member, const char *number)
+{
+    redisReply *hash = read_hash(view, KEY_BATCH, member);
+    json_t *batch;
+
+    if (!hash)
+        return NULL;
+    batch = json_pack("{s:s}", "batch", number);
+    for (size_t i = 0; i + 1 < hash->elements; i += 2)
+        json_object_set_new(batch, hash->element[i]->str, json_string(hash->element[i + 1]->str));
+    freeReplyObject(hash);
+    return batch;
+}
+
+json_t *view_batches(struct view *view, const char *job, u32 limit)
+{
+    redisReply *leases = redisCommand(view->redis, "ZRANGE " KEY_LEASES " 0 -1");
+    json_t *batches = json_array();
+    size_t length = strlen(job);
+
+    for (size_t i = 0; leases && leases->type == REDIS_REPLY_ARRAY && i < leases->elements; i++) {
+        const char *member = leases->element[i]->str;
+        json_t *batch;
+
+        if (strncmp(member, job, length) != 0 || member[length] != ':' ||
+            json_array_size(batches) >= limit)
+            continue;
+        batch = batch_json(view, member, member + length + 1);
+        if (batch)
+            json_array_append_new(batches, batch);
+    }
+    freeReplyObject(leases);
+    return batches;
+}

@@ -23,4 +23,9 @@ bool view_job(struct view *view, const char *name, enum phase *phase, bool *scan
  * failure. */
 json_t *view_workers(struct view *view, struct err *err);
 
+/* What workers hold of a job, at most `limit`, the earliest deadline first: an array of objects
+ * with what the hashes of its batches hold, and "batch", its number. Empty if Redis does not
+ * answer. */
+json_t *view_batches(struct view *view, const char *job, u32 limit);
+
 #endif

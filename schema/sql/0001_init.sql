@@ -77,7 +77,7 @@ CREATE TABLE job (
   spec                jsonb NOT NULL DEFAULT '{}',
   source_address      text NOT NULL,
   destination_address text NOT NULL,
-  destination_asset   bigint NOT NULL REFERENCES asset,
+  destination_asset   bigint NOT NULL, -- no foreign key: what was done outlives the asset
   phase               job_phase NOT NULL DEFAULT 'Queued',
   reason              text,
   message             text,

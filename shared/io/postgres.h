@@ -12,7 +12,8 @@
 struct postgres;
 
 /* Advisory locks of Syncline are (this class, key): key = id of a planner, held by its session
- * while it lives; 0 while destinations are claimed; -1 while migrations are applied. */
+ * while it lives; 0 while destinations are claimed; -1 while migrations are applied; -2 while
+ * definitions are written. */
 #define ADVISORY_CLASS "1398362188"
 
 /* PostgresUnavailable if it cannot be reached, Configuration if the URL is none. `application`

@@ -76,10 +76,4 @@ int jobs_cancel(struct postgres *postgres, const char *name, bool *ended, struct
 /* Does any planner hold its advisory lock now? */
 int jobs_planner_alive(struct postgres *postgres, bool *alive, struct err *err);
 
-/* Rows for tables; columns are named as people see them. PQclear. */
-int jobs_list_assets(struct postgres *postgres, bool all, u32 limit, PGresult **out,
-                     struct err *err);
-int jobs_list_synchronizations(struct postgres *postgres, bool all, u32 limit, PGresult **out,
-                               struct err *err);
-
 #endif

@@ -156,6 +156,14 @@ static int define_adhoc(struct postgres *postgres, const struct wanted *wanted, 
         parameters, 4, NULL, err);
 }
 
+/* Where its assets are is read once this row is locked: who changes that holds it, too, and has
+ * committed by then. */
+static int lock_synchronization(struct postgres *postgres, const char *name, struct err *err)
+{
+    return postgres_query(postgres, "SELECT FROM synchronization WHERE name = $1 FOR UPDATE",
+                          (struct parameter[]){parameter_text(name)}, 1, NULL, err);
+}
+
 /* One try. 0, 1 for a unique violation, -1. */
 static int try_start(struct postgres *postgres, const struct wanted *wanted, char **job,
                      struct err *err)
@@ -167,6 +175,8 @@ static int try_start(struct postgres *postgres, const struct wanted *wanted, cha
         return -1;
     if (wanted->source)
         result = define_adhoc(postgres, wanted, err);
+    if (result == 0)
+        result = lock_synchronization(postgres, wanted->name, err);
     if (result == 0)
         result = insert(postgres, wanted, job, err);
     if (result == 0)
@@ -273,6 +283,29 @@ static int check_approvable(struct postgres *postgres, const char *name, PGresul
     }
 }
 
+/* What it listed is of the directories that it was started with. */
+static int refuse_moved(struct postgres *postgres, const char *name, struct err *err)
+{
+    static const char sql[] =
+        "SELECT s.name FROM job j JOIN synchronization s ON s.id = j.synchronization"
+        " JOIN asset a ON a.id = s.source JOIN asset b ON b.id = s.destination WHERE j.name = $1"
+        " AND (j.source_address <> a.address OR j.destination_address <> b.address"
+        "  OR j.destination_asset <> b.id)";
+    PGresult *rows;
+    int result = 0;
+
+    if (postgres_query(postgres, sql, (struct parameter[]){parameter_text(name)}, 1, &rows, err) <
+        0)
+        return -1;
+    if (PQntuples(rows) > 0)
+        result = err_set(err, ERR_Superseded,
+                         "%s was defined anew since: its source or destination is not what job %s "
+                         "looked at; syncline run %s",
+                         result_text(rows, 0, 0), name, result_text(rows, 0, 0));
+    PQclear(rows);
+    return result;
+}
+
 static const char *const approve_sql[] = {
     "UPDATE synchronization s SET source_identity = NULL FROM job j WHERE j.id = $1"
     " AND s.id = j.synchronization AND j.phase = 'Failed'",
@@ -295,6 +328,8 @@ int jobs_approve(struct postgres *postgres, const char *name, struct err *err)
         rc = postgres_query(postgres, approvable_sql, &named, 1, &row, err);
     if (rc == 0)
         rc = check_approvable(postgres, name, row, err);
+    if (rc > 0 && refuse_moved(postgres, name, err) < 0)
+        rc = -1;
     if (rc > 0) {
         id = parameter_s64(result_s64(row, 0, 0));
         rc = 0;

@@ -1,0 +1,23 @@
+/* describe.h: how one thing is told in full: lines of a label and a value, and tables. */
+#ifndef SYNCLINE_CTL_DESCRIBE_H
+#define SYNCLINE_CTL_DESCRIBE_H
+
+#include "ctl/session.h"
+
+/* Each prints what it is about; NotFound. */
+int describe_asset(struct session *session, const char *name, struct err *err);
+int describe_sync(struct session *session, const char *name, struct err *err);
+int describe_job(struct session *session, const char *name, struct err *err);
+
+/* The first row of a statement: a line for each column that is not empty, under its name. The
+ * statement's one parameter is `name`. *rows (PQclear) for what else is in it: columns whose names
+ * begin with "_" are not printed. No row: *rows has none. */
+int describe_lines(struct postgres *postgres, const char *sql, const char *name, PGresult **rows,
+                   struct err *err);
+/* All rows as a table below `title`; nothing if there are none. */
+int describe_table(struct postgres *postgres, const char *title, const char *sql, const char *name,
+                   struct err *err);
+/* "next: …" */
+void describe_next(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+#endif

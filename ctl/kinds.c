@@ -1,0 +1,56 @@
+/* kinds.c: see kinds.h. */
+#include "ctl/kinds.h"
+
+#include "base/words.h"
+
+#include <stdio.h>
+
+static const struct {
+    const char *name;
+    enum kind kind;
+} kinds[] = {
+    {"jobs", KIND_JOBS},       {"job", KIND_JOBS},       {"jo", KIND_JOBS},
+    {"workers", KIND_WORKERS}, {"worker", KIND_WORKERS}, {"wo", KIND_WORKERS},
+    {"assets", KIND_ASSETS},   {"asset", KIND_ASSETS},   {"as", KIND_ASSETS},
+    {"syncs", KIND_SYNCS},     {"sync", KIND_SYNCS},     {"sy", KIND_SYNCS},
+    {"plans", KIND_LATER},     {"plan", KIND_LATER},     {"pl", KIND_LATER},
+    {"lives", KIND_LATER},     {"live", KIND_LATER},     {"li", KIND_LATER},
+};
+
+int kind_find(const char *word, enum kind *out, struct err *err)
+{
+    const char *names[COUNT_OF(kinds)], *nearest;
+
+    for (u32 i = 0; i < COUNT_OF(kinds); i++) {
+        names[i] = kinds[i].name;
+        if (strcmp(word, kinds[i].name) != 0)
+            continue;
+        *out = kinds[i].kind;
+        return *out == KIND_LATER
+                   ? err_set(err, ERR_NotInThisVersion, "%s: not in this version", word)
+                   : 0;
+    }
+    nearest = nearest_word(word, names, COUNT_OF(names));
+    return err_set(err, ERR_Usage, "there is no kind '%.40s'%s%s%s", word,
+                   nearest ? "; did you mean " : "",
+                   nearest ? nearest : ": jobs, workers, assets, syncs", nearest ? "?" : "");
+}
+
+const char *kind_word(enum kind kind)
+{
+    static const char *const words[] = {"job", "worker", "asset", "sync"};
+
+    return words[kind];
+}
+
+int kind_and_name(const char *text, enum kind *kind, const char **name, struct err *err)
+{
+    const char *slash = strchr(text, '/');
+    char word[48];
+
+    if (!slash || slash == text || !slash[1])
+        return err_set(err, ERR_Usage, "'%.80s' is not KIND/NAME, such as asset/photos", text);
+    snprintf(word, sizeof word, "%.*s", (int)(slash - text), text);
+    *name = slash + 1;
+    return kind_find(word, kind, err);
+}

@@ -1,0 +1,139 @@
+/* set.c: `set NAME FIELD=VALUE...`: fields of a definition changed where it is. It is read, changed
+ * and written in one transaction. */
+#include "ctl/changes.h"
+#include "ctl/kinds.h"
+#include "ctl/options.h"
+#include "store/jobs.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+struct setting {
+    enum kind kind;
+    const char *name;
+    int count;
+    char **fields; /* FIELD=VALUE */
+};
+
+static int set_fields(struct definition *definition, const struct setting *setting, struct err *err)
+{
+    for (int i = 0; i < setting->count; i++) {
+        const char *equals = strchr(setting->fields[i], '=');
+        char field[64];
+
+        if (!equals || equals == setting->fields[i])
+            return err_set(err, ERR_Usage, "'%.80s' is not FIELD=VALUE, such as %s",
+                           setting->fields[i], "limits.bandwidth=10MiB/s");
+        snprintf(field, sizeof field, "%.*s", (int)(equals - setting->fields[i]),
+                 setting->fields[i]);
+        if (definition_set(definition->kind, definition->spec, field, equals + 1, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* Reads the definition and sets its fields, which have to go together in the end. */
+static int make(struct postgres *postgres, const struct setting *setting, struct changes *changes,
+                struct err *err)
+{
+    struct buf file = {0};
+    struct definition *item;
+    int result;
+
+    buf_printf(&file, "%s/%s", kind_word(setting->kind), setting->name);
+    result = definitions_load(postgres, setting->kind == KIND_ASSETS, setting->name,
+                              buf_text(&file), &changes->given, err);
+    buf_release(&file);
+    if (result < 0)
+        return -1;
+    item = &changes->given.items[0];
+    return set_fields(item, setting, err) < 0 ? -1 : definition_check(item->kind, item->spec, err);
+}
+
+/* A job that runs takes new limits, and nothing else. */
+static void tell_active(const struct ctl *ctl, struct postgres *postgres,
+                        const struct setting *setting)
+{
+    static const char sql[] =
+        "SELECT j.name FROM job j JOIN synchronization s ON s.id = j.synchronization"
+        " WHERE s.name = $1 AND j.phase IN ('Queued', 'Probing', 'Running', 'Closing')";
+    struct parameter name = parameter_text(setting->name);
+    bool others = false;
+    PGresult *rows;
+    struct err ignored;
+
+    for (int i = 0; i < setting->count; i++)
+        others = others || strncmp(setting->fields[i], "limits.", 7) != 0;
+    if (ctl->common.quiet || setting->kind != KIND_SYNCS ||
+        postgres_query(postgres, sql, &name, 1, &rows, &ignored) < 0)
+        return;
+    if (PQntuples(rows) > 0)
+        fprintf(stderr, "%s is active: %s\n", result_text(rows, 0, 0),
+                others ? "it takes new limits, and keeps all else that it was started with"
+                       : "it takes the new limits within seconds");
+    PQclear(rows);
+}
+
+static int set(const struct ctl *ctl, const struct setting *setting, struct changes *changes,
+               struct err *err)
+{
+    struct session session = {.hold_fd = -1};
+    struct err ignored;
+    int result = session_open(ctl, SESSION_FIND, &session, err);
+
+    if (result == 0)
+        result = definitions_begin(session.postgres, err);
+    if (result == 0)
+        result = make(session.postgres, setting, changes, err);
+    if (result == 0)
+        result = changes_apply(session.postgres, changes, false, err);
+    else
+        definitions_end(session.postgres, false, &ignored);
+    if (result == 0) {
+        changes_print(ctl, changes, false);
+        tell_active(ctl, session.postgres, setting);
+    }
+    session_close(&session);
+    return result;
+}
+
+static int read_setting(struct ctl *ctl, int argc, char **argv, struct setting *out,
+                        struct err *err)
+{
+    argc = options_take(NULL, 0, &ctl->common, argc, argv, err);
+    if (argc < 0 || ctl->common.help)
+        return argc < 0 ? -1 : 0;
+    if (argc < 2)
+        return err_set(err, ERR_Usage, "set wants a name, and one FIELD=VALUE or more");
+    *out = (struct setting){KIND_SYNCS, argv[0], argc - 1, argv + 1};
+    if (!strchr(argv[0], '/'))
+        return 0;
+    if (kind_and_name(argv[0], &out->kind, &out->name, err) < 0)
+        return -1;
+    return out->kind == KIND_SYNCS || out->kind == KIND_ASSETS
+               ? 0
+               : err_set(err, ERR_Usage, "%s is no definition: syncs and assets have fields",
+                         argv[0]);
+}
+
+int command_set(struct ctl *ctl, int argc, char **argv)
+{
+    struct changes changes = {0};
+    struct setting setting;
+    struct err err;
+    int code = EXIT_OK;
+
+    if (read_setting(ctl, argc, argv, &setting, &err) < 0)
+        return ctl_fail(&err, "syncline set --help");
+    if (ctl->common.help) {
+        help_command(ctl->command);
+        return EXIT_OK;
+    }
+    if (set(ctl, &setting, &changes, &err) < 0)
+        code = err.code == ERR_NotFound
+                   ? ctl_fail(&err, setting.kind == KIND_ASSETS ? "syncline get assets --all"
+                                                                : "syncline get syncs --all")
+                   : changes_fail(&changes, &err);
+    changes_release(&changes);
+    return code;
+}
