@@ -50,7 +50,7 @@ FILES
       grep -qF -- "$option" "$page" || { echo "$option of $help is not in $page"; return 1; }
     done
   done
-  "$SYNCLINE_BIN/syncline" --help | sed -nE 's/^  ([a-z]+( [a-z-]+)?) .*/\1/p' | while read -r name; do
+  "$SYNCLINE_BIN/syncline" --help | sed -nE 's/^  ([a-z]+( [a-z][a-z-]*)?) .*/\1/p' | while read -r name; do
     grep -q "^   syncline $name" "$BATS_TEST_TMPDIR/syncline.1"
   done
 }
