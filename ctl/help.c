@@ -140,6 +140,7 @@ int ctl_exit_code(const struct err *err)
     case ERR_StackDown:
         return EXIT_UNREACHABLE;
     case ERR_ActiveJob:
+    case ERR_Suspended:
     case ERR_StackUp:
     case ERR_Busy:
         return EXIT_BUSY;

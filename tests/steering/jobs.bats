@@ -1,0 +1,173 @@
+#!/usr/bin/env bats
+# What operators type about jobs: suspended, cancelled, listed as CSV, followed as events.
+
+bats_require_minimum_version 1.5.0
+load ../harness/stack
+load ../harness/jobs
+
+setup() { stack_setup; }
+teardown() { stack_teardown; }
+
+# asked NAME ARGS…: the exit code; what was said is in WORK/out and WORK/err
+asked() {
+  local code=0
+  syncline "$@" >"$WORK/out" 2>"$WORK/err" || code=$?
+  return "$code"
+}
+says() { grep -qF -- "$1" "$WORK/err" || { echo "not said: $1" >&2; cat "$WORK/err" >&2; return 1; }; }
+
+small_tree() {
+  mkdir -p "$WORK/src/d" "$WORK/dst"
+  echo a >"$WORK/src/a"
+  echo b >"$WORK/src/d/b"
+}
+
+# went_well JOB FILE: its events, from Running to the end
+went_well() {
+  jq -se --arg job "$1" 'map(select(.job == $job) | .kind) | index("Running") < index("Succeeded") and
+    last == "Succeeded"' "$2" >/dev/null || { cat "$2" >&2; return 1; }
+}
+
+@test "a suspended synchronization starts nothing, until it is resumed; what runs goes on" {
+  # Goal: run, verify and sync are refused with exit 5 and the way out; both commands may be said twice.
+  # Method: two directories; a job that is slow enough to be suspended under way.
+  small_tree
+  syncline up
+  sync_define s "fault:delay_ms=200;dir:$WORK/src" "$WORK/dst"
+  run -3 asked suspend none
+  says 'next: syncline get syncs'
+  job_start s
+  eventually 20 job_has s "phase = 'Running'"
+  run -0 asked suspend s
+  says 's is suspended'
+  says 's-1 goes on'
+  job_wait s
+  run -0 asked suspend s
+  says 's was suspended already'
+  for command in 'run s' 'run s --dry-run' 'verify s'; do
+    # shellcheck disable=SC2086
+    run -5 asked $command
+    says 'synchronization s is suspended'
+    says 'next: syncline resume s'
+  done
+  [ "$(syncline get syncs s -o json | jq -r .suspended)" = true ]
+  [ "$(stack_psql -c 'SELECT count(*) FROM job')" = 1 ]
+  run -0 asked resume s
+  run -0 asked resume s
+  says 's was not suspended'
+  syncline run s --wait --progress=none
+  same_tree "$WORK/src" "$WORK/dst"
+  # of two directories that were never named, too
+  syncline -q sync "$WORK/src" "$WORK/other"
+  name=$(syncline get syncs --all -o name | sed -n 's,^sync/\(sync-.*\),\1,p')
+  syncline suspend "$name"
+  run -5 asked sync "$WORK/src" "$WORK/other"
+  says "next: syncline resume $name"
+}
+
+@test "a job that is Held stays so while its synchronization is suspended" {
+  # Goal: approve is refused with the way out, and done after it.
+  # Method: a job that would remove more than it may.
+  small_tree
+  touch "$WORK/dst/old"
+  syncline up
+  sync_define s "$WORK/src" "$WORK/dst"
+  stack_psql -c "UPDATE synchronization SET spec = '{\"delete\": {\"enabled\": true, \"max\": \"0\"}}'"
+  run -8 asked run s --wait
+  syncline suspend s
+  run -5 asked approve s-1
+  says 'next: syncline resume s'
+  [ -e "$WORK/dst/old" ]
+  syncline resume s
+  syncline approve s-1 --wait
+  same_tree "$WORK/src" "$WORK/dst"
+}
+
+@test "cancel waits for the end where it is asked to" {
+  # Goal: exit 0 and a job that is Cancelled; of one that had ended before, the exit code of its phase.
+  # Method: a slow job, then one that failed.
+  small_tree
+  syncline up
+  sync_define s "fault:delay_ms=2000;dir:$WORK/src" "$WORK/dst"
+  job_start s
+  eventually 20 job_has s "phase = 'Running'"
+  run -0 asked cancel s-1 --wait --json
+  [ "$(jq -r .phase "$WORK/out")" = Cancelled ]
+  wait "$JOB_WAITER" || code=$?
+  [ "$code" = 9 ]
+  stack_psql -c "UPDATE asset SET address = 'dir:$WORK/none' WHERE name = 's-src'"
+  run -7 asked run s --wait
+  run -7 asked cancel s-2 --wait
+  run -3 asked cancel none --wait
+  run -2 asked cancel
+  run -2 asked wait s --for=insync
+  says 'not in this version'
+  run -2 asked wait s --for=ever
+}
+
+@test "a report as CSV is what other programs read" {
+  # Goal: names with commas, quotes, line ends and bytes that are no UTF-8 come back as they are.
+  # Method: Python's csv module.
+  mkdir -p "$WORK/src" "$WORK/dst"
+  python3 - "$WORK" <<'PY'
+import os, sys
+for name in (b'plain', b'a,b', b'quo"te', b'line\nend', b'\xff\xfe'):
+    with open(os.path.join(sys.argv[1].encode(), b'src', name), 'wb') as file:
+        file.write(name)
+os.mkfifo(os.path.join(sys.argv[1], 'src', 'pipe'))
+PY
+  syncline up
+  syncline -q sync "$WORK/src" "$WORK/dst"
+  job=$(syncline get jobs --all -o name | sed 's,job/,,')
+  syncline report "$job" -o csv >"$WORK/report.csv"
+  syncline report "$job" -o json >"$WORK/report.json"
+  python3 - "$WORK/report.csv" "$WORK/report.json" <<'PY'
+import base64, csv, json, sys
+rows = list(csv.DictReader(open(sys.argv[1], newline='', encoding='utf-8')))
+lines = [json.loads(line) for line in open(sys.argv[2])]
+path = lambda row: row.get('path', '').encode() if row.get('path') else base64.b64decode(row['pathBase64'])
+assert {path(row) for row in rows} == {b'plain', b'a,b', b'quo"te', b'line\nend', b'\xff\xfe', b'pipe'}, rows
+for row, line in zip(rows, lines):
+    assert path(row) == path(line) and row['operation'] == line['operation'] and row['outcome'] == line['outcome']
+    assert int(row['bytes']) == line['bytes'] and row['hash'] == (line['hash'] or '')
+assert len(rows) == len(lines)
+PY
+  [ "$(head -n 1 "$WORK/report.csv")" = $'path,pathBase64,operation,outcome,bytes,hash,error,note,notKept\r' ]
+  run -2 asked report "$job" -o yaml
+}
+
+@test "events say what happened, newest last, without Redis, and as it happens" {
+  # Goal: a job's events in order, as lines and as JSON; --watch shows new ones at once; SIGINT ends it with 130.
+  # Method: jobs of two synchronizations, Redis stopped; a follower in the background.
+  small_tree
+  syncline up
+  sync_define s "$WORK/src" "$WORK/dst"
+  sync_define t "$WORK/src" "$WORK/dst2"
+  mkdir "$WORK/dst2"
+  syncline run s --wait --progress=none
+  kill -STOP "$(stack_pid redis-1)"
+  run -0 asked events -o json
+  went_well s-1 "$WORK/out"
+  [ "$(jq -s 'map(.id) == (map(.id) | sort)' "$WORK/out")" = true ]
+  run -0 asked events --limit 1
+  [ "$(wc -l <"$WORK/out")" = 2 ]
+  grep -q '^TIME .*MESSAGE$' "$WORK/out"
+  grep -qE '^20.*Z  s-1 +Succeeded$' "$WORK/out"
+  run -3 asked events --job none
+  run -2 asked events -o yaml
+  kill -CONT "$(stack_pid redis-1)"
+  "$SYNCLINE_BIN/syncline" --state-dir "$STACK" events --job t-1 -w 2>"$WORK/err" 3>&- || true
+  grep -q 'no job named t-1' "$WORK/err"
+  (trap - INT; exec "$SYNCLINE_BIN/syncline" --state-dir "$STACK" events -w -o json --limit 1) >"$WORK/follow" 3>&- &
+  follower=$!
+  STACK_STARTED+=("$follower")
+  eventually 10 test -s "$WORK/follow"
+  syncline run t --wait --progress=none
+  eventually 5 grep -q Succeeded.*t-1\\\|t-1.*Succeeded "$WORK/follow"
+  went_well t-1 "$WORK/follow"
+  [ "$(jq -s 'map(select(.job == "s-1")) | length' "$WORK/follow")" = 1 ]
+  kill -INT "$follower"
+  code=0
+  wait "$follower" || code=$?
+  [ "$code" = 130 ]
+}
