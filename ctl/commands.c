@@ -53,6 +53,14 @@ const struct command commands[] = {
      "  --timeout D            with --wait: give up waiting after D (exit 10)\n"
      "  --progress MODE        auto, bar, plain, json or none\n",
      command_cancel},
+    {"retry", "JOB", "do what a job was asked for once more",
+     "  --failed-only          only what failed, changed or vanished in it, with the directories\n"
+     "                         above; removes nothing. At most 4,096 items\n"
+     "  --wait                 wait for the end of the job\n"
+     "  --json                 print the job as one JSON object\n"
+     "  --timeout D            with --wait: give up waiting after D (exit 10); the job goes on\n"
+     "  --progress MODE        auto, bar, plain, json or none\n",
+     command_retry},
     {"suspend", "NAME", "start no job of a synchronization, until it is resumed",
      "A job that runs goes on. `run`, `sync` and `approve` are refused with exit code 5.\n",
      command_suspend},
@@ -151,7 +159,6 @@ const struct command commands[] = {
     {"delete", "", NULL, NULL, NULL},
     {"diff", "", NULL, NULL, NULL},
     {"describe", "", NULL, NULL, NULL},
-    {"retry", "", NULL, NULL, NULL},
     {"barrier", "", NULL, NULL, NULL},
     {"failover", "", NULL, NULL, NULL},
     {"failback", "", NULL, NULL, NULL},

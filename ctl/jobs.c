@@ -97,7 +97,8 @@ int job_start(const struct ctl *ctl, struct session *session, const char *synchr
     int code;
 
     if (start(session, synchronization, wanted->run, &job, &err) < 0)
-        code = ending_not_started(&err, synchronization, job);
+        code = err.code == ERR_Usage ? ctl_fail(&err, wanted->next)
+                                     : ending_not_started(&err, synchronization, job);
     else if (wanted->wait)
         code = wait_and_report(ctl, session, job, options, wanted->ending);
     else

@@ -24,6 +24,7 @@ struct job_start {
     const char *run; /* JSON, as in jobs_start */
     bool wait;
     enum ending ending;
+    const char *next; /* what to type where `run` does not fit; NULL = nothing */
 };
 
 /* Starts a job of the synchronization, prints its name or its end. Returns the exit code. */

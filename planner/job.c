@@ -276,6 +276,7 @@ void job_destroy(struct job *job)
         shard_destroy(shard);
     }
     TAILQ_REMOVE(&job->planner->jobs, job, link);
+    buf_release(&job->only);
     buf_release(&job->source_identity);
     buf_release(&job->destination_identity);
     buf_release(&job->opened_identity);

@@ -2,7 +2,7 @@
  *
  *     {"filters": ["- *.tmp"], "delete": {"enabled": true, "max": "10%"}, "compare": "checksum",
  *      "verify": {"hash": "sha256"}, "preserve": ["mode", "times"], "durability": "strict",
- *      "run": {"dryRun": true, "verify": true, "repair": true}}
+ *      "run": {"dryRun": true, "verify": true, "repair": true, "only": "s-1", "plan": "s-2"}}
  *
  * What is not given has its default. A field that is not known here, or has a value that does not
  * fit, is refused: an option that is silently ignored could be the one that mattered. Pure. */
@@ -24,6 +24,8 @@ struct spec {
     u64 delete_max;     /* names; UINT64_MAX = not given */
     u32 delete_percent; /* of the entries at the destination; UINT32_MAX = not given */
     bool dry_run, verify, repair;
+    char *only; /* the job whose failed items this one is about; NULL = all of the tree */
+    char *plan; /* the dry run that says what is done; NULL = whatever differs */
 };
 
 /* Configuration, with the name of the field, where the JSON does not fit; *out then has defaults.

@@ -200,6 +200,7 @@ struct job {
     char *destination;
     u64 asset;
     struct spec spec;
+    struct buf only; /* dir frame: spec.only, the paths that are compared */
     enum job_state state;
     enum phase phase; /* as people see it */
     bool taken_over;

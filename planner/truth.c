@@ -270,6 +270,7 @@ void truth_request_destroy(struct truth_request **request_address)
     buf_release(&request->destination_place);
     buf_release(&request->path);
     buf_release(&request->paths);
+    free(request->only);
     free(request->waiting_for);
     free(request->reason);
     free(request->message);

@@ -118,8 +118,9 @@ struct truth_request {
     u32 job_count;
     /* BEGIN */
     struct buf source_identity, destination_identity, source_place, destination_place;
-    bool destination_changed;   /* result: its identity is another; its object rows were voided */
-    bool first;                 /* result: the destination asset has no object rows */
+    bool destination_changed; /* result: its identity is another; its object rows were voided */
+    char *only; /* BEGIN: owned; NULL, or result: `paths`, the failed ones of that job */
+    bool first; /* result: the destination asset has no object rows */
     struct truth_shard *shards; /* result of BEGIN: all, in order of number */
     u32 shard_count;
     /* OPENED */
@@ -167,8 +168,8 @@ struct truth_request {
                    * changed, vanished, failed are counted from the rows by the thread.
                    * Result of SEGMENT, REDO, CLOSE_DONE, END: the job's counters now */
     /* CLOSE_NEXT */
-    struct buf paths; /* result: dir body frame, deepest first; at most BATCH_ITEMS, or at most
-                       * `limit` of one depth */
+    struct buf paths; /* result (of BEGIN with `only`, too): dir body frame, deepest first; at most
+                       * BATCH_ITEMS, or at most `limit` of one depth */
     u32 path_count;   /* result: 0 = none is left */
     /* PHASE, END */
     enum phase phase;

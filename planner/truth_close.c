@@ -275,7 +275,10 @@ static int blame_asset(struct ledger *ledger, const struct truth_request *reques
 
 /* What the next job of the synchronization has to know. After scans that were done to their end
  * nothing is left that would have to be put again; and what was to be removed at a destination that
- * was another one was weighed with that in mind, and done. A job that only looked says nothing. */
+ * was another one was weighed with that in mind, and done. A job that only looked says nothing, nor
+ * does one that was about some items. */
+#define WHOLE " AND (j.spec -> 'run' ?| ARRAY['only', 'plan']) IS NOT TRUE"
+
 static int pass_on(struct ledger *ledger, const struct truth_request *request, struct err *err)
 {
     bool well = request->phase == PHASE_Succeeded || request->phase == PHASE_CompletedWithErrors;
@@ -291,9 +294,9 @@ static int pass_on(struct ledger *ledger, const struct truth_request *request, s
                    "  coalesce(a.identity, s.destination_identity)"
                    " FROM job j JOIN asset a ON a.id = j.destination_asset"
                    "  AND a.address = j.destination_address"
-                   " WHERE j.id = $1 AND s.id = j.synchronization"
+                   " WHERE j.id = $1 AND s.id = j.synchronization" WHOLE
                  : "UPDATE synchronization s SET unsettled_since_ns = NULL FROM job j"
-                   " WHERE j.id = $1 AND s.id = j.synchronization",
+                   " WHERE j.id = $1 AND s.id = j.synchronization" WHOLE,
             parameters, 1, NULL, err);
     if (request->unsettled_since_ns == 0)
         return 0;

@@ -64,6 +64,8 @@
 #define EXTRAS_BATCH_BYTES (3u << 20)   /* of one batch: what goes beyond is staged again in another */
 #define GUARD_FREE 10                   /* so few removals never trip a percentage */
 #define GUARD_PERCENT 50                /* where delete.max is not given */
+#define ONLY_PATHS 4096u                /* of a job that does what failed in another once more */
+#define ONLY_BYTES (4u << 20)           /* of these paths */
 #define STAGING_NAME ".syncline"
 
 #endif

@@ -6,6 +6,7 @@
 
 #include "base/hash.h"
 #include "base/random.h"
+#include "store/jobs_run.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -190,6 +191,8 @@ static int try_start(struct postgres *postgres, const struct wanted *wanted, cha
         result = define_adhoc(postgres, wanted, err);
     if (result == 0)
         result = insert(postgres, wanted, job, err);
+    if (result == 0)
+        result = jobs_check_reference(postgres, wanted->uid, err);
     if (result == 0)
         result = postgres_run(postgres, "COMMIT", err);
     if (result == 0)

@@ -171,3 +171,82 @@ PY
   wait "$follower" || code=$?
   [ "$code" = 130 ]
 }
+
+# job_insert NAME RUN: a job as the command would never insert it
+job_insert() {
+  stack_psql -v name="$1" -v run="$2" <<'SQL'
+    WITH s AS (UPDATE synchronization SET next_number = next_number + 1 WHERE name = :'name' RETURNING *)
+    INSERT INTO job (name, synchronization, number, spec, source_address, destination_address, destination_asset)
+      SELECT s.name || '-' || s.next_number - 1, s.id, s.next_number - 1,
+             s.spec || jsonb_build_object('run', :'run'::jsonb), a.address, b.address, b.id
+        FROM s JOIN asset a ON a.id = s.source JOIN asset b ON b.id = s.destination;
+    NOTIFY syncline_jobs;
+SQL
+}
+
+# sockets PATH…: things that no job carries
+sockets() {
+  python3 - "$@" <<'PY'
+import os, socket, sys
+for path in sys.argv[1:]:
+    os.chdir(os.path.dirname(path))
+    socket.socket(socket.AF_UNIX).bind(os.path.basename(path))
+PY
+}
+
+@test "retry --failed-only does what failed, with the directories above, and nothing else" {
+  # Goal: items of any name; what is below one that is a directory by now; filters hold; nothing is removed; the
+  # counters add up; and what is not fit for it is refused in words.
+  # Method: sockets, which fail, become files and a directory; other differences stay for the next whole job.
+  small_tree
+  mkdir -p "$WORK/src/deep/er"
+  sockets "$WORK/src/a[*]?" "$WORK/src/deep/er/x y" "$WORK/src/d/dir"
+  syncline up
+  sync_define s "$WORK/src" "$WORK/dst"
+  stack_psql -c "UPDATE synchronization SET spec = '{\"delete\": {\"enabled\": true}, \"filters\": [\"- *.tmp\"]}'"
+  run -2 asked retry s-1 --bad
+  run -3 asked retry s-1
+  run -6 asked run s --wait
+  rm "$WORK/src/a[*]?" "$WORK/src/deep/er/x y" "$WORK/src/d/dir"
+  echo 1 >"$WORK/src/a[*]?"
+  echo 2 >"$WORK/src/deep/er/x y"
+  mkdir -p "$WORK/src/d/dir/below"
+  echo 3 >"$WORK/src/d/dir/below/f"
+  touch "$WORK/src/d/dir/z.tmp"
+  # what a whole job would do
+  echo 4 >"$WORK/src/abc"
+  echo 5 >"$WORK/src/deep/er/new"
+  touch "$WORK/dst/old" "$WORK/dst/deep/old"
+  run -0 asked retry s-1 --failed-only --wait --json --progress=none
+  jq -e '.counters | .moved == 5 and .failed == 0 and .removed == 0' "$WORK/out"
+  adds_up "$WORK/out"
+  [ "$(cd "$WORK/dst" && find . -type f -printf '%P\n' | LC_ALL=C sort | paste -sd,)" = \
+    'a,a[*]?,d/b,d/dir/below/f,deep/er/x y,deep/old,old' ]
+  [ "$(stack_psql -c "SELECT restorable_to = (SELECT started_at FROM job WHERE name = 's-2') FROM v_synchronizations")" != t ]
+  run -2 asked retry s-2 --failed-only
+  says 'no item of job s-2 failed'
+  says 'next: syncline retry s-2'
+  # too many, and a job that was not done
+  stack_psql -c "INSERT INTO item (job, key, shard, path, kind, operation, outcome)
+    SELECT j.id, gen_random_uuid(), 0, n::text::bytea, 'file', 'put', 'failed' FROM job j, generate_series(1, 4097) n
+     WHERE j.name = 's-2'"
+  run -2 asked retry s-2 --failed-only
+  says 'more items of job s-2 failed than can be done apart'
+  stack_psql -c "UPDATE job SET phase = 'Cancelled' WHERE name = 's-2'"
+  run -2 asked retry s-2 --failed-only
+  says 'job s-2 is Cancelled'
+  [ "$(stack_psql -c 'SELECT count(*) FROM job')" = 2 ]
+  # and the whole once more
+  run -0 asked retry s-2 --wait
+  run -0 asked retry s-1 --wait --json --progress=none
+  jq -e '.counters | .found == 0 and .unchanged == .scanned' "$WORK/out"
+  [ -z "$(rsync -naic --delete --exclude '*.tmp' "$WORK/src/" "$WORK/dst/")" ]
+  # the other job may be gone when this one begins
+  job_insert s '{"only": "gone-1"}'
+  run -7 asked wait s
+  says 'no item that failed in job gone-1 is in the ledger'
+  # a verification is done again as one
+  syncline verify s
+  run -0 asked retry "$(stack_psql -c "SELECT max(name) FROM job WHERE spec #>> '{run,verify}' = 'true'")" --wait --json
+  [ "$(stack_psql -c "SELECT count(*) FROM job WHERE spec #>> '{run,verify}' = 'true'")" = 2 ]
+}

@@ -111,6 +111,23 @@ static void test_verify(void **state)
     spec_release(&spec);
 }
 
+/* A job about an earlier one: which, and that what failed there is done again without removing. */
+static void test_reference(void **state)
+{
+    struct spec spec;
+
+    (void)state;
+    reads("{\"delete\": {\"enabled\": true}, \"run\": {\"only\": \"s-1\"}}", &spec);
+    assert_string_equal(spec.only, "s-1");
+    assert_null(spec.plan);
+    assert_int_equal(spec_scan_flags(&spec), 0);
+    spec_release(&spec);
+    reads("{\"delete\": {\"enabled\": true}, \"run\": {\"plan\": \"s-2\"}}", &spec);
+    assert_string_equal(spec.plan, "s-2");
+    assert_int_equal(spec_scan_flags(&spec), SCAN_DELETE);
+    spec_release(&spec);
+}
+
 static void test_refused(void **state)
 {
     (void)state;
@@ -136,15 +153,20 @@ static void test_refused(void **state)
     refused("{\"run\": {\"dryRun\": 1}}", "run.dryRun");
     refused("{\"run\": {\"repair\": true}}", "run.repair");
     refused("{\"run\": {\"dryRun\": true, \"verify\": true}}", "run");
+    refused("{\"run\": {\"only\": 1}}", "run.only");
+    refused("{\"run\": {\"plan\": \"\"}}", "run.plan");
+    refused("{\"run\": {\"only\": \"s-1\", \"plan\": \"s-2\"}}", "run");
+    refused("{\"run\": {\"only\": \"s-1\", \"dryRun\": true}}", "run");
+    refused("{\"run\": {\"plan\": \"s-1\", \"verify\": true}}", "run");
     refused("{\"preserve\": [\"mode\"], \"compare\": 1}", "compare");
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults), cmocka_unit_test(test_all),
-        cmocka_unit_test(test_limits),   cmocka_unit_test(test_verify),
-        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_defaults),  cmocka_unit_test(test_all),
+        cmocka_unit_test(test_limits),    cmocka_unit_test(test_verify),
+        cmocka_unit_test(test_reference), cmocka_unit_test(test_refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
