@@ -114,7 +114,10 @@ const struct command commands[] = {
      "  --limit N              at most the N newest (default: 100)\n",
      command_events},
     {"status", "", "the stack, its workers, and the jobs that are active",
-     "  --json                 as one JSON object\n" STACK_OPTION, command_status},
+     "  -w, --watch            on the whole terminal, each second anew, until q or SIGINT (exit "
+     "130)\n"
+     "  --json                 as one JSON object\n" STACK_OPTION,
+     command_status},
     {"up", "", "start the embedded stack and return when it is ready",
      "  --planners N, --watchers N, --movers N, --verifiers N\n"
      "                         how many processes of each role (default: 1)\n"

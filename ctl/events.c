@@ -166,7 +166,7 @@ static int follow(struct events *events, struct session *session, struct err *er
 {
     if (postgres_run(session->postgres, "LISTEN syncline_job", err) < 0)
         return -1;
-    while (!interrupted) {
+    while (!interrupted && !ferror(stdout)) { /* nobody may read any more */
         if (listen_again(session, err) < 0)
             return -1;
         pause_for_news(session);
