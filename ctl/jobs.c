@@ -121,12 +121,30 @@ static int start_named(const struct ctl *ctl, const struct job_options *options,
     return code;
 }
 
+static int run_plan(const struct ctl *ctl, const struct job_options *options, const char *plan,
+                    bool wait)
+{
+    json_t *run = json_pack("{s:s}", "plan", plan);
+    char *text = run ? json_dumps(run, JSON_COMPACT) : NULL, next[200];
+    int code;
+
+    if (!text)
+        return ctl_usage(ctl, "--plan wants the name of a job");
+    snprintf(next, sizeof next, "syncline run %s --dry-run --wait", options->name);
+    code = start_named(ctl, options, &(struct job_start){.run = text, .wait = wait, .next = next});
+    free(text);
+    json_decref(run);
+    return code;
+}
+
 int command_run(struct ctl *ctl, int argc, char **argv)
 {
     struct job_options options = {0};
+    const char *plan = NULL;
     bool wait = false, dry_run = false;
     const struct option own[] = {{"wait", 0, OPTION_FLAG, &wait},
-                                 {"dry-run", 'n', OPTION_FLAG, &dry_run}};
+                                 {"dry-run", 'n', OPTION_FLAG, &dry_run},
+                                 {"plan", 0, OPTION_VALUE, &plan}};
     struct err err;
 
     interrupt_catch();
@@ -136,6 +154,10 @@ int command_run(struct ctl *ctl, int argc, char **argv)
         help_command(ctl->command);
         return EXIT_OK;
     }
+    if (plan && dry_run)
+        return ctl_usage(ctl, "--plan or --dry-run, not both");
+    if (plan)
+        return run_plan(ctl, &options, plan, wait);
     return start_named(ctl, &options,
                        &(struct job_start){.run = dry_run ? "{\"dryRun\": true}" : NULL,
                                            .wait = wait,

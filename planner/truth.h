@@ -30,6 +30,8 @@ enum truth_kind {
     TRUTH_BEGIN, /* probe passed: identities, destination claim, root shard; result: shards */
     TRUTH_OPENED,  /* staging is open: every shard without unsettled_since gets now_ns */
     TRUTH_SPLIT,   /* a shard is added */
+    TRUTH_PLAN,    /* what a scan found is compared with what a dry run listed; result: codes. Reads
+                    * only, and judges nobody's ownership */
     TRUTH_SEGMENT, /* a segment is committed */
     TRUTH_REDO,    /* a shard is to be scanned again: what its failed items counted is taken back */
     TRUTH_RESOLVE, /* every scan is done: groups of links, the removal guard, feeds; result: shards,
@@ -100,6 +102,15 @@ struct owned_job {
     bool cancel_requested;
 };
 
+/* An item that was found, by the key of its path. */
+struct truth_planned {
+    u8 key[KEY_BYTES];
+    u32 kind, operation;
+    u64 size;
+    s64 mtime_ns;
+    u32 code; /* result: Ok: as listed; NotAsPlanned, NotPlanned */
+};
+
 /* One request and its result. Zero-initialise, fill what its kind needs, post; the answer is the
  * same object. Buffers are released by truth_request_destroy. */
 struct truth_request {
@@ -125,7 +136,12 @@ struct truth_request {
     u32 shard_count;
     /* OPENED */
     s64 now_ns;
-    /* SPLIT, SEGMENT, REDO */
+    /* PLAN, RESOLVE: the job whose list it is; owned, NULL = none. PLAN: `batches` comes back as it
+     * is */
+    char *plan;
+    struct truth_planned *planned; /* PLAN: owned */
+    u32 planned_count;
+    /* SPLIT, SEGMENT, REDO, PLAN */
     u32 shard;
     struct buf path;        /* SPLIT */
     s64 unsettled_since_ns; /* SPLIT: of the new shard, 0 = none; SEGMENT: the shard's new value */

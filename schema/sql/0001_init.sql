@@ -168,6 +168,7 @@ CREATE TABLE item (
   operation text NOT NULL,
   outcome   item_outcome NOT NULL,
   size      bigint NOT NULL DEFAULT 0,
+  mtime_ns  bigint NOT NULL DEFAULT 0, -- of what a dry run would put, link or remove
   not_kept  integer NOT NULL DEFAULT 0, -- as in object
   code      text,
   message   text,
