@@ -335,4 +335,5 @@ void job_tick(struct job *job, s64 now_ms)
         snprintf(job->waiting_for, sizeof job->waiting_for, "%s", waiting);
         post_phase(job, job->phase);
     }
+    progress_tick(job, now_ms);
 }

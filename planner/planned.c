@@ -77,7 +77,8 @@ static void go_on(struct job *job, struct shard *shard, const struct batch *batc
     buf_release(&records);
 }
 
-/* What is as listed goes on, as what cannot be carried does, which is not written and fails anyway. */
+/* What is as listed goes on, as what cannot be carried does, which is not written and fails anyway.
+ */
 static void sort_out(struct job *job, struct shard *shard, const struct truth_request *answer,
                      const struct batch *batch)
 {

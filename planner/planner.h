@@ -230,6 +230,11 @@ void closing_give_up(struct job *job);
 void closing_closed(struct job *job, struct assignment *assignment,
                     const struct envelope *envelope);
 
+/* ---- progress.c ---- */
+
+/* Says in Postgres that the job goes on, if it does, every PROGRESS_MS at most. */
+void progress_tick(struct job *job, s64 now_ms);
+
 /* ---- receive.c, snapshot.c ---- */
 
 void receive_messages(void *planner);

@@ -271,6 +271,9 @@ struct job {
     char *fail_message;
     bool cancelled;
     char waiting_for[128];
+    struct {
+        s64 looked_ms, counted;
+    } progress; /* when it was last looked for, and what was counted then */
     bool scan_complete;
 
     s64 started_ms;

@@ -190,6 +190,7 @@ struct truth_request {
     /* PHASE, END */
     enum phase phase;
     bool scan_complete;
+    bool progressed;   /* PHASE: something was done since; also said where it waits for nothing */
     char *waiting_for; /* owned; NULL = nothing */
     char *reason;      /* owned */
     char *message;     /* owned */

@@ -192,15 +192,16 @@ int ledger_phase(struct ledger *ledger, struct truth_request *request, struct er
             ledger->postgres,
             "UPDATE job j SET phase = coalesce($2::job_phase, j.phase),"
             " scan_complete = $3::boolean, waiting_for = $4,"
-            " last_progress_at = CASE WHEN $4::text IS NULL THEN now()"
+            " last_progress_at = CASE WHEN $4::text IS NULL OR $5::boolean THEN now()"
             "  ELSE j.last_progress_at END"
             " FROM job before WHERE j.id = $1 AND before.id = j.id"
             " RETURNING before.phase <> j.phase",
             (struct parameter[]){parameter_s64((s64)request->job),
                                  parameter_text(request->phase ? phase_name(request->phase) : NULL),
                                  parameter_text(request->scan_complete ? "true" : "false"),
-                                 parameter_text(waiting_for)},
-            4, &result, err) < 0)
+                                 parameter_text(waiting_for),
+                                 parameter_text(request->progressed ? "true" : "false")},
+            5, &result, err) < 0)
         goto done;
     moved = result_text(result, 0, 0)[0] == 't';
     PQclear(result);

@@ -15,6 +15,7 @@
 #define PLANNER_LEASE_MS 5000   /* a job whose owner did not renew for this long may be taken over */
 #define PLANNER_RENEW_MS 1000
 #define RESEND_MS 1000          /* a stream message without acknowledgement is sent again */
+#define PROGRESS_MS 3000        /* that a job goes on is said in Postgres this often at most */
 #define PROBE_RETRY_MS 500      /* a job that waits for a worker looks again */
 #define RETRY_FIRST_MS 50       /* an item that failed is staged again after this, doubled each time */
 #define VIEW_INTERVAL_MS 100    /* at most ten writes a second and job to Redis */

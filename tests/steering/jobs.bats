@@ -172,18 +172,6 @@ PY
   [ "$code" = 130 ]
 }
 
-# job_insert NAME RUN: a job as the command would never insert it
-job_insert() {
-  stack_psql -v name="$1" -v run="$2" <<'SQL'
-    WITH s AS (UPDATE synchronization SET next_number = next_number + 1 WHERE name = :'name' RETURNING *)
-    INSERT INTO job (name, synchronization, number, spec, source_address, destination_address, destination_asset)
-      SELECT s.name || '-' || s.next_number - 1, s.id, s.next_number - 1,
-             s.spec || jsonb_build_object('run', :'run'::jsonb), a.address, b.address, b.id
-        FROM s JOIN asset a ON a.id = s.source JOIN asset b ON b.id = s.destination;
-    NOTIFY syncline_jobs;
-SQL
-}
-
 # sockets PATH…: things that no job carries
 sockets() {
   python3 - "$@" <<'PY'
@@ -249,4 +237,25 @@ PY
   syncline verify s
   run -0 asked retry "$(stack_psql -c "SELECT max(name) FROM job WHERE spec #>> '{run,verify}' = 'true'")" --wait --json
   [ "$(stack_psql -c "SELECT count(*) FROM job WHERE spec #>> '{run,verify}' = 'true'")" = 2 ]
+}
+
+@test "lastProgressAt moves while work goes on, and only then; waitingFor goes when it is over" {
+  # Goal: a job that commits nothing for long is seen to go on; one whose movers are gone is seen to stand.
+  # Method: slow files, of which none is committed before the end; all movers stopped, then continued.
+  local i
+  mkdir -p "$WORK/src" "$WORK/dst"
+  for i in $(seq 100); do echo "$i" >"$WORK/src/f$i"; done
+  syncline up
+  sync_define s "fault:delay_ms=400;dir:$WORK/src" "$WORK/dst"
+  job_start s
+  eventually 20 job_has s "phase = 'Running'"
+  eventually 20 job_has s "phase = 'Running' AND moved = 0 AND last_progress_at > started_at + interval '4 s'"
+  kill -STOP "$(stack_pid mover-1)"
+  eventually 20 job_has s "waiting_for = 'a mover'"
+  eventually 20 job_has s "last_progress_at < clock_timestamp() - interval '7 s'"
+  [ "$(syncline get jobs s-1 -o json | jq -r .waitingFor)" = 'a mover' ]
+  kill -CONT "$(stack_pid mover-1)"
+  eventually 20 job_has s "waiting_for IS NULL AND last_progress_at > clock_timestamp() - interval '5 s'"
+  syncline cancel s-1 --wait
+  job_has s "waiting_for IS NULL"
 }

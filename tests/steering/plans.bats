@@ -143,6 +143,9 @@ change_tree() {
   stack_psql -c "UPDATE synchronization SET spec = '{\"filters\": [\"- *.tmp\"]}' WHERE name = 's'"
   run -2 asked run s --plan s-3
   says 'the options of s have changed since s-3 made its plan'
+  job_insert t '{"plan": "gone-1"}'
+  run -7 asked wait t
+  says 'job gone-1, whose plan this is, is gone'
   [ "$(stack_psql -c "SELECT count(*) FROM job j JOIN synchronization s ON s.id = j.synchronization WHERE s.name = 's'")" = 4 ]
 }
 
