@@ -36,8 +36,10 @@ const struct command commands[] = {
      command_sync},
     {"run", "NAME", "run a synchronization that is defined",
      "  --wait                 wait for the end of the job\n"
-     "  -n, --dry-run          write nothing, keep a list of what would be done; with --wait: print it\n"
-     "  --plan JOB             do what the dry run JOB listed, as far as it still holds, and nothing "
+     "  -n, --dry-run          write nothing, keep a list of what would be done; with --wait: "
+     "print it\n"
+     "  --plan JOB             do what the dry run JOB listed, as far as it still holds, and "
+     "nothing "
      "else\n"
      "  --json                 print the job as one JSON object\n"
      "  --timeout D            with --wait: give up waiting after D (exit 10); the job goes on\n"

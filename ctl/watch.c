@@ -187,14 +187,12 @@ static void fill_worker(struct watch *watch, const json_t *worker, s64 now_ms)
 
 static void fill_workers(struct watch *watch, s64 now_ms)
 {
-    json_t *worker;
-    size_t index;
-
     watch->screen_workers =
         memory_resize_or_die(watch->screen_workers,
                              (json_array_size(watch->workers) + 1) * sizeof *watch->screen_workers);
     watch->screen.worker_count = 0;
-    json_array_foreach(watch->workers, index, worker) fill_worker(watch, worker, now_ms);
+    for (size_t i = 0; i < json_array_size(watch->workers); i++)
+        fill_worker(watch, json_array_get(watch->workers, i), now_ms);
     paces_forget(&watch->worker_paces, now_ms - LOOK_MS);
     watch->screen.workers = watch->screen_workers;
 }

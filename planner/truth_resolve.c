@@ -165,10 +165,11 @@ static int resolve(struct ledger *ledger, struct truth_request *request, struct 
         /* a table that was just filled has no statistics */
         if (postgres_run(ledger->postgres, "ANALYZE pending", err) < 0 ||
             (request->verify ? ledger_verify(ledger, request, delta, err)
-                             : resolve_groups(ledger, request, delta, err)) < 0 ||
-            (request->plan && ledger_plan_names(ledger, request, delta, err) < 0))
+                             : resolve_groups(ledger, request, delta, err)) < 0)
             return -1;
     }
+    if (!decided.resolved && request->plan && ledger_plan_names(ledger, request, delta, err) < 0)
+        return -1;
     if (guard(ledger, request, &decided, held, err) < 0)
         return -1;
     if (request->dry_run)

@@ -237,26 +237,24 @@ int jobs_list_synchronizations(struct postgres *postgres, bool all, u32 limit, P
 {
     struct parameter parameters[] = {parameter_s64(limit), parameter_text(all ? "t" : "f")};
 
-    return postgres_query(
-        postgres,
-        "SELECT s.name AS name, s.kind AS kind, a.address AS source, b.address AS destination,"
-        " s.suspended::text AS suspended,"
-        " (SELECT j.name FROM job j WHERE j.synchronization = s.id ORDER BY j.id DESC LIMIT 1)"
-        "  AS \"lastJob\","
-        " (SELECT j.phase FROM job j WHERE j.synchronization = s.id ORDER BY j.id DESC LIMIT 1)"
-        "  AS phase, " TIME(
-            "(SELECT max(j.finished_at) FROM job j WHERE j.synchronization = s.id"
-            " AND j.phase = 'Succeeded'"
-            /* who only looked has brought nothing up to date */
-            " AND (j.spec #>> '{run,dryRun}') IS DISTINCT FROM 'true'"
-            " AND (j.spec #>> '{run,verify}') IS DISTINCT FROM 'true')") " AS \"lastSuccess\""
-                                                                         " FROM synchronization s "
-                                                                         "JOIN asset a ON a.id = "
-                                                                         "s.source JOIN asset b"
-                                                                         " ON b.id = s.destination "
-                                                                         "WHERE $2::boolean OR "
-                                                                         "NOT " ADHOC
-                                                                         " ORDER BY s.created_at "
-                                                                         "DESC, s.id DESC LIMIT $1",
-        parameters, 2, out, err);
+    return postgres_query(postgres,
+                          "SELECT s.name AS name, s.kind AS kind, a.address AS source, b.address "
+                          "AS destination,"
+                          " s.suspended::text AS suspended,"
+                          " (SELECT j.name FROM job j WHERE j.synchronization = s.id ORDER BY j.id "
+                          "DESC LIMIT 1)"
+                          "  AS \"lastJob\","
+                          " (SELECT j.phase FROM job j WHERE j.synchronization = s.id ORDER BY "
+                          "j.id DESC LIMIT 1)"
+                          "  AS phase, " TIME("(SELECT v.last_success FROM v_synchronizations v "
+                                              "WHERE v.id = s.id)") " AS \"lastSuccess\""
+                                                                    " FROM synchronization s "
+                                                                    "JOIN asset a ON a.id = "
+                                                                    "s.source JOIN asset b"
+                                                                    " ON b.id = s.destination "
+                                                                    "WHERE $2::boolean OR "
+                                                                    "NOT " ADHOC
+                                                                    " ORDER BY s.created_at "
+                                                                    "DESC, s.id DESC LIMIT $1",
+                          parameters, 2, out, err);
 }

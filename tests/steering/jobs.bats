@@ -33,7 +33,7 @@ went_well() {
   # Method: two directories; a job that is slow enough to be suspended under way.
   small_tree
   syncline up
-  sync_define s "fault:delay_ms=200;dir:$WORK/src" "$WORK/dst"
+  sync_define s "fault:delay_ms=1000;dir:$WORK/src" "$WORK/dst"
   run -3 asked suspend none
   says 'next: syncline get syncs'
   job_start s
@@ -210,6 +210,7 @@ PY
   adds_up "$WORK/out"
   [ "$(cd "$WORK/dst" && find . -type f -printf '%P\n' | LC_ALL=C sort | paste -sd,)" = \
     'a,a[*]?,d/b,d/dir/below/f,deep/er/x y,deep/old,old' ]
+  [ "$(syncline get syncs s -o json | jq -r .lastSuccess)" = null ]
   [ "$(stack_psql -c "SELECT restorable_to = (SELECT started_at FROM job WHERE name = 's-2') FROM v_synchronizations")" != t ]
   run -2 asked retry s-2 --failed-only
   says 'no item of job s-2 failed'

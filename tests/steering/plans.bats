@@ -172,4 +172,10 @@ change_tree() {
   [ "$(find "$WORK/dst/d0" "$WORK/dst/d1" -type f 2>/dev/null | wc -l)" = 0 ]
   same_tree "$WORK/src/d2" "$WORK/dst/d2"
   no_leftovers "$WORK/dst"
+  # once more, with nothing for the close: what was done does not differ any more, and is said
+  run -6 asked run s --plan s-1 --wait --json --progress=none
+  adds_up "$WORK/out"
+  jq -e --argjson left "$left" '.counters.changed == $left and .counters.moved == 0' "$WORK/out"
+  [ "$(stack_psql -c "SELECT count(*) FROM v_items WHERE job = 's-3' AND code = 'NotAsPlanned' AND outcome = 'kept'")" = \
+    "$(($(stack_psql -c "SELECT count(*) FROM v_items WHERE job = 's-1'") - left))" ]
 }
