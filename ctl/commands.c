@@ -36,17 +36,39 @@ const struct command commands[] = {
      command_sync},
     {"run", "NAME", "run a synchronization that is defined",
      "  --wait                 wait for the end of the job\n"
-     "  -n, --dry-run          write nothing; with --wait: print what would be done, a line each\n"
+     "  -n, --dry-run          write nothing, keep a list of what would be done; with --wait: "
+     "print it\n"
+     "  --plan JOB             do what the dry run JOB listed, as far as it still holds, and "
+     "nothing "
+     "else\n"
      "  --json                 print the job as one JSON object\n"
      "  --timeout D            with --wait: give up waiting after D (exit 10); the job goes on\n"
      "  --progress MODE        auto, bar, plain, json or none\n",
      command_run},
     {"wait", "JOB|NAME", "wait for the end of a job, or of the latest job of a synchronization",
+     "  --for CONDITION        finished (the default)\n"
      "  --timeout D            give up waiting after D, such as 30s or 1h30m (exit 10)\n"
      "  --json                 print the finished job as one JSON object\n"
      "  --progress MODE        auto, bar, plain, json or none\n",
      command_wait},
-    {"cancel", "JOB", "end a job; what it has published stays", NULL, command_cancel},
+    {"cancel", "JOB", "end a job; what it has published stays",
+     "  --wait                 wait for its end: exit 0 if it was cancelled, else as `wait`\n"
+     "  --json                 print the job as one JSON object\n"
+     "  --timeout D            with --wait: give up waiting after D (exit 10)\n"
+     "  --progress MODE        auto, bar, plain, json or none\n",
+     command_cancel},
+    {"retry", "JOB", "do what a job was asked for once more",
+     "  --failed-only          only what failed, changed or vanished in it, with the directories\n"
+     "                         above; removes nothing. At most 4,096 items\n"
+     "  --wait                 wait for the end of the job\n"
+     "  --json                 print the job as one JSON object\n"
+     "  --timeout D            with --wait: give up waiting after D (exit 10); the job goes on\n"
+     "  --progress MODE        auto, bar, plain, json or none\n",
+     command_retry},
+    {"suspend", "NAME", "start no job of a synchronization, until it is resumed",
+     "A job that runs goes on. `run`, `sync` and `approve` are refused with exit code 5.\n",
+     command_suspend},
+    {"resume", "NAME", "let jobs of a synchronization start again", NULL, command_resume},
     {"approve", "JOB", "let a job that is Held remove what it listed",
      "A job is Held when it would remove more than --max-delete allows, or when its source or its\n"
      "destination is not the directory that it was. Look first: syncline report JOB "
@@ -116,11 +138,20 @@ const struct command commands[] = {
     {"report", "JOB", "what became of each item of a job",
      "  --only WHAT            failed, moved, removed (a Held job: what it would remove), or "
      "verify\n"
-     "  -o, --output FORMAT    table, or json: one object a line\n"
-     "  --limit N              at most N lines (default: 100 in a table, all in json)\n",
+     "  -o, --output FORMAT    table; json: one object a line; csv: RFC 4180, with a header line\n"
+     "  --limit N              at most N lines (default: 100 in a table, else all)\n",
      command_report},
+    {"events", "", "what happened to jobs, newest last; from Postgres alone",
+     "  --job JOB              of this job only\n"
+     "  -w, --watch            go on as events come, until SIGINT (exit 130)\n"
+     "  -o, --output FORMAT    table, or json: one object a line\n"
+     "  --limit N              at most the N newest (default: 100)\n",
+     command_events},
     {"status", "", "the stack, its workers, and the jobs that are active",
-     "  --json                 as one JSON object\n" STACK_OPTION, command_status},
+     "  -w, --watch            on the whole terminal, each second anew, until q or SIGINT (exit "
+     "130)\n"
+     "  --json                 as one JSON object\n" STACK_OPTION,
+     command_status},
     {"up", "", "start the embedded stack and return when it is ready",
      "  --planners N, --watchers N, --movers N, --verifiers N\n"
      "                         how many processes of each role (default: 1)\n"
@@ -161,10 +192,6 @@ const struct command commands[] = {
     {"version", "", "print the version", NULL, command_version},
     {"help", "[COMMAND]", "print this, or the help of a command", NULL, command_help},
     {"supervise", "", NULL, NULL, command_supervise},
-    {"suspend", "", NULL, NULL, NULL},
-    {"resume", "", NULL, NULL, NULL},
-    {"retry", "", NULL, NULL, NULL},
-    {"events", "", NULL, NULL, NULL},
     {"barrier", "", NULL, NULL, NULL},
     {"failover", "", NULL, NULL, NULL},
     {"failback", "", NULL, NULL, NULL},

@@ -103,12 +103,16 @@ int ending_report(const struct ctl *ctl, const struct job *job, bool json)
     return phase_exit_code(job->phase);
 }
 
-int ending_not_started(const struct err *err, const char *job)
+int ending_not_started(const struct err *err, const char *synchronization, const char *job)
 {
     char next[200];
 
     if (err->code == ERR_NotFound)
         return ctl_fail(err, "syncline get syncs --all");
+    if (err->code == ERR_Suspended) {
+        snprintf(next, sizeof next, "syncline resume %s", synchronization);
+        return ctl_fail(err, next);
+    }
     if (err->code != ERR_ActiveJob || !job)
         return ctl_fail(err, NULL);
     snprintf(next, sizeof next, "syncline wait %s, or syncline cancel %s", job, job);
@@ -234,7 +238,7 @@ int ending_verify(const struct ctl *ctl, struct session *session, const struct j
     if (json)
         show_json(job_to_json(job), false);
     else if (!ctl->common.quiet && has_lines(job) &&
-             report_print(session, job, "verify", OUTPUT_TABLE, REPORT_TABLE_LIMIT, &err) < 0)
+             report_print(session, job, "verify", REPORT_TABLE, REPORT_TABLE_LIMIT, &err) < 0)
         return ctl_fail(&err, NULL);
     fflush(stdout);
     if (!json && !ctl->common.quiet)

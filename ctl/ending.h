@@ -19,8 +19,9 @@ int ending_plan(const struct ctl *ctl, struct session *session, const struct job
  */
 int ending_verify(const struct ctl *ctl, struct session *session, const struct job *job, bool json);
 
-/* No job was inserted: why, and with ActiveJob what to type about `job`. Returns the exit code. */
-int ending_not_started(const struct err *err, const char *job);
+/* No job of this synchronization was inserted: why, and what to type; with ActiveJob about `job`.
+ * Returns the exit code. */
+int ending_not_started(const struct err *err, const char *synchronization, const char *job);
 
 /* "not kept: owner of 12 objects: …" on stderr, a line for each kind. */
 void ending_not_kept(const struct job *job);

@@ -141,6 +141,7 @@ int ctl_exit_code(const struct err *err)
         return EXIT_UNREACHABLE;
     case ERR_ActiveJob:
     case ERR_InUse:
+    case ERR_Suspended:
     case ERR_StackUp:
     case ERR_Busy:
         return EXIT_BUSY;

@@ -1,9 +1,9 @@
-/* jobs.c: the commands about one job: run, wait, approve, verify, cancel. */
+/* jobs.c: the commands about one job: run, wait, approve, verify, cancel (jobs.h). */
+#include "ctl/jobs.h"
+
 #include "ctl/ending.h"
 #include "ctl/job_json.h"
-#include "ctl/options.h"
 #include "ctl/show.h"
-#include "ctl/wait.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,16 +14,8 @@
 #define LIST "syncline get jobs --all"
 #define OWN_OPTIONS_MAX 8
 
-struct job_options {
-    const char *progress, *timeout;
-    bool json;
-    struct wait_options how;
-    const char *name; /* the one argument */
-};
-
-/* Takes --json, --progress, --timeout and `own` options, and the one name. */
-static int read_arguments(struct ctl *ctl, const struct option *own, u32 count, int argc,
-                          char **argv, struct job_options *out, struct err *err)
+int job_arguments(struct ctl *ctl, const struct option *own, u32 count, int argc, char **argv,
+                  struct job_options *out, struct err *err)
 {
     struct option options[3 + OWN_OPTIONS_MAX] = {
         {"json", 0, OPTION_FLAG, &out->json},
@@ -78,9 +70,6 @@ static int print_started(struct session *session, const char *name, bool json)
     return EXIT_OK;
 }
 
-/* How the end of a job is told. */
-enum ending { ENDING_JOB, ENDING_PLAN, ENDING_VERIFY };
-
 static int wait_and_report(const struct ctl *ctl, struct session *session, const char *job,
                            const struct job_options *options, enum ending ending)
 {
@@ -100,45 +89,79 @@ static int wait_and_report(const struct ctl *ctl, struct session *session, const
     return code;
 }
 
-/* A job of a synchronization by name: from the session to the exit code. */
-static int start_job(const struct ctl *ctl, const struct job_options *options, const char *run,
-                     bool wait, enum ending ending)
+int job_start(const struct ctl *ctl, struct session *session, const char *synchronization,
+              const struct job_start *wanted, const struct job_options *options)
 {
-    struct session session = {.hold_fd = -1};
     struct err err;
     char *job = NULL;
     int code;
 
-    if (session_open(ctl, SESSION_FIND, &session, &err) < 0)
-        code = ctl_fail(&err, NULL);
-    else if (start(&session, options->name, run, &job, &err) < 0)
-        code = ending_not_started(&err, job);
-    else if (wait)
-        code = wait_and_report(ctl, &session, job, options, ending);
+    if (start(session, synchronization, wanted->run, &job, &err) < 0)
+        code = err.code == ERR_Usage ? ctl_fail(&err, wanted->next)
+                                     : ending_not_started(&err, synchronization, job);
+    else if (wanted->wait)
+        code = wait_and_report(ctl, session, job, options, wanted->ending);
     else
-        code = print_started(&session, job, options->json);
-    session_close(&session);
+        code = print_started(session, job, options->json);
     free(job);
+    return code;
+}
+
+/* A job of the synchronization that the command line names: from the session to the exit code. */
+static int start_named(const struct ctl *ctl, const struct job_options *options,
+                       const struct job_start *wanted)
+{
+    struct session session = {.hold_fd = -1};
+    struct err err;
+    int code = session_open(ctl, SESSION_FIND, &session, &err) < 0
+                   ? ctl_fail(&err, NULL)
+                   : job_start(ctl, &session, options->name, wanted, options);
+
+    session_close(&session);
+    return code;
+}
+
+static int run_plan(const struct ctl *ctl, const struct job_options *options, const char *plan,
+                    bool wait)
+{
+    json_t *run = json_pack("{s:s}", "plan", plan);
+    char *text = run ? json_dumps(run, JSON_COMPACT) : NULL, next[200];
+    int code;
+
+    if (!text)
+        return ctl_usage(ctl, "--plan wants the name of a job");
+    snprintf(next, sizeof next, "syncline run %s --dry-run --wait", options->name);
+    code = start_named(ctl, options, &(struct job_start){.run = text, .wait = wait, .next = next});
+    free(text);
+    json_decref(run);
     return code;
 }
 
 int command_run(struct ctl *ctl, int argc, char **argv)
 {
     struct job_options options = {0};
+    const char *plan = NULL;
     bool wait = false, dry_run = false;
     const struct option own[] = {{"wait", 0, OPTION_FLAG, &wait},
-                                 {"dry-run", 'n', OPTION_FLAG, &dry_run}};
+                                 {"dry-run", 'n', OPTION_FLAG, &dry_run},
+                                 {"plan", 0, OPTION_VALUE, &plan}};
     struct err err;
 
     interrupt_catch();
-    if (read_arguments(ctl, own, COUNT_OF(own), argc, argv, &options, &err) < 0)
+    if (job_arguments(ctl, own, COUNT_OF(own), argc, argv, &options, &err) < 0)
         return ctl_fail(&err, "syncline run --help");
     if (ctl->common.help) {
         help_command(ctl->command);
         return EXIT_OK;
     }
-    return start_job(ctl, &options, dry_run ? "{\"dryRun\": true}" : NULL, wait,
-                     dry_run ? ENDING_PLAN : ENDING_JOB);
+    if (plan && dry_run)
+        return ctl_usage(ctl, "--plan or --dry-run, not both");
+    if (plan)
+        return run_plan(ctl, &options, plan, wait);
+    return start_named(ctl, &options,
+                       &(struct job_start){.run = dry_run ? "{\"dryRun\": true}" : NULL,
+                                           .wait = wait,
+                                           .ending = dry_run ? ENDING_PLAN : ENDING_JOB});
 }
 
 int command_verify(struct ctl *ctl, int argc, char **argv)
@@ -151,7 +174,7 @@ int command_verify(struct ctl *ctl, int argc, char **argv)
     struct err err;
 
     interrupt_catch();
-    if (read_arguments(ctl, own, COUNT_OF(own), argc, argv, &options, &err) < 0)
+    if (job_arguments(ctl, own, COUNT_OF(own), argc, argv, &options, &err) < 0)
         return ctl_fail(&err, "syncline verify --help");
     if (ctl->common.help) {
         help_command(ctl->command);
@@ -159,14 +182,17 @@ int command_verify(struct ctl *ctl, int argc, char **argv)
     }
     if (wait && no_wait)
         return ctl_usage(ctl, "--wait or --no-wait, not both");
-    return start_job(ctl, &options,
-                     repair ? "{\"repair\": true, \"verify\": true}" : "{\"verify\": true}",
-                     !no_wait, ENDING_VERIFY);
+    return start_named(ctl, &options,
+                       &(struct job_start){.run = repair ? "{\"repair\": true, \"verify\": true}"
+                                                         : "{\"verify\": true}",
+                                           .wait = !no_wait,
+                                           .ending = ENDING_VERIFY});
 }
 
 /* jobs_approve may be called twice for one job, as answers get lost; a person who approves a job
  * that has ended since is told so. */
-static int approve_waiting(struct postgres *postgres, const char *name, struct err *err)
+static int approve_waiting(struct postgres *postgres, const char *name, char **synchronization,
+                           struct err *err)
 {
     struct job job;
     int result = jobs_read(postgres, name, &job, err);
@@ -177,6 +203,8 @@ static int approve_waiting(struct postgres *postgres, const char *name, struct e
                          phase_name(job.phase));
     if (result == 0)
         result = jobs_approve(postgres, name, err);
+    *synchronization = job.synchronization;
+    job.synchronization = NULL;
     job_release(&job);
     return result;
 }
@@ -184,12 +212,17 @@ static int approve_waiting(struct postgres *postgres, const char *name, struct e
 static int approve(struct ctl *ctl, const struct job_options *options, bool wait)
 {
     struct session session = {.hold_fd = -1};
+    char *synchronization = NULL;
     struct err err;
     int code = EXIT_OK;
 
-    if (session_open(ctl, SESSION_FIND, &session, &err) < 0 ||
-        approve_waiting(session.postgres, options->name, &err) < 0)
-        code = ctl_fail(&err, err.code == ERR_NotFound || err.code == ERR_Usage ? LIST : NULL);
+    if (session_open(ctl, SESSION_FIND, &session, &err) < 0)
+        code = ctl_fail(&err, NULL);
+    else if (approve_waiting(session.postgres, options->name, &synchronization, &err) < 0)
+        code =
+            err.code == ERR_Suspended
+                ? ending_not_started(&err, synchronization, NULL)
+                : ctl_fail(&err, err.code == ERR_NotFound || err.code == ERR_Usage ? LIST : NULL);
     else if (wait)
         code = wait_and_report(ctl, &session, options->name, options, ENDING_JOB);
     else if (options->json)
@@ -197,6 +230,7 @@ static int approve(struct ctl *ctl, const struct job_options *options, bool wait
     else if (!ctl->common.quiet)
         fprintf(stderr, "%s is approved\n  next: syncline wait %s\n", options->name, options->name);
     session_close(&session);
+    free(synchronization);
     return code;
 }
 
@@ -208,7 +242,7 @@ int command_approve(struct ctl *ctl, int argc, char **argv)
     struct err err;
 
     interrupt_catch();
-    if (read_arguments(ctl, own, COUNT_OF(own), argc, argv, &options, &err) < 0)
+    if (job_arguments(ctl, own, COUNT_OF(own), argc, argv, &options, &err) < 0)
         return ctl_fail(&err, "syncline approve --help");
     if (ctl->common.help) {
         help_command(ctl->command);
@@ -223,11 +257,14 @@ static int read_wait_arguments(struct ctl *ctl, int argc, char **argv, struct jo
     const char *condition = NULL;
     const struct option own[] = {{"for", 0, OPTION_VALUE, &condition}};
 
-    if (read_arguments(ctl, own, COUNT_OF(own), argc, argv, out, err) < 0)
+    if (job_arguments(ctl, own, COUNT_OF(own), argc, argv, out, err) < 0)
         return -1;
-    return condition && strcmp(condition, "finished") != 0
-               ? err_set(err, ERR_NotInThisVersion, "--for=%.40s: not in this version", condition)
-               : 0;
+    if (!condition || strcmp(condition, "finished") == 0)
+        return 0;
+    if (strcmp(condition, "insync") == 0)
+        return err_set(err, ERR_NotInThisVersion,
+                       "--for=insync is for live synchronizations, which are not in this version");
+    return err_set(err, ERR_Usage, "--for is finished or insync, not '%.40s'", condition);
 }
 
 int command_wait(struct ctl *ctl, int argc, char **argv)
@@ -255,27 +292,48 @@ int command_wait(struct ctl *ctl, int argc, char **argv)
     return code;
 }
 
-int command_cancel(struct ctl *ctl, int argc, char **argv)
+/* It was asked to end, and has: that is what was wanted, whatever `wait` would say of it. */
+static int cancel_and_wait(const struct ctl *ctl, struct session *session,
+                           const struct job_options *options)
+{
+    int code = wait_and_report(ctl, session, options->name, options, ENDING_JOB);
+
+    return code == phase_exit_code(PHASE_Cancelled) ? EXIT_OK : code;
+}
+
+static int cancel(const struct ctl *ctl, const struct job_options *options, bool wait)
 {
     struct session session = {.hold_fd = -1};
     struct err err;
     bool ended = false;
     int code = EXIT_OK;
 
-    argc = options_take(NULL, 0, &ctl->common, argc, argv, &err);
-    if (argc < 0)
-        return ctl_fail(&err, NULL);
+    if (session_open(ctl, SESSION_FIND, &session, &err) < 0 ||
+        jobs_cancel(session.postgres, options->name, &ended, &err) < 0)
+        code = ctl_fail(&err, err.code == ERR_NotFound ? LIST : NULL);
+    else if (wait)
+        code = cancel_and_wait(ctl, &session, options);
+    else if (options->json)
+        code = print_started(&session, options->name, true);
+    else if (!ctl->common.quiet)
+        fprintf(stderr, ended ? "%s had ended already\n" : "%s was asked to end\n", options->name);
+    session_close(&session);
+    return code;
+}
+
+int command_cancel(struct ctl *ctl, int argc, char **argv)
+{
+    struct job_options options = {0};
+    bool wait = false;
+    const struct option own[] = {{"wait", 0, OPTION_FLAG, &wait}};
+    struct err err;
+
+    interrupt_catch();
+    if (job_arguments(ctl, own, COUNT_OF(own), argc, argv, &options, &err) < 0)
+        return ctl_fail(&err, "syncline cancel --help");
     if (ctl->common.help) {
         help_command(ctl->command);
         return EXIT_OK;
     }
-    if (argc != 1)
-        return ctl_usage(ctl, "cancel wants the name of a job");
-    if (session_open(ctl, SESSION_FIND, &session, &err) < 0 ||
-        jobs_cancel(session.postgres, argv[0], &ended, &err) < 0)
-        code = ctl_fail(&err, err.code == ERR_NotFound ? LIST : NULL);
-    else if (!ctl->common.quiet)
-        fprintf(stderr, ended ? "%s had ended already\n" : "%s was asked to end\n", argv[0]);
-    session_close(&session);
-    return code;
+    return cancel(ctl, &options, wait);
 }

@@ -3,6 +3,7 @@
  * promises an end. */
 #include "ctl/progress.h"
 
+#include "ctl/grid.h"
 #include "ctl/job_json.h"
 #include "ctl/show.h"
 
@@ -80,8 +81,7 @@ static s64 items_known(const struct counters *counters)
     return ended > scanned ? ended : scanned;
 }
 
-/* 0 to 1, or -1 where the whole is not known. */
-static double fraction(const struct progress_state *state)
+double progress_fraction(const struct progress_state *state)
 {
     s64 found = value(&state->counters, COUNTER_bytes_found), all = items_known(&state->counters);
     double part = -1;
@@ -127,25 +127,27 @@ static void append_rest(const struct progress_state *state, const struct progres
 void progress_line(const struct progress_state *state, const struct progress_rate *rate, u32 width,
                    struct buf *out)
 {
-    double part = fraction(state);
-    size_t before = out->size;
+    double part = progress_fraction(state);
+    struct buf line = {0};
 
-    buf_append_text(out, phase_name(state->phase));
+    buf_append_text(&line, phase_name(state->phase));
     if (state->waiting_for && state->waiting_for[0])
-        buf_printf(out, " (waiting for %s)", state->waiting_for);
-    buf_append_text(out, "  ");
+        buf_printf(&line, " (waiting for %s)", state->waiting_for);
+    buf_append_text(&line, "  ");
     if (part >= 0) {
         int full = (int)(part * BAR_WIDTH);
 
-        buf_append_text(out, "[");
+        buf_append_text(&line, "[");
         for (int i = 0; i < BAR_WIDTH; i++)
-            buf_append_text(out, i < full ? "=" : i == full ? ">" : " ");
-        buf_printf(out, "] %3d%%  ", (int)(part * 100));
+            buf_append_text(&line, i < full ? "=" : i == full ? ">" : " ");
+        buf_printf(&line, "] %3d%%  ", (int)(part * 100));
     }
-    append_rest(state, rate, part, out);
-    if (width > 0 && out->size - before > width)
-        out->size =
-            before + width; /* all of it is ASCII, but for names of workers that are waited for */
+    append_rest(state, rate, part, &line);
+    if (width > 0)
+        grid_cut(buf_text(&line), width, out);
+    else
+        buf_append(out, line.data, line.size);
+    buf_release(&line);
 }
 
 static void append_count(struct buf *out, s64 count, const char *what, bool always)

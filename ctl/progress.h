@@ -32,6 +32,8 @@ int progress_mode(const char *text, bool quiet, enum progress_mode *out, struct 
 
 /* ---- pure ---- */
 s64 progress_items_ended(const struct counters *counters);
+/* 0 to 1, or -1 where the whole is not known. */
+double progress_fraction(const struct progress_state *state);
 void progress_rate_update(struct progress_rate *rate, const struct progress_state *state);
 /* One line without newline, at most `width` columns (0 = as long as it wants). */
 void progress_line(const struct progress_state *state, const struct progress_rate *rate, u32 width,

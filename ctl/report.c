@@ -8,7 +8,7 @@
 
 struct report_options {
     const char *only, *output, *limit_text, *job;
-    enum output_format format;
+    enum report_format format;
     u32 limit;
 };
 
@@ -20,6 +20,20 @@ static int check_only(const char *only, struct err *err)
         if (strcmp(only, all[i]) == 0)
             return 0;
     return err_set(err, ERR_Usage, "--only is failed, moved, removed or verify, not '%.40s'", only);
+}
+
+static int read_format(const char *text, enum report_format *out, struct err *err)
+{
+    static const char *const names[] = {
+        [REPORT_TABLE] = "table", [REPORT_JSON] = "json", [REPORT_CSV] = "csv"};
+
+    for (u32 i = 0; i < COUNT_OF(names); i++)
+        if (!text || strcmp(text, names[i]) == 0) {
+            *out = (enum report_format)i;
+            return 0;
+        }
+    return err_set(err, ERR_Usage, "there is no format '%.40s' of a report: table, json or csv",
+                   text);
 }
 
 static int read_arguments(struct ctl *ctl, int argc, char **argv, struct report_options *out,
@@ -37,9 +51,9 @@ static int read_arguments(struct ctl *ctl, int argc, char **argv, struct report_
     if (argc != 1)
         return err_set(err, ERR_Usage, "report wants the name of a job");
     out->job = argv[0];
-    if (check_only(out->only, err) < 0 || output_format(out->output, false, &out->format, err) < 0)
+    if (check_only(out->only, err) < 0 || read_format(out->output, &out->format, err) < 0)
         return -1;
-    out->limit = out->format == OUTPUT_TABLE ? REPORT_TABLE_LIMIT : LIMIT_MAX;
+    out->limit = out->format == REPORT_TABLE ? REPORT_TABLE_LIMIT : LIMIT_MAX;
     return out->limit_text
                ? option_number("--limit", out->limit_text, 1, LIMIT_MAX, &out->limit, err)
                : 0;

@@ -60,93 +60,152 @@ static const char plan_sql[] =
     " WHERE i.job = $1 ORDER BY i.path";
 /* clang-format on */
 
-static const char *not_kept_name(u32 bit)
+void report_not_kept(u32 bits, const char *between, struct buf *out)
 {
-    return err_name(ERR_HardLinkNotKept + bit);
+    bool any = false;
+
+    for (u32 bit = 0; bit < NOT_KEPT_COUNT; bit++) {
+        if (!(bits & (1u << bit)))
+            continue;
+        buf_printf(out, "%s%s", any ? between : "", err_name(ERR_HardLinkNotKept + bit));
+        any = true;
+    }
 }
 
-static void set_path(json_t *line, const struct buf *path)
+void report_base64(struct bytes path, struct buf *out)
 {
-    char *text;
+    unsigned char *text = memory_or_die(path.size * 4 / 3 + 8);
+    int size = EVP_EncodeBlock(text, path.data, (int)path.size);
 
-    if (utf8_is_valid(buf_bytes(path))) {
-        json_object_set_new(line, "path", json_stringn((const char *)path->data, path->size));
-        return;
-    }
-    text = memory_or_die(path->size * 4 / 3 + 8);
-    EVP_EncodeBlock((unsigned char *)text, path->data, (int)path->size);
-    json_object_set_new(line, "pathBase64", json_string(text));
+    buf_append(out, text, (size_t)size);
     free(text);
 }
 
-static void set_text(json_t *line, const char *name, const PGresult *rows, int row, int column)
+/* ---- JSON ---- */
+
+static void set_path(json_t *json, struct bytes path)
 {
-    if (!PQgetisnull(rows, row, column))
-        json_object_set_new(line, name, json_string(result_text(rows, row, column)));
-    else
-        json_object_set_new(line, name, json_null());
+    struct buf text = {0};
+
+    if (utf8_is_valid(path)) {
+        json_object_set_new(json, "path", json_stringn((const char *)path.data, path.size));
+        return;
+    }
+    report_base64(path, &text);
+    json_object_set_new(json, "pathBase64", json_string(buf_text(&text)));
+    buf_release(&text);
 }
 
-static void print_json(const PGresult *rows, int row, const struct buf *path)
+static void set_text(json_t *json, const char *name, const char *text)
 {
-    s64 bits = result_s64(rows, row, LINE_NOT_KEPT);
-    json_t *line = json_object(), *names = json_array();
+    json_object_set_new(json, name, text ? json_string(text) : json_null());
+}
 
-    set_path(line, path);
-    set_text(line, "operation", rows, row, LINE_OPERATION);
-    set_text(line, "outcome", rows, row, LINE_OUTCOME);
-    json_object_set_new(line, "bytes", json_integer(result_s64(rows, row, LINE_SIZE)));
-    if (PQgetisnull(rows, row, LINE_CHECKSUM))
-        json_object_set_new(line, "hash", json_null());
-    else
-        json_object_set_new(line, "hash",
-                            json_sprintf("%s:%s", result_text(rows, row, LINE_HASH),
-                                         result_text(rows, row, LINE_CHECKSUM)));
-    set_text(line, "error", rows, row, LINE_ERROR);
-    if (!PQgetisnull(rows, row, LINE_NOTE))
-        set_text(line, "note", rows, row, LINE_NOTE);
+static void print_json(const struct report_line *line)
+{
+    json_t *json = json_object(), *names = json_array();
+
+    set_path(json, line->path);
+    set_text(json, "operation", line->operation);
+    set_text(json, "outcome", line->outcome);
+    json_object_set_new(json, "bytes", json_integer(line->bytes));
+    json_object_set_new(json, "hash",
+                        line->checksum ? json_sprintf("%s:%s", line->hash, line->checksum)
+                                       : json_null());
+    set_text(json, "error", line->error);
+    if (line->note)
+        set_text(json, "note", line->note);
     for (u32 bit = 0; bit < NOT_KEPT_COUNT; bit++)
-        if (bits & (1 << bit))
-            json_array_append_new(names, json_string(not_kept_name(bit)));
+        if (line->not_kept & (1u << bit))
+            json_array_append_new(names, json_string(err_name(ERR_HardLinkNotKept + bit)));
     if (json_array_size(names) > 0)
-        json_object_set(line, "notKept", names);
+        json_object_set(json, "notKept", names);
     json_decref(names);
-    show_json(line, false);
+    show_json(json, false);
 }
 
-static void add_row(struct table *table, const PGresult *rows, int row, const struct buf *path)
+/* ---- CSV, tables ---- */
+
+static void print_csv(const struct report_line *line)
+{
+    struct buf text = {0};
+
+    report_csv_line(line, &text);
+    fwrite(text.data, 1, text.size, stdout);
+    buf_release(&text);
+}
+
+static void add_row(struct table *table, const struct report_line *line)
 {
     struct buf shown = {0}, bytes = {0}, note = {0};
-    s64 bits = result_s64(rows, row, LINE_NOT_KEPT);
 
-    name_escape(&shown, buf_bytes(path));
-    show_bytes(&bytes, result_s64(rows, row, LINE_SIZE));
-    buf_append_text(&note, result_text(rows, row, LINE_ERROR));
-    buf_append_text(&note, result_text(rows, row, LINE_NOTE));
-    for (u32 bit = 0; bit < NOT_KEPT_COUNT; bit++)
-        if (bits & (1 << bit))
-            buf_printf(&note, "%s%s", note.size ? ", " : "", not_kept_name(bit));
-    table_row(table, (const char *[]){result_text(rows, row, LINE_OUTCOME),
-                                      result_text(rows, row, LINE_OPERATION), buf_text(&bytes),
-                                      path->size ? buf_text(&shown) : ".",
-                                      result_text(rows, row, LINE_CHECKSUM), buf_text(&note)});
+    name_escape(&shown, line->path);
+    show_bytes(&bytes, line->bytes);
+    buf_append_text(&note, line->error ? line->error : "");
+    buf_append_text(&note, line->note ? line->note : "");
+    if (line->not_kept && note.size)
+        buf_append_text(&note, ", ");
+    report_not_kept(line->not_kept, ", ", &note);
+    table_row(table, (const char *[]){line->outcome, line->operation, buf_text(&bytes),
+                                      line->path.size ? buf_text(&shown) : ".", line->checksum,
+                                      buf_text(&note)});
     buf_release(&shown);
     buf_release(&bytes);
     buf_release(&note);
 }
 
-/* `context` is the table, or NULL for JSON. */
+/* ---- lines ---- */
+
+struct printer {
+    enum report_format format;
+    struct table *table;
+};
+
+static const char *text_or_null(const PGresult *rows, int row, int column)
+{
+    return PQgetisnull(rows, row, column) ? NULL : result_text(rows, row, column);
+}
+
 static void print_line(void *context, const PGresult *rows, int row)
 {
+    const struct printer *printer = context;
     struct buf path = {0};
+    struct report_line line = {
+        .operation = text_or_null(rows, row, LINE_OPERATION),
+        .outcome = text_or_null(rows, row, LINE_OUTCOME),
+        .bytes = result_s64(rows, row, LINE_SIZE),
+        .hash = text_or_null(rows, row, LINE_HASH),
+        .checksum = text_or_null(rows, row, LINE_CHECKSUM),
+        .error = text_or_null(rows, row, LINE_ERROR),
+        .note = text_or_null(rows, row, LINE_NOTE),
+        .not_kept = (u32)result_s64(rows, row, LINE_NOT_KEPT),
+    };
 
     result_bytes(rows, row, LINE_PATH, &path);
-    buf_text(&path);
-    if (context)
-        add_row(context, rows, row, &path);
+    line.path = buf_bytes(&path);
+    if (printer->format == REPORT_TABLE)
+        add_row(printer->table, &line);
+    else if (printer->format == REPORT_CSV)
+        print_csv(&line);
     else
-        print_json(rows, row, &path);
+        print_json(&line);
     buf_release(&path);
+}
+
+static void print_header(struct printer *printer)
+{
+    static const struct column columns[] = {{"OUTCOME", false, false}, {"OPERATION", false, false},
+                                            {"BYTES", true, false},    {"PATH", false, true},
+                                            {"HASH", false, true},     {"ERROR", false, true}};
+    struct buf header = {0};
+
+    if (printer->format == REPORT_TABLE)
+        printer->table = table_new(columns, COUNT_OF(columns));
+    if (printer->format != REPORT_CSV)
+        return;
+    report_csv_header(&header);
+    fwrite(header.data, 1, header.size, stdout);
+    buf_release(&header);
 }
 
 static int find_asset(struct session *session, s64 job, s64 *out, struct err *err)
@@ -163,25 +222,21 @@ static int find_asset(struct session *session, s64 job, s64 *out, struct err *er
 }
 
 int report_print(struct session *session, const struct job *job, const char *only,
-                 enum output_format format, u32 limit, struct err *err)
+                 enum report_format format, u32 limit, struct err *err)
 {
-    static const struct column columns[] = {{"OUTCOME", false, false}, {"OPERATION", false, false},
-                                            {"BYTES", true, false},    {"PATH", false, true},
-                                            {"HASH", false, true},     {"ERROR", false, true}};
-    struct table *table = NULL;
+    struct printer printer = {.format = format};
     s64 asset;
     int result;
 
     if (find_asset(session, job->id, &asset, err) < 0)
         return -1;
-    if (format == OUTPUT_TABLE)
-        table = table_new(columns, COUNT_OF(columns));
+    print_header(&printer);
     result = rows_each(
         session->postgres, lines_sql,
         (struct parameter[]){parameter_s64(job->id), parameter_text(only), parameter_s64(asset)}, 3,
-        limit, print_line, table, err);
-    if (table)
-        table_finish(&table);
+        limit, print_line, &printer, err);
+    if (printer.table)
+        table_finish(&printer.table);
     fflush(stdout);
     if (result > 0)
         fprintf(stderr,

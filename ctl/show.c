@@ -82,6 +82,19 @@ void show_json(json_t *json, bool indent)
     json_decref(json);
 }
 
+void show_line(struct buf *out, const char *text)
+{
+    for (const unsigned char *at = (const unsigned char *)text; *at; at++) {
+        /* controls of one byte, and those that UTF-8 has behind 0xc2 */
+        bool steers = *at < 0x20 || *at == 0x7f || (*at == 0xc2 && at[1] >= 0x80 && at[1] < 0xa0);
+
+        if (steers)
+            buf_printf(out, "\\x%02x", *at);
+        else
+            buf_append(out, at, 1);
+    }
+}
+
 struct table {
     struct libscols_table *scols;
     u32 columns;

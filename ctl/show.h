@@ -22,6 +22,9 @@ void show_duration(struct buf *out, s64 ms);
 /* One JSON document and a newline on stdout; takes the reference. */
 void show_json(json_t *json, bool indent);
 
+/* Text as one line: what would steer a terminal stands as \xHH. */
+void show_line(struct buf *out, const char *text);
+
 /* A table that is printed at once. Values are escaped. */
 struct table;
 struct column {

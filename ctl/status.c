@@ -5,6 +5,7 @@
 #include "ctl/job_json.h"
 #include "ctl/options.h"
 #include "ctl/session.h"
+#include "ctl/watch.h"
 #include "stack/stack.h"
 
 #include <stdio.h>
@@ -119,14 +120,30 @@ static void print_json(const struct session *session, const struct status *statu
               true);
 }
 
+static int show(struct session *session, bool json)
+{
+    struct status status = {0};
+    struct err err;
+    bool ok;
+
+    collect(session, &status, &err);
+    if (json)
+        print_json(session, &status);
+    else
+        print_text(session, &status);
+    ok = status.has_jobs && (status.workers || !session->redis_url) && status.planner_alive;
+    release(&status);
+    return ok ? EXIT_OK : EXIT_UNREACHABLE;
+}
+
 int command_status(struct ctl *ctl, int argc, char **argv)
 {
     struct session session = {.hold_fd = -1};
-    struct status status = {0};
-    bool json = false, ok;
+    bool json = false, watch = false;
     const struct option options[] = {{"json", 0, OPTION_FLAG, &json},
-                                     {"watch", 'w', OPTION_LATER, NULL}};
+                                     {"watch", 'w', OPTION_FLAG, &watch}};
     struct err err;
+    int code;
 
     argc = options_take(options, COUNT_OF(options), &ctl->common, argc, argv, &err);
     if (argc < 0)
@@ -137,17 +154,13 @@ int command_status(struct ctl *ctl, int argc, char **argv)
     }
     if (argc > 0)
         return ctl_usage(ctl, "status takes no arguments");
+    if (json && watch)
+        return ctl_usage(ctl, "--json or --watch, not both");
     if (session_locate(ctl, SESSION_FIND, &session, &err) < 0) {
         session_close(&session);
         return ctl_fail(&err, NULL);
     }
-    collect(&session, &status, &err);
-    if (json)
-        print_json(&session, &status);
-    else
-        print_text(&session, &status);
-    ok = status.has_jobs && (status.workers || !session.redis_url) && status.planner_alive;
-    release(&status);
+    code = watch ? status_watch(ctl, &session) : show(&session, json);
     session_close(&session);
-    return ok ? EXIT_OK : EXIT_UNREACHABLE;
+    return code;
 }

@@ -187,9 +187,12 @@ static int run(struct sync *sync)
                                   ? "choose directories of which neither is inside the other"
                                   : "make it yourself, or choose another");
     if (start(sync, &err) < 0) {
+        char name[ADHOC_NAME_SIZE];
+
         if (sync->made)
             rmdir(sync->destination);
-        return ending_not_started(&err, sync->job);
+        jobs_adhoc_name(sync->source, sync->destination, name);
+        return ending_not_started(&err, name, sync->job);
     }
     if (sync->ctl->common.verbose)
         fprintf(stderr, "%s: %s -> %s\n", sync->job, sync->source, sync->destination);

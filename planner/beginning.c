@@ -134,6 +134,7 @@ static void pump_probing(struct job *job)
     request->dry_run = job->spec.dry_run;
     request->verify = job->spec.verify;
     request->repair = job->spec.repair;
+    request->only = job->spec.only ? text_copy(job->spec.only) : NULL;
     copy_into(&request->source_identity, buf_bytes(&job->source_identity));
     copy_into(&request->destination_identity, buf_bytes(&job->destination_identity));
     copy_into(&request->source_place, buf_bytes(&job->source_place));
@@ -150,6 +151,7 @@ void job_begun(struct job *job, struct truth_request *answer)
         return;
     }
     job->upsert = !answer->first || job->taken_over;
+    copy_into(&job->only, buf_bytes(&answer->paths));
     for (u32 i = 0; i < answer->shard_count; i++)
         (void)shard_restore(job, &answer->shards[i]);
     job->phase = PHASE_Running;

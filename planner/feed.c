@@ -39,6 +39,7 @@ static void resolve(struct job *job)
     request->dry_run = job->spec.dry_run;
     request->verify = job->spec.verify;
     request->repair = job->spec.repair;
+    request->plan = job->spec.plan ? text_copy(job->spec.plan) : NULL;
     request->unsettled_since_ns = job->opened_ns;
     job->resolving = RESOLVE_POSTED;
     job->committing++;

@@ -43,11 +43,22 @@ static bool is_refused(const struct batch *batch)
     return true;
 }
 
+void shard_carry(struct job *job, struct shard *shard, struct bytes dirs, struct bytes records,
+                 u32 items, u64 bytes)
+{
+    struct job_batch *batch;
+
+    shard->window_used++;
+    batch = batch_new(job, shard, dirs, records, items, bytes);
+    batch->from_scan = true;
+    if (job->opening == OPENING_NONE)
+        job->opening = OPENING_WANTED;
+}
+
 static void take_found(struct job *job, struct shard *shard, const struct envelope *envelope,
                        const struct batch *decoded, u64 bytes)
 {
     const struct msg_found *found = &envelope->message.found;
-    struct job_batch *batch;
 
     shard->scanned = (s64)found->scanned;
     shard->unchanged = (s64)found->unchanged;
@@ -58,11 +69,10 @@ static void take_found(struct job *job, struct shard *shard, const struct envelo
         plan_batch(job, shard, decoded);
         return;
     }
-    shard->window_used++;
-    batch = batch_new(job, shard, envelope->body[0], envelope->body[1], found->items, bytes);
-    batch->from_scan = true;
-    if (job->opening == OPENING_NONE)
-        job->opening = OPENING_WANTED;
+    if (job->spec.plan)
+        planned_ask(job, shard, envelope, decoded);
+    else
+        shard_carry(job, shard, envelope->body[0], envelope->body[1], found->items, bytes);
 }
 
 void shard_found(struct job *job, struct shard *shard, const struct envelope *envelope)

@@ -277,6 +277,7 @@ void job_destroy(struct job *job)
         shard_destroy(shard);
     }
     TAILQ_REMOVE(&job->planner->jobs, job, link);
+    buf_release(&job->only);
     buf_release(&job->source_identity);
     buf_release(&job->destination_identity);
     buf_release(&job->opened_identity);
@@ -343,4 +344,5 @@ void job_tick(struct job *job, s64 now_ms)
         snprintf(job->waiting_for, sizeof job->waiting_for, "%s", waiting);
         post_phase(job, job->phase);
     }
+    progress_tick(job, now_ms);
 }

@@ -1,6 +1,7 @@
 /* plan.c: what is done without doing anything at the destination. In a dry run what a scan found
- * becomes rows that say what would be done; and in any job what cannot be carried fails by its row
- * alone: no token, no staging area. */
+ * becomes rows that say what would be done; in a job that follows such a list, rows of what is not
+ * on it (planned.c); and in any job what cannot be carried fails by its row alone: no token, no
+ * staging area. */
 #include "planner/planner.h"
 
 #include "base/log.h"
@@ -15,7 +16,8 @@ static void add_row(const struct job *job, struct frame_writer *writer, const st
                           .kind = item->kind,
                           .operation = item->operation,
                           .outcome = OUTCOME_planned,
-                          .size = item->size};
+                          .size = item->size,
+                          .mtime_ns = item->mtime_ns};
     struct err err = {0};
 
     buf_clear(path);
@@ -44,6 +46,37 @@ void plan_batch(struct job *job, struct shard *shard, const struct batch *batch)
     }
     frame_end(&writer);
     segment_add(job, shard, NULL, buf_bytes(&rows), batch->item_count, 0, NULL, 0);
+    buf_release(&rows);
+    buf_release(&path);
+}
+
+/* ---- what is left, as it is not as a plan lists it ---- */
+
+void plan_leave(struct job *job, struct shard *shard, const struct batch *batch,
+                const struct truth_planned *planned, const bool *keep)
+{
+    struct buf rows = {0}, path = {0};
+    struct frame_writer writer;
+
+    frame_begin(&writer, &rows);
+    for (u32 i = 0; i < batch->item_count; i++) {
+        const struct rec_item *item = &batch->items[i];
+
+        if (keep[i])
+            continue;
+        buf_clear(&path);
+        path_join(&path, batch->dirs[item->dir].path, item->name);
+        frame_add_row(&writer, &(struct rec_row){.index = i,
+                                                 .path = buf_bytes(&path),
+                                                 .kind = item->kind,
+                                                 .operation = item->operation,
+                                                 .outcome = OUTCOME_changed,
+                                                 .size = item->size,
+                                                 .code = planned[i].code});
+    }
+    frame_end(&writer);
+    shard->pending.value[COUNTER_changed] += writer.count;
+    segment_add(job, shard, NULL, buf_bytes(&rows), writer.count, 0, NULL, 0);
     buf_release(&rows);
     buf_release(&path);
 }

@@ -164,12 +164,25 @@ void shard_destroy(struct shard *shard);
 /* ---- found.c: what scans name ---- */
 
 void shard_found(struct job *job, struct shard *shard, const struct envelope *envelope);
+/* Items of its scan are carried. */
+void shard_carry(struct job *job, struct shard *shard, struct bytes dirs, struct bytes records,
+                 u32 items, u64 bytes);
 void shard_listed(struct job *job, struct shard *shard, const struct envelope *envelope);
 
 /* ---- plan.c: dry runs, and what cannot be carried ---- */
 
 /* Rows that say what would be done, or why it cannot be, instead of a batch. */
 void plan_batch(struct job *job, struct shard *shard, const struct batch *batch);
+/* Rows of the items that are not kept, with the codes of `planned`: they are left as they are. */
+void plan_leave(struct job *job, struct shard *shard, const struct batch *batch,
+                const struct truth_planned *planned, const bool *keep);
+
+/* ---- planned.c: what a dry run listed, and nothing else ---- */
+
+/* Has a batch that was found compared with the list; what is as listed goes on with the answer. */
+void planned_ask(struct job *job, struct shard *shard, const struct envelope *envelope,
+                 const struct batch *decoded);
+void planned_answer(struct job *job, struct truth_request *answer);
 
 /* ---- feed.c: what the close has to do with names ---- */
 
@@ -260,6 +273,11 @@ void closing_unbegun(struct job *job);
 void closing_give_up(struct job *job);
 void closing_closed(struct job *job, struct assignment *assignment,
                     const struct envelope *envelope);
+
+/* ---- progress.c ---- */
+
+/* Says in Postgres that the job goes on, if it does, every PROGRESS_MS at most. */
+void progress_tick(struct job *job, s64 now_ms);
 
 /* ---- receive.c, snapshot.c ---- */
 

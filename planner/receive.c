@@ -285,6 +285,9 @@ static void answer_about_job(struct job *job, struct truth_request *answer)
     case TRUTH_SPLIT:
         shard_split_committed(job, answer);
         break;
+    case TRUTH_PLAN:
+        planned_answer(job, answer);
+        break;
     case TRUTH_SEGMENT:
         segment_committed(job, answer);
         break;

@@ -135,6 +135,8 @@ static void start_scan(struct job *job, struct shard *shard)
                           .destination_identity = buf_bytes(&job->destination_identity)};
     envelope.body[0] = buf_bytes(&inner);
     envelope.body[1] = buf_bytes(&job->spec.rules);
+    if (job->spec.only)
+        envelope.body[envelope.bodies++] = buf_bytes(&job->only);
     assignment = assign(job, worker, &envelope, sequence);
     buf_release(&inner);
     if (!assignment)

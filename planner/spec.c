@@ -128,10 +128,31 @@ static int read_repair(json_t *value, struct spec *spec, struct err *err)
     return read_flag(value, "run.repair", &spec->repair, err);
 }
 
+static int read_job(json_t *value, const char *name, char **out, struct err *err)
+{
+    if (!json_is_string(value) || !json_string_value(value)[0])
+        return wrong(err, name, "the name of a job");
+    *out = text_copy(json_string_value(value));
+    return 0;
+}
+
+static int read_only(json_t *value, struct spec *spec, struct err *err)
+{
+    return read_job(value, "run.only", &spec->only, err);
+}
+
+static int read_plan(json_t *value, struct spec *spec, struct err *err)
+{
+    return read_job(value, "run.plan", &spec->plan, err);
+}
+
 static int read_run(json_t *value, struct spec *spec, struct err *err)
 {
-    static const struct field fields[] = {
-        {"dryRun", read_dry_run}, {"verify", read_run_verify}, {"repair", read_repair}};
+    static const struct field fields[] = {{"dryRun", read_dry_run},
+                                          {"verify", read_run_verify},
+                                          {"repair", read_repair},
+                                          {"only", read_only},
+                                          {"plan", read_plan}};
 
     return read_object(value, "run", fields, COUNT_OF(fields), spec, err);
 }
@@ -337,6 +358,10 @@ static int check(const struct spec *spec, struct err *err)
         return wrong(err, "run", "dryRun or verify, not both");
     if (spec->repair && !spec->verify)
         return wrong(err, "run.repair", "run.verify with it");
+    if ((spec->only || spec->plan) && (spec->dry_run || spec->verify))
+        return wrong(err, "run", "only or plan without dryRun and verify");
+    if (spec->only && spec->plan)
+        return wrong(err, "run", "only or plan, not both");
     return 0;
 }
 
@@ -365,6 +390,9 @@ int spec_parse(const char *json, struct spec *out, struct err *err)
 void spec_release(struct spec *spec)
 {
     buf_release(&spec->rules);
+    free(spec->only);
+    free(spec->plan);
+    spec->only = spec->plan = NULL;
 }
 
 int spec_parse_limits(const char *json, struct limits *out, struct err *err)
@@ -414,5 +442,7 @@ u32 spec_scan_flags(const struct spec *spec)
 {
     if (spec->verify)
         return SCAN_INVENTORY;
-    return (spec->delete_enabled ? SCAN_DELETE : 0) | (spec->checksum ? SCAN_CHECKSUM : 0);
+    /* what failed once is done again, and nothing is removed for it */
+    return (spec->delete_enabled && !spec->only ? SCAN_DELETE : 0) |
+           (spec->checksum ? SCAN_CHECKSUM : 0);
 }

@@ -4,7 +4,7 @@
  *      "verify": {"hash": "sha256"}, "preserve": ["mode", "times"], "durability": "strict",
  *      "limits": {"bandwidth": "200MiB/s", "lanes": 8},
  *      "retry": {"attempts": 5, "backoff": "1s", "maxBackoff": "5m"},
- *      "run": {"dryRun": true, "verify": true, "repair": true}}
+ *      "run": {"dryRun": true, "verify": true, "repair": true, "only": "s-1", "plan": "s-2"}}
  *
  * These are the fields of schema/definitions.def, and `run`. What is not given has its default. A
  * field that is not known here, or has a value that does not fit, is refused: an option that is
@@ -37,6 +37,8 @@ struct spec {
     u32 attempts;   /* of an item, and of a place that is full or away */
     s64 backoff_ms; /* before the second attempt; 0 = not given */
     s64 backoff_most_ms;
+    char *only; /* the job whose failed items this one is about; NULL = all of the tree */
+    char *plan; /* the dry run that says what is done; NULL = whatever differs */
 };
 
 /* Configuration, with the name of the field, where the JSON does not fit; *out then has defaults.

@@ -220,6 +220,7 @@ struct job {
     struct job_pace *paces;
     u32 pace_count;
     u32 place_failures; /* in a row, that count, of a place that it uses */
+    struct buf only;    /* dir frame: spec.only, the paths that are compared */
     enum job_state state;
     enum phase phase; /* as people see it */
     bool taken_over;
@@ -290,6 +291,9 @@ struct job {
     char *fail_message;
     bool cancelled;
     char waiting_for[WAITING_FOR_BYTES];
+    struct {
+        s64 looked_ms, counted;
+    } progress; /* when it was last looked for, and what was counted then */
     bool scan_complete;
 
     s64 started_ms;

@@ -30,6 +30,8 @@ enum truth_kind {
     TRUTH_BEGIN, /* probe passed: identities, destination claim, root shard; result: shards */
     TRUTH_OPENED,  /* staging is open: every shard without unsettled_since gets now_ns */
     TRUTH_SPLIT,   /* a shard is added */
+    TRUTH_PLAN,    /* what a scan found is compared with what a dry run listed; result: codes. Reads
+                    * only, and judges nobody's ownership */
     TRUTH_SEGMENT, /* a segment is committed */
     TRUTH_REDO,    /* a shard is to be scanned again: what its failed items counted is taken back */
     TRUTH_RESOLVE, /* every scan is done: groups of links, the removal guard, feeds; result: shards,
@@ -105,6 +107,15 @@ struct owned_job {
     char *limits; /* JSON, as the synchronization has them now; "" = none */
 };
 
+/* An item that was found, by the key of its path. */
+struct truth_planned {
+    u8 key[KEY_BYTES];
+    u32 kind, operation;
+    u64 size;
+    s64 mtime_ns;
+    u32 code; /* result: Ok: as listed; NotAsPlanned, NotPlanned */
+};
+
 /* One request and its result. Zero-initialise, fill what its kind needs, post; the answer is the
  * same object. Buffers are released by truth_request_destroy. */
 struct truth_request {
@@ -123,13 +134,19 @@ struct truth_request {
     u32 job_count;
     /* BEGIN */
     struct buf source_identity, destination_identity, source_place, destination_place;
-    bool destination_changed;   /* result: its identity is another; its object rows were voided */
-    bool first;                 /* result: the destination asset has no object rows */
+    bool destination_changed; /* result: its identity is another; its object rows were voided */
+    char *only; /* BEGIN: owned; NULL, or result: `paths`, the failed ones of that job */
+    bool first; /* result: the destination asset has no object rows */
     struct truth_shard *shards; /* result of BEGIN: all, in order of number */
     u32 shard_count;
     /* OPENED */
     s64 now_ns;
-    /* SPLIT, SEGMENT, REDO */
+    /* PLAN, RESOLVE: the job whose list it is; owned, NULL = none. PLAN: `batches` comes back as it
+     * is */
+    char *plan;
+    struct truth_planned *planned; /* PLAN: owned */
+    u32 planned_count;
+    /* SPLIT, SEGMENT, REDO, PLAN */
     u32 shard;
     struct buf path;        /* SPLIT */
     s64 unsettled_since_ns; /* SPLIT: of the new shard, 0 = none; SEGMENT: the shard's new value */
@@ -172,12 +189,13 @@ struct truth_request {
                    * changed, vanished, failed are counted from the rows by the thread.
                    * Result of SEGMENT, REDO, CLOSE_DONE, END: the job's counters now */
     /* CLOSE_NEXT */
-    struct buf paths; /* result: dir body frame, deepest first; at most BATCH_ITEMS, or at most
-                       * `limit` of one depth */
+    struct buf paths; /* result (of BEGIN with `only`, too): dir body frame, deepest first; at most
+                       * BATCH_ITEMS, or at most `limit` of one depth */
     u32 path_count;   /* result: 0 = none is left */
     /* PHASE, END */
     enum phase phase;
     bool scan_complete;
+    bool progressed;   /* PHASE: something was done since; also said where it waits for nothing */
     char *waiting_for; /* owned; NULL = nothing */
     char *reason;      /* owned */
     char *message;     /* owned */

@@ -328,6 +328,47 @@ static int keep_changed(struct ledger *ledger, struct truth_request *request, st
     return 0;
 }
 
+/* ---- what failed in another job ---- */
+
+/* Removals that failed are none of it: this job removes nothing. */
+static const char failed_sql[] =
+    "SELECT i.path FROM job f JOIN job j ON j.synchronization = f.synchronization"
+    " JOIN item i ON i.job = f.id WHERE j.id = $1 AND f.name = $2 AND i.operation <> 'remove'"
+    " AND i.outcome IN ('failed', 'changed', 'vanished') ORDER BY i.path LIMIT $3";
+
+static int read_only(struct ledger *ledger, struct truth_request *request, struct err *err)
+{
+    struct frame_writer writer;
+    struct buf path = {0};
+    PGresult *result;
+    int count;
+
+    if (postgres_query(ledger->postgres, failed_sql,
+                       (struct parameter[]){parameter_s64((s64)request->job),
+                                            parameter_text(request->only),
+                                            parameter_s64(ONLY_PATHS + 1)},
+                       3, &result, err) < 0)
+        return -1;
+    count = PQntuples(result);
+    buf_clear(&request->paths);
+    frame_begin(&writer, &request->paths);
+    for (int i = 0; i < count; i++) {
+        buf_clear(&path);
+        result_bytes(result, i, 0, &path);
+        frame_add_dir(&writer, &(struct rec_dir){.path = buf_bytes(&path)});
+    }
+    frame_end(&writer);
+    buf_release(&path);
+    PQclear(result);
+    if (count == 0)
+        return err_set(err, ERR_NotFound,
+                       "no item that failed in job %s is in the ledger (any more)", request->only);
+    return count > (int)ONLY_PATHS || request->paths.size > FRAME_MAX
+               ? err_set(err, ERR_Configuration, "job %s has too many items that failed",
+                         request->only)
+               : 0;
+}
+
 int ledger_begin_job(struct ledger *ledger, struct truth_request *request, struct err *err)
 {
     struct ends ends = {0};
@@ -343,7 +384,8 @@ int ledger_begin_job(struct ledger *ledger, struct truth_request *request, struc
         keep_changed(ledger, request, err) < 0 || supersede(ledger, request, err) < 0 ||
         enter_running(ledger, request, err) < 0 ||
         read_first(ledger, request, ends.destination, err) < 0 ||
-        ledger_read_shards(ledger, request, false, err) < 0)
+        ledger_read_shards(ledger, request, false, err) < 0 ||
+        (request->only && read_only(ledger, request, err) < 0))
         goto done;
     rc = ledger_commit(ledger, err);
 done:

@@ -192,15 +192,16 @@ int ledger_phase(struct ledger *ledger, struct truth_request *request, struct er
             ledger->postgres,
             "UPDATE job j SET phase = coalesce($2::job_phase, j.phase),"
             " scan_complete = $3::boolean, waiting_for = $4,"
-            " last_progress_at = CASE WHEN $4::text IS NULL THEN now()"
+            " last_progress_at = CASE WHEN $4::text IS NULL OR $5::boolean THEN now()"
             "  ELSE j.last_progress_at END"
             " FROM job before WHERE j.id = $1 AND before.id = j.id"
             " RETURNING before.phase <> j.phase",
             (struct parameter[]){parameter_s64((s64)request->job),
                                  parameter_text(request->phase ? phase_name(request->phase) : NULL),
                                  parameter_text(request->scan_complete ? "true" : "false"),
-                                 parameter_text(waiting_for)},
-            4, &result, err) < 0)
+                                 parameter_text(waiting_for),
+                                 parameter_text(request->progressed ? "true" : "false")},
+            5, &result, err) < 0)
         goto done;
     moved = result_text(result, 0, 0)[0] == 't';
     PQclear(result);
@@ -275,7 +276,10 @@ static int blame_asset(struct ledger *ledger, const struct truth_request *reques
 
 /* What the next job of the synchronization has to know. After scans that were done to their end
  * nothing is left that would have to be put again; and what was to be removed at a destination that
- * was another one was weighed with that in mind, and done. A job that only looked says nothing. */
+ * was another one was weighed with that in mind, and done. A job that only looked says nothing, nor
+ * does one that was about some items. */
+#define WHOLE " AND (j.spec -> 'run' ?| ARRAY['only', 'plan']) IS NOT TRUE"
+
 static int pass_on(struct ledger *ledger, const struct truth_request *request, struct err *err)
 {
     bool well = request->phase == PHASE_Succeeded || request->phase == PHASE_CompletedWithErrors;
@@ -291,9 +295,9 @@ static int pass_on(struct ledger *ledger, const struct truth_request *request, s
                    "  coalesce(a.identity, s.destination_identity)"
                    " FROM job j JOIN asset a ON a.id = j.destination_asset"
                    "  AND a.address = j.destination_address"
-                   " WHERE j.id = $1 AND s.id = j.synchronization"
+                   " WHERE j.id = $1 AND s.id = j.synchronization" WHOLE
                  : "UPDATE synchronization s SET unsettled_since_ns = NULL FROM job j"
-                   " WHERE j.id = $1 AND s.id = j.synchronization",
+                   " WHERE j.id = $1 AND s.id = j.synchronization" WHOLE,
             parameters, 1, NULL, err);
     if (request->unsettled_since_ns == 0)
         return 0;

@@ -38,6 +38,7 @@ int ledger_renew(struct ledger *ledger, struct truth_request *request, struct er
 int ledger_begin_job(struct ledger *ledger, struct truth_request *request, struct err *err);
 int ledger_opened(struct ledger *ledger, struct truth_request *request, struct err *err);
 int ledger_split(struct ledger *ledger, struct truth_request *request, struct err *err);
+int ledger_plan(struct ledger *ledger, struct truth_request *request, struct err *err);
 int ledger_segment(struct ledger *ledger, struct truth_request *request, struct err *err);
 int ledger_redo(struct ledger *ledger, struct truth_request *request, struct err *err);
 int ledger_resolve(struct ledger *ledger, struct truth_request *request, struct err *err);
@@ -101,6 +102,10 @@ void truth_owned_free(struct truth_request *request);
 
 /* *held: the guard trips, and request->reason and message say why. False once it has let go. */
 int ledger_guard(struct ledger *ledger, struct truth_request *request, bool *held, struct err *err);
+/* Names that are not as request->plan lists them are left, and what it lists and nothing was found
+ * of gets a row; the counters are what that changes. */
+int ledger_plan_names(struct ledger *ledger, const struct truth_request *request,
+                      struct counters *delta, struct err *err);
 /* The inventory against the object rows of request->asset: what is missing, has drifted, is extra.
  */
 int ledger_verify(struct ledger *ledger, const struct truth_request *request,

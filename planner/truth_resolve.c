@@ -56,11 +56,12 @@ static int resolve_groups(struct ledger *ledger, const struct truth_request *req
 /* ---- a dry run ---- */
 
 static const char *const planned_sql[] = {
-    "INSERT INTO item (job, key, shard, path, kind, operation, outcome, size)"
+    "INSERT INTO item (job, key, shard, path, kind, operation, outcome, size, mtime_ns)"
     " SELECT job, key, shard, path, kind, CASE WHEN leader = key THEN 'put' ELSE operation END,"
-    "  'planned', size FROM pending WHERE job = $1 AND outcome IS NULL"
+    "  'planned', size, mtime_ns FROM pending WHERE job = $1 AND outcome IS NULL"
     " ON CONFLICT (job, key) DO UPDATE SET operation = excluded.operation,"
-    "  outcome = excluded.outcome, kind = excluded.kind, size = excluded.size",
+    "  outcome = excluded.outcome, kind = excluded.kind, size = excluded.size,"
+    "  mtime_ns = excluded.mtime_ns",
     "DELETE FROM pending WHERE job = $1",
 };
 
@@ -167,6 +168,8 @@ static int resolve(struct ledger *ledger, struct truth_request *request, struct 
                              : resolve_groups(ledger, request, delta, err)) < 0)
             return -1;
     }
+    if (!decided.resolved && request->plan && ledger_plan_names(ledger, request, delta, err) < 0)
+        return -1;
     if (guard(ledger, request, &decided, held, err) < 0)
         return -1;
     if (request->dry_run)

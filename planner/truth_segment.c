@@ -80,13 +80,14 @@ static int store_objects(struct ledger *ledger, const struct truth_request *requ
 /* A path has an item row, or a directory row with an outcome, or neither, but not both. One that
  * waits for the close itself (to be removed, or replaced by something else) is not closed. */
 static const char *const others_sql[] = {
-    "INSERT INTO item (job, key, shard, path, kind, operation, outcome, size, not_kept, code,"
-    " message) SELECT $1, key, $2, path, kind, CASE WHEN $3 = 'check' THEN 'verify' ELSE operation"
-    " END, outcome, size, not_kept, code, message FROM incoming"
+    "INSERT INTO item (job, key, shard, path, kind, operation, outcome, size, mtime_ns, not_kept,"
+    " code, message) SELECT $1, key, $2, path, kind, CASE WHEN $3 = 'check' THEN 'verify' ELSE"
+    " operation END, outcome, size, mtime_ns, not_kept, code, message FROM incoming"
     " WHERE what = 'i' ON CONFLICT (job, key) DO UPDATE SET shard = excluded.shard,"
     " path = excluded.path, kind = excluded.kind, operation = excluded.operation,"
-    " outcome = excluded.outcome, size = excluded.size, not_kept = excluded.not_kept,"
-    " code = excluded.code, message = excluded.message, at = excluded.at",
+    " outcome = excluded.outcome, size = excluded.size, mtime_ns = excluded.mtime_ns,"
+    " not_kept = excluded.not_kept, code = excluded.code, message = excluded.message, at = "
+    "excluded.at",
     "INSERT INTO directory AS d (job, key, shard, path, depth, outcome)"
     " SELECT $1, key, $2, path, depth, outcome FROM incoming n WHERE (what = 'd' OR what = 'p' AND"
     "  NOT EXISTS (SELECT FROM pending WHERE job = $1 AND key = n.key)) AND $3::text IS NOT NULL"

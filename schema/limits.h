@@ -15,6 +15,7 @@
 #define PLANNER_LEASE_MS 5000   /* a job whose owner did not renew for this long may be taken over */
 #define PLANNER_RENEW_MS 1000
 #define RESEND_MS 1000          /* a stream message without acknowledgement is sent again */
+#define PROGRESS_MS 3000        /* that a job goes on is said in Postgres this often at most */
 #define PROBE_RETRY_MS 500      /* a job that waits for a worker looks again */
 #define RETRY_FIRST_MS 50       /* an item that failed is staged again after this, doubled each time */
 #define VIEW_INTERVAL_MS 100    /* at most ten writes a second and job to Redis */
@@ -65,6 +66,8 @@
 #define EXTRAS_BATCH_BYTES (3u << 20)   /* of one batch: what goes beyond is staged again in another */
 #define GUARD_FREE 10                   /* so few removals never trip a percentage */
 #define GUARD_PERCENT 50                /* where delete.max is not given */
+#define ONLY_PATHS 4096u                /* of a job that does what failed in another once more */
+#define ONLY_BYTES (4u << 20)           /* of these paths */
 #define STAGING_NAME ".syncline"
 
 #endif

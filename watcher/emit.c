@@ -162,6 +162,7 @@ void emit_item(struct emitter *emitter, struct emit_place *place, struct bytes d
         .operation = decision->operation,
         .size = attributes->kind == KIND_directory ? 0 : attributes->size,
         .flags = decision->flags,
+        .mtime_ns = decision->operation == OPERATION_put ? attributes->mtime_ns : 0,
     };
 
     if (frames > EMIT_FRAME_BYTES || emitter->bytes > BATCH_BYTES ||

@@ -42,7 +42,7 @@ static bool takes_part(struct scan *scan, u32 index, const struct entry *entry)
 
     if (is_reserved(level, entry->name))
         return false;
-    if (filter_count(scan->request->filter) == 0)
+    if (scan_takes_all(scan))
         return true;
     if (scan_keep_name(entry->name, kept, &err) < 0)
         return true;

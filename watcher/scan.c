@@ -35,12 +35,22 @@ struct bytes scan_path(struct scan *scan, struct bytes directory, struct bytes n
     return buf_bytes(&scan->child);
 }
 
-bool scan_takes(struct scan *scan, struct bytes directory, struct bytes name, bool is_directory)
+bool scan_takes_all(const struct scan *scan)
 {
     const struct filter *filter = scan->request->filter;
 
-    return !filter || filter_count(filter) == 0 ||
-           filter_takes(filter, scan_path(scan, directory, name), is_directory, NULL);
+    return (!filter || filter_count(filter) == 0) && scan->only.count == 0;
+}
+
+bool scan_takes(struct scan *scan, struct bytes directory, struct bytes name, bool is_directory)
+{
+    struct bytes path;
+
+    if (scan_takes_all(scan))
+        return true;
+    path = scan_path(scan, directory, name);
+    return only_takes(&scan->only, path) &&
+           filter_takes(scan->request->filter, path, is_directory, NULL);
 }
 
 /* ---- what becomes of an entry ---- */
@@ -429,6 +439,7 @@ u32 scan_shard(const struct scan_request *request, const struct scan_sink *sink)
     emit_init(&scan.emitter, sink, &request->token);
     walk_init(&scan.walk, request->source, request->destination, request->path);
     shards_set_init(&scan.handed_off, request->handed_off, request->handed_off_count);
+    shards_set_init(&scan.only, request->only, request->only_count);
     if (request->flags & SCAN_INVENTORY)
         extra_inventory(&scan);
     else
@@ -437,6 +448,7 @@ u32 scan_shard(const struct scan_request *request, const struct scan_sink *sink)
         send_end(&scan.emitter, scan.failed ? &scan.err : NULL);
     last = scan.emitter.number;
     shards_set_release(&scan.handed_off);
+    shards_set_release(&scan.only);
     walk_release(&scan.walk);
     entry_decider_release(&scan.decider);
     buf_release(&scan.child);

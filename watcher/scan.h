@@ -31,7 +31,9 @@ struct scan_request {
     const struct bytes *handed_off; /* paths of subtrees that are not entered */
     u32 handed_off_count;
     struct compare_rules rules;
-    struct bare_set *bare;       /* what is known to have no extras, and learned; or NULL */
+    struct bare_set *bare;    /* what is known to have no extras, and learned; or NULL */
+    const struct bytes *only; /* what is compared, with parents and what is below; none = all */
+    u32 only_count;
     const struct filter *filter; /* what it does not take is not there, on either side; or NULL */
     u32 flags;                   /* bits of SCAN_… */
 };

@@ -3,6 +3,7 @@
 #define SYNCLINE_WATCHER_SCAN_STATE_H
 
 #include "entry.h"
+#include "only.h"
 #include "scan.h"
 #include "shards.h"
 #include "walk.h"
@@ -14,6 +15,7 @@ struct scan {
     struct entry_decider decider;
     struct walk walk;
     struct shards_set handed_off;
+    struct shards_set only;
     struct shards_pace pace;
     struct buf child; /* path of an entry: scan_path */
     struct err err;   /* why the shard is not complete, if `failed` */
@@ -42,7 +44,9 @@ bool scan_is_over(const struct scan *scan);
 int scan_keep_name(struct bytes name, u8 out[NAME_BYTES], struct err *err);
 /* Path of a name in a directory; borrowed until the next call. */
 struct bytes scan_path(struct scan *scan, struct bytes directory, struct bytes name);
-/* Does it take part, by the filters? */
+/* Does everything take part? */
+bool scan_takes_all(const struct scan *scan);
+/* Does it take part, by the filters and the paths that are asked for? */
 bool scan_takes(struct scan *scan, struct bytes directory, struct bytes name, bool is_directory);
 /* The next subdirectory of a level that takes part: 1 and its name and attributes, 0 if there is
  * none. */

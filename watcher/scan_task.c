@@ -76,19 +76,39 @@ static struct compare_rules rules_of(const struct scan_request *request,
     };
 }
 
-/* The paths that were handed off before: the first body. */
-static int take_paths(const struct envelope *envelope, struct scan_request *request,
-                      struct rec_dir **dirs, struct bytes **paths, struct err *err)
-{
-    u32 count = 0;
+/* Paths of a body, which borrow from it. */
+struct path_list {
+    struct bytes *paths;
+    u32 count;
+};
 
-    if (envelope->bodies > 0 && paths_decode(envelope->body[0], dirs, &count, err) < 0)
+static int take_paths(const struct envelope *envelope, u32 body, struct path_list *out,
+                      struct err *err)
+{
+    struct rec_dir *dirs = NULL;
+
+    if (envelope->bodies > body && paths_decode(envelope->body[body], &dirs, &out->count, err) < 0)
         return -1;
-    *paths = memory_or_die(((size_t)count + 1) * sizeof **paths);
-    for (u32 i = 0; i < count; i++)
-        (*paths)[i] = (*dirs)[i].path;
-    request->handed_off = *paths;
-    request->handed_off_count = count;
+    out->paths = memory_or_die(((size_t)out->count + 1) * sizeof *out->paths);
+    for (u32 i = 0; i < out->count; i++)
+        out->paths[i] = dirs[i].path;
+    free(dirs);
+    return 0;
+}
+
+/* What was handed off before, and what is asked for, if that is not all: the first and the third
+ * body. */
+static int take_lists(const struct envelope *envelope, struct path_list lists[2],
+                      struct scan_request *request, struct err *err)
+{
+    if (take_paths(envelope, 0, &lists[0], err) < 0 || take_paths(envelope, 2, &lists[1], err) < 0)
+        return -1;
+    if (envelope->bodies > 2 && lists[1].count == 0)
+        return err_set(err, ERR_Protocol, "a scan of no path at all");
+    request->handed_off = lists[0].paths;
+    request->handed_off_count = lists[0].count;
+    request->only = lists[1].paths;
+    request->only_count = lists[1].count;
     return 0;
 }
 
@@ -120,8 +140,7 @@ void scan_task_run(struct task *task)
         .path = scan->path,
     };
     struct filter *filter = filter_new();
-    struct rec_dir *dirs = NULL;
-    struct bytes *paths = NULL;
+    struct path_list lists[2] = {{0}};
     struct err err;
     u32 last;
 
@@ -130,7 +149,7 @@ void scan_task_run(struct task *task)
     if (!path_is_valid(scan->path)) {
         err_set(&err, ERR_InvalidPath, "a scan of an invalid path");
         last = scan_refuse(&request.token, &sink, &err);
-    } else if (take_paths(envelope, &request, &dirs, &paths, &err) < 0 ||
+    } else if (take_lists(envelope, lists, &request, &err) < 0 ||
                take_filter(envelope, filter, &err) < 0 ||
                open_assets(task, scan, &request, &err) < 0) {
         last = scan_refuse(&request.token, &sink, &err);
@@ -142,6 +161,6 @@ void scan_task_run(struct task *task)
     }
     task_stream_end(task, last);
     filter_destroy(&filter);
-    free(paths);
-    free(dirs);
+    free(lists[0].paths);
+    free(lists[1].paths);
 }

@@ -39,7 +39,7 @@ CREATE TABLE synchronization (
   source               bigint NOT NULL REFERENCES asset,
   destination          bigint NOT NULL REFERENCES asset,
   spec                 jsonb NOT NULL DEFAULT '{}', -- fields of schema/definitions.def, without the assets' names
-  suspended            boolean NOT NULL DEFAULT false, -- nothing starts but by hand
+  suspended            boolean NOT NULL DEFAULT false, -- no job starts; one that runs goes on
   next_number          bigint NOT NULL DEFAULT 1,
   source_identity      bytea,
   destination_identity bytea,  -- of the last job that ended well: until then another one trips the guard
@@ -168,6 +168,7 @@ CREATE TABLE item (
   operation text NOT NULL,
   outcome   item_outcome NOT NULL,
   size      bigint NOT NULL DEFAULT 0,
+  mtime_ns  bigint NOT NULL DEFAULT 0, -- of what a dry run would put, link or remove
   not_kept  integer NOT NULL DEFAULT 0, -- as in object
   code      text,
   message   text,

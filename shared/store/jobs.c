@@ -173,6 +173,34 @@ int jobs_cancel(struct postgres *postgres, const char *name, bool *ended, struct
     return rc;
 }
 
+int jobs_suspend(struct postgres *postgres, const char *synchronization, bool suspended, bool *was,
+                 char **active, struct err *err)
+{
+    /* the row as it was before is what the subquery reads */
+    static const char sql[] =
+        "WITH u AS (UPDATE synchronization s SET suspended = $2::boolean FROM (SELECT id, suspended"
+        "  FROM synchronization WHERE name = $1 FOR UPDATE) o WHERE s.id = o.id RETURNING s.id,"
+        "  o.suspended)"
+        " SELECT u.suspended, (SELECT j.name FROM job j WHERE j.synchronization = u.id"
+        "  AND j.phase IN " ACTIVE "), pg_notify('syncline_jobs', '') FROM u";
+    struct parameter parameters[] = {parameter_text(synchronization),
+                                     parameter_text(suspended ? "t" : "f")};
+    PGresult *result;
+    int rc = 0;
+
+    *active = NULL;
+    if (postgres_query(postgres, sql, parameters, 2, &result, err) < 0)
+        return -1;
+    if (PQntuples(result) == 0) {
+        rc = err_set(err, ERR_NotFound, "there is no synchronization named %s", synchronization);
+    } else {
+        *was = (result_text(result, 0, 0)[0] == 't') == suspended;
+        *active = take(result, 0, 1);
+    }
+    PQclear(result);
+    return rc;
+}
+
 int jobs_planner_alive(struct postgres *postgres, bool *alive, struct err *err)
 {
     /* 1398362188 = "SYPL": the class of Syncline's advisory locks */

@@ -41,20 +41,33 @@ void jobs_new_uid(char out[UUID_SIZE]);
 /* Defines the two assets and the synchronization (again), and inserts a job, in one transaction.
  * `spec` is the JSON of options, which replaces that of earlier runs; NULL = {}. Its "run" (dryRun,
  * verify, repair) is of this job only. `uid` makes it safe to call again after PostgresUnavailable:
- * the same uid is the same job. ActiveJob: *job is then the name of the active one. The caller
- * frees *job. */
+ * the same uid is the same job. ActiveJob: *job is then the name of the active one. Suspended. The
+ * caller frees *job. */
 int jobs_start_adhoc(struct postgres *postgres, const char *source, const char *destination,
                      const char *spec, const char *uid, char **job, struct err *err);
 
-/* The same for a synchronization that exists, with its spec; NotFound. `run` is JSON, such as
- * {"dryRun": true}, that this job's spec gets as "run"; NULL = nothing. */
+/* The same for a synchronization that exists, with its spec; NotFound, Suspended. `run` is JSON,
+ * such as
+ * {"dryRun": true}, that this job's spec gets as "run"; NULL = nothing. {"only": JOB}: what failed
+ * in that job; {"plan": JOB}: what that dry run lists; Usage and the reason if that job is not fit.
+ */
 int jobs_start(struct postgres *postgres, const char *synchronization, const char *run,
                const char *uid, char **job, struct err *err);
 
+/* What a job was asked for beside its synchronization: JSON that jobs_start takes. NotFound. The
+ * caller frees both. */
+int jobs_run_of(struct postgres *postgres, const char *name, char **synchronization, char **run,
+                struct err *err);
+
+/* No job of it starts until it is resumed; a job that runs goes on. *was: it stood like that
+ * before. *active: the job that runs, or NULL; the caller frees it. NotFound. */
+int jobs_suspend(struct postgres *postgres, const char *synchronization, bool suspended, bool *was,
+                 char **active, struct err *err);
+
 /* Queues a job that has ended once more: a Held one, which then removes what it listed however much
  * that is; or one that Failed with SourceChanged, whose source is accepted as it is now. NotFound,
- * Superseded (a later job has begun), ActiveJob, Usage (there is nothing to approve; a job that was
- * approved already is no error). */
+ * Superseded (a later job has begun), ActiveJob, Suspended, Usage (there is nothing to approve; a
+ * job that was approved already is no error). */
 int jobs_approve(struct postgres *postgres, const char *name, struct err *err);
 
 /* NotFound, with the nearest thing to do. Release with job_release. */

@@ -6,6 +6,7 @@
 
 #include "base/hash.h"
 #include "base/random.h"
+#include "store/jobs_run.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -86,13 +87,35 @@ struct wanted {
     const char *uid;
 };
 
-/* Inserts; NotFound without such a synchronization. */
+static int refuse_suspended(const char *name, struct err *err)
+{
+    return err_set(err, ERR_Suspended, "synchronization %s is suspended", name);
+}
+
+/* No row was inserted: why. */
+static int refuse_insert(struct postgres *postgres, const char *name, struct err *err)
+{
+    struct parameter parameters[] = {parameter_text(name)};
+    PGresult *result;
+    bool there;
+
+    if (postgres_query(postgres, "SELECT FROM synchronization WHERE name = $1", parameters, 1,
+                       &result, err) < 0)
+        return -1;
+    there = PQntuples(result) > 0;
+    PQclear(result);
+    return there ? refuse_suspended(name, err)
+                 : err_set(err, ERR_NotFound, "there is no synchronization named %s", name);
+}
+
+/* Inserts; NotFound without such a synchronization, Suspended. */
 static int insert(struct postgres *postgres, const struct wanted *wanted, char **job,
                   struct err *err)
 {
     static const char sql[] =
         "WITH s AS (UPDATE synchronization SET next_number = next_number + 1 WHERE name = $1"
-        "  RETURNING id, name, next_number - 1 AS number, spec, source, destination),"
+        "  AND NOT suspended RETURNING id, name, next_number - 1 AS number, spec, source, "
+        "destination),"
         " j AS (INSERT INTO job (uid, name, synchronization, number, spec, source_address,"
         "   destination_address, destination_asset)"
         "  SELECT $2::uuid, s.name || '-' || s.number, s.id, s.number, s.spec ||"
@@ -112,8 +135,7 @@ static int insert(struct postgres *postgres, const struct wanted *wanted, char *
     if (!none)
         *job = text_copy(result_text(result, 0, 0));
     PQclear(result);
-    return none ? err_set(err, ERR_NotFound, "there is no synchronization named %s", wanted->name)
-                : 0;
+    return none ? refuse_insert(postgres, wanted->name, err) : 0;
 }
 
 static int define_asset(struct postgres *postgres, const char *name, const char *path,
@@ -180,6 +202,8 @@ static int try_start(struct postgres *postgres, const struct wanted *wanted, cha
     if (result == 0)
         result = insert(postgres, wanted, job, err);
     if (result == 0)
+        result = jobs_check_reference(postgres, wanted->uid, err);
+    if (result == 0)
         result = postgres_run(postgres, "COMMIT", err);
     if (result == 0)
         return 0;
@@ -244,7 +268,8 @@ static const char approvable_sql[] =
     "SELECT j.id, j.phase, j.approved, coalesce(j.reason, '') = 'SourceChanged', s.name,"
     " coalesce(j.superseded_by, (SELECT l.name FROM job l WHERE l.synchronization ="
     "  j.synchronization AND l.number > j.number AND j.phase = 'Failed'"
-    "  AND l.phase IN ('Held', 'Succeeded', 'CompletedWithErrors') ORDER BY l.number LIMIT 1))"
+    "  AND l.phase IN ('Held', 'Succeeded', 'CompletedWithErrors') ORDER BY l.number LIMIT 1)),"
+    " s.suspended"
     " FROM job j JOIN synchronization s ON s.id = j.synchronization WHERE j.name = $1"
     " FOR UPDATE OF j";
 
@@ -271,6 +296,8 @@ static int check_approvable(struct postgres *postgres, const char *name, PGresul
     if (!PQgetisnull(row, 0, 5))
         return err_set(err, ERR_Superseded, "job %s has taken the place of %s",
                        result_text(row, 0, 5), name);
+    if (result_text(row, 0, 6)[0] == 't')
+        return refuse_suspended(result_text(row, 0, 4), err);
     switch (find_active(postgres, result_text(row, 0, 4), &active, err)) {
     case 0:
         return 1;

@@ -84,6 +84,18 @@ sync_define() {
 SQL
 }
 
+# job_insert NAME RUN: a job as the command would never insert it
+job_insert() {
+  stack_psql -v name="$1" -v run="$2" <<'SQL'
+    WITH s AS (UPDATE synchronization SET next_number = next_number + 1 WHERE name = :'name' RETURNING *)
+    INSERT INTO job (name, synchronization, number, spec, source_address, destination_address, destination_asset)
+      SELECT s.name || '-' || s.next_number - 1, s.id, s.next_number - 1,
+             s.spec || jsonb_build_object('run', :'run'::jsonb), a.address, b.address, b.id
+        FROM s JOIN asset a ON a.id = s.source JOIN asset b ON b.id = s.destination;
+    NOTIFY syncline_jobs;
+SQL
+}
+
 # job_start NAME: runs it in the background; its JSON goes to WORK/NAME.json. JOB_WAITER is who waits for it.
 job_start() {
   "$SYNCLINE_BIN/syncline" --state-dir "$STACK" run "$1" --wait --json --progress=none \

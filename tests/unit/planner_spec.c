@@ -156,6 +156,23 @@ static void test_limits_alone(void **state)
     assert_true(limits.bandwidth == 0);
 }
 
+/* A job about an earlier one: which, and that what failed there is done again without removing. */
+static void test_reference(void **state)
+{
+    struct spec spec;
+
+    (void)state;
+    reads("{\"delete\": {\"enabled\": true}, \"run\": {\"only\": \"s-1\"}}", &spec);
+    assert_string_equal(spec.only, "s-1");
+    assert_null(spec.plan);
+    assert_int_equal(spec_scan_flags(&spec), 0);
+    spec_release(&spec);
+    reads("{\"delete\": {\"enabled\": true}, \"run\": {\"plan\": \"s-2\"}}", &spec);
+    assert_string_equal(spec.plan, "s-2");
+    assert_int_equal(spec_scan_flags(&spec), SCAN_DELETE);
+    spec_release(&spec);
+}
+
 static void test_refused(void **state)
 {
     (void)state;
@@ -196,6 +213,11 @@ static void test_refused(void **state)
     refused("{\"run\": {\"repair\": true}}", "run.repair");
     refused("{\"run\": {\"dryRun\": true, \"verify\": true}}", "run");
     refused("{\"preserve\": [\"mode\"], \"compare\": 1}", "compare");
+    refused("{\"run\": {\"only\": 1}}", "run.only");
+    refused("{\"run\": {\"plan\": \"\"}}", "run.plan");
+    refused("{\"run\": {\"only\": \"s-1\", \"plan\": \"s-2\"}}", "run");
+    refused("{\"run\": {\"only\": \"s-1\", \"dryRun\": true}}", "run");
+    refused("{\"run\": {\"plan\": \"s-1\", \"verify\": true}}", "run");
 }
 
 int main(void)
@@ -204,7 +226,7 @@ int main(void)
         cmocka_unit_test(test_defaults),     cmocka_unit_test(test_all),
         cmocka_unit_test(test_limits),       cmocka_unit_test(test_verify),
         cmocka_unit_test(test_refused),      cmocka_unit_test(test_bounds),
-        cmocka_unit_test(test_limits_alone),
+        cmocka_unit_test(test_limits_alone), cmocka_unit_test(test_reference),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
