@@ -224,12 +224,12 @@ static int get_rows(struct session *session, const struct get_options *options, 
 
 void get_print_workers(json_t *workers, enum output_format format)
 {
-    static const struct column columns[] = {{"ID", false, false},   {"ROLE", false, false},
-                                            {"HOST", false, false}, {"PID", true, false},
-                                            {"LANES", true, false}, {"BUSY", true, false},
-                                            {"DONE", true, false},  {"BYTES", true, false}};
-    static const char *const fields[] = {"id",    "role", "host", "pid",
-                                         "lanes", "busy", "done", "bytes"};
+    static const struct column columns[] = {
+        {"ID", false, false},   {"ROLE", false, false}, {"STATE", false, false},
+        {"HOST", false, false}, {"PID", true, false},   {"LANES", true, false},
+        {"BUSY", true, false},  {"DONE", true, false},  {"BYTES", true, false}};
+    static const char *const fields[] = {"id",    "role", "state", "host", "pid",
+                                         "lanes", "busy", "done",  "bytes"};
     struct table *table = format == OUTPUT_TABLE ? table_new(columns, COUNT_OF(columns)) : NULL;
     const char *values[COUNT_OF(fields)];
     char numbers[COUNT_OF(fields)][24];

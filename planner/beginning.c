@@ -51,6 +51,7 @@ void job_claimed(struct planner *planner, const struct claimed_job *claim)
         job_fail(job, err.code, err.text);
     else if (claim->cancel_requested)
         job_cancel(job);
+    job->create = claim->create && !job->spec.dry_run && !job->spec.verify;
 }
 
 static void send_probe(struct job *job, int which)
@@ -67,7 +68,8 @@ static void send_probe(struct job *job, int which)
                                                 .epoch = job->epoch,
                                                 .sequence = sequence,
                                                 .source = bytes_text(job->source),
-                                                .destination = bytes_text(job->destination)};
+                                                .destination = bytes_text(job->destination),
+                                                .create = which == 1 && job->create};
     job->probe_sent[which] = assign(job, worker, &envelope, sequence) != NULL;
 }
 
@@ -114,8 +116,9 @@ static void pump_probing(struct job *job)
 
     if (clock_monotonic_ms() < job->retry_ms || job->begin_posted)
         return;
+    /* what the mover may have to make is there when the watcher looks */
     for (int which = 0; which < 2; which++)
-        if (!job->probe_sent[which])
+        if (!job->probe_sent[which] && (which == 1 || !job->create || job->probed[1]))
             send_probe(job, which);
     if (!job->probed[0] || !job->probed[1])
         return;
@@ -139,6 +142,7 @@ void job_begun(struct job *job, struct truth_request *answer)
         job_fail(job, answer->err.code, answer->err.text);
         return;
     }
+    assets_tell(job->planner, answer);
     job->upsert = !answer->first || job->taken_over;
     for (u32 i = 0; i < answer->shard_count; i++)
         (void)shard_restore(job, &answer->shards[i]);
@@ -156,7 +160,7 @@ void job_begun(struct job *job, struct truth_request *answer)
 
 static void pump_revoking(struct job *job)
 {
-    struct worker *worker = worker_pick(job->planner, ROLE_mover, 0);
+    struct worker *worker = worker_pick_any(job->planner, ROLE_mover, 0);
     struct envelope envelope = {.message = {.kind = MSG_revoke}};
     u32 request;
 

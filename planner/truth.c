@@ -102,12 +102,21 @@ typedef int (*ledger_function)(struct ledger *ledger, struct truth_request *requ
                                struct err *err);
 
 static const ledger_function functions[] = {
-    [TRUTH_CLAIM] = ledger_claim,           [TRUTH_BEGIN] = ledger_begin_job,
-    [TRUTH_OPENED] = ledger_opened,         [TRUTH_SPLIT] = ledger_split,
-    [TRUTH_SEGMENT] = ledger_segment,       [TRUTH_REDO] = ledger_redo,
-    [TRUTH_RESOLVE] = ledger_resolve,       [TRUTH_FEED] = ledger_feed,
-    [TRUTH_CLOSE_NEXT] = ledger_close_next, [TRUTH_CLOSE_DONE] = ledger_close_done,
-    [TRUTH_PHASE] = ledger_phase,           [TRUTH_END] = ledger_end,
+    [TRUTH_CLAIM] = ledger_claim,
+    [TRUTH_BEGIN] = ledger_begin_job,
+    [TRUTH_OPENED] = ledger_opened,
+    [TRUTH_SPLIT] = ledger_split,
+    [TRUTH_SEGMENT] = ledger_segment,
+    [TRUTH_REDO] = ledger_redo,
+    [TRUTH_RESOLVE] = ledger_resolve,
+    [TRUTH_FEED] = ledger_feed,
+    [TRUTH_CLOSE_NEXT] = ledger_close_next,
+    [TRUTH_CLOSE_DONE] = ledger_close_done,
+    [TRUTH_PHASE] = ledger_phase,
+    [TRUTH_END] = ledger_end,
+    [TRUTH_LOOK] = ledger_look,
+    [TRUTH_ASSET] = ledger_asset,
+    [TRUTH_RETENTION] = ledger_retention,
 };
 
 static int execute_once(struct truth *truth, struct truth_request *request, struct err *err)
@@ -270,6 +279,10 @@ void truth_request_destroy(struct truth_request **request_address)
     buf_release(&request->destination_place);
     buf_release(&request->path);
     buf_release(&request->paths);
+    truth_due_free(request);
+    truth_notes_free(request);
+    free(request->address);
+    free(request->workers);
     free(request->waiting_for);
     free(request->reason);
     free(request->message);

@@ -29,7 +29,8 @@ static const char claim_sql[] =
     " RETURNING j.id, j.epoch, j.phase, j.opened, j.cancel_requested, j.name, s.name, "
     "j.source_address,"
     "  j.destination_address, j.destination_asset, j.spec, s.source_identity,"
-    "  CASE WHEN d.address = j.destination_address THEN d.identity END, j.resolved, j.approved"
+    "  CASE WHEN d.address = j.destination_address THEN d.identity END, j.resolved, j.approved,"
+    "  d.spec #>> '{directory,create}' = 'true'"
 #define COUNTER(name, json, text) ", j." #name
 #include "schema/states.def"
     ;
@@ -71,8 +72,9 @@ static void read_claim(const PGresult *result, int row, struct claimed_job *out)
     result_bytes(result, row, 12, &out->destination_identity);
     out->resolved = result_text(result, row, 13)[0] == 't';
     out->approved = result_text(result, row, 14)[0] == 't';
+    out->create = result_text(result, row, 15)[0] == 't';
     for (u32 i = 0; i < COUNTER_COUNT; i++)
-        out->counters.value[i] = result_s64(result, row, 15 + (int)i);
+        out->counters.value[i] = result_s64(result, row, 16 + (int)i);
     counters_show(&out->counters);
 }
 

@@ -118,6 +118,11 @@ static int fault_check_writable(struct asset *asset, struct err *err)
     return asset_check_writable(fault_inner(asset), err);
 }
 
+static int fault_space(struct asset *asset, u64 *bytes_free, u64 *bytes_total, struct err *err)
+{
+    return asset_space(fault_inner(asset), bytes_free, bytes_total, err);
+}
+
 static int fault_root_attributes(struct asset *asset, struct attributes *out, struct err *err)
 {
     return asset_root_attributes(fault_inner(asset), out, err);
@@ -247,6 +252,7 @@ const struct asset_ops asset_fault_ops = {
     .place = fault_place,
     .check_readable = fault_check_readable,
     .check_writable = fault_check_writable,
+    .space = fault_space,
     .root_attributes = fault_root_attributes,
     .now_ns = fault_now_ns,
     .directory_open = fault_directory_open,
