@@ -171,7 +171,7 @@ static void assets(void **state)
 {
     struct scene *scene = *state;
 
-    shows(scene, "HGET syncline:view planner", "one");
+    shows(scene, "HEXISTS syncline:view built_at", "1");
     add_job(scene->world, "p");
     run_sql(scene->world, "UPDATE asset SET state = 'Failed', reason = 'SourceMissing', message ="
                           " 'gone', since = '2026-01-02 03:04:05.678+00', probed_at = now(),"
@@ -187,9 +187,10 @@ static void assets(void **state)
     shows(scene, "EXISTS syncline:asset:p-dst", "0");
     free(answer_of(scene, "FLUSHALL"));
     shows(scene, "HGET syncline:asset:p-src reason", "SourceMissing");
+    shows(scene, "HEXISTS syncline:view built_at", "1");
     run_sql(scene->world, "UPDATE asset SET labels = '{\"syncline.adhoc\": \"true\"}'");
     free(answer_of(scene, "FLUSHALL"));
-    shows(scene, "HGET syncline:view planner", "one");
+    shows(scene, "HEXISTS syncline:view built_at", "1");
     shows(scene, "EXISTS syncline:asset:p-src", "0");
 }
 
