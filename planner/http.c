@@ -14,8 +14,9 @@
 
 #define CONNECTIONS_MAX 16u
 #define TIMEOUT_S 5u
-#define MEMORY_BYTES ((size_t)32 << 10) /* of a connection: a request that needs more is refused   \
-                                         */
+#define MEMORY_BYTES                                                                               \
+    ((size_t)32 << 10) /* of a connection: a request that needs more is refused                    \
+                        */
 #define BACKLOG 16
 
 struct http {

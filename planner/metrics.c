@@ -28,6 +28,11 @@ struct metrics *metrics_new(const char *database_url, const char *planner)
     return metrics;
 }
 
+void metrics_stop(struct metrics *metrics)
+{
+    metrics_truth_cut(metrics->truth);
+}
+
 void metrics_destroy(struct metrics **metrics)
 {
     metrics_truth_destroy(&(*metrics)->truth);

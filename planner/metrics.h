@@ -26,6 +26,8 @@ struct metrics_loop {
 struct metrics;
 
 struct metrics *metrics_new(const char *database_url, const char *planner);
+/* Pages are answered at once from now on: before the server is stopped. */
+void metrics_stop(struct metrics *metrics);
 void metrics_destroy(struct metrics **metrics);
 /* From the loop: it moves. */
 void metrics_beat(struct metrics *metrics);
@@ -43,6 +45,8 @@ void metric_label(struct buf *out, const char *name, const char *value);
 /* What Postgres says, as text; kept for a second. */
 struct metrics_truth;
 struct metrics_truth *metrics_truth_new(const char *database_url, const char *planner);
+/* Who reads gives up, now and from now on. */
+void metrics_truth_cut(struct metrics_truth *truth);
 void metrics_truth_destroy(struct metrics_truth **truth);
 /* Appends it. -1: Postgres did not answer in time, and nothing was appended. Any thread. */
 int metrics_truth_read(struct metrics_truth *truth, struct buf *out);

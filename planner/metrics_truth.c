@@ -9,8 +9,11 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <time.h>
 
 #define KEPT_MS 1000
+#define WAIT_MS 3000 /* for who reads; a server that hangs must not keep all pages waiting */
 
 struct said {
     char *series;
@@ -20,7 +23,10 @@ struct said {
 struct metrics_truth {
     char *url;
     char *name; /* in pg_stat_activity */
-    pthread_mutex_t mutex;
+    pthread_mutex_t cut_mutex;
+    int cut_fd; /* of the connection; -1 = none */
+    bool stopping;
+    pthread_mutex_t mutex; /* held by who reads, for all that follows */
     struct postgres *postgres;
     s64 read_ms; /* 0 = never */
     bool answered;
@@ -272,13 +278,43 @@ static const struct {
     {successes_sql, print_successes}, {queue_sql, print_queue},         {assets_sql, print_assets},
 };
 
+/* False if there is to be no connection any more. */
+static bool set_cut_fd(struct metrics_truth *truth, int fd)
+{
+    bool stopping;
+
+    pthread_mutex_lock(&truth->cut_mutex);
+    truth->cut_fd = fd;
+    stopping = truth->stopping;
+    pthread_mutex_unlock(&truth->cut_mutex);
+    return !stopping;
+}
+
+static void cut(struct metrics_truth *truth, bool stop)
+{
+    pthread_mutex_lock(&truth->cut_mutex);
+    truth->stopping = truth->stopping || stop;
+    if (truth->cut_fd >= 0)
+        shutdown(truth->cut_fd, SHUT_RDWR);
+    pthread_mutex_unlock(&truth->cut_mutex);
+}
+
+void metrics_truth_cut(struct metrics_truth *truth)
+{
+    cut(truth, true);
+}
+
 static int connect_once(struct metrics_truth *truth, struct err *err)
 {
     if (truth->postgres && postgres_is_alive(truth->postgres))
         return 0;
+    if (!set_cut_fd(truth, -1))
+        return err_set(err, ERR_Stopped, "the planner is shutting down");
     postgres_destroy(&truth->postgres);
     if (postgres_connect(truth->url, truth->name, &truth->postgres, err) < 0)
         return -1;
+    if (!set_cut_fd(truth, postgres_fd(truth->postgres)))
+        return err_set(err, ERR_Stopped, "the planner is shutting down");
     return postgres_run(truth->postgres, "SET statement_timeout = '2s'; SET jit = off", err);
 }
 
@@ -300,11 +336,23 @@ static int read_anew(struct metrics_truth *truth)
     return 0;
 }
 
+static bool lock(struct metrics_truth *truth)
+{
+    struct timespec deadline;
+
+    clock_gettime(CLOCK_MONOTONIC, &deadline);
+    deadline.tv_sec += WAIT_MS / 1000;
+    return pthread_mutex_clocklock(&truth->mutex, CLOCK_MONOTONIC, &deadline) == 0;
+}
+
 int metrics_truth_read(struct metrics_truth *truth, struct buf *out)
 {
     bool answered;
 
-    pthread_mutex_lock(&truth->mutex);
+    if (!lock(truth)) { /* the server hangs: who waits for it goes on without it */
+        cut(truth, false);
+        return -1;
+    }
     if (truth->read_ms == 0 || clock_monotonic_ms() - truth->read_ms >= KEPT_MS) {
         truth->answered = read_anew(truth) == 0;
         end_saying(truth, truth->answered);
@@ -327,6 +375,8 @@ struct metrics_truth *metrics_truth_new(const char *database_url, const char *pl
     truth->name = text_copy(buf_text(&name));
     buf_release(&name);
     pthread_mutex_init(&truth->mutex, NULL);
+    pthread_mutex_init(&truth->cut_mutex, NULL);
+    truth->cut_fd = -1;
     return truth;
 }
 
@@ -336,6 +386,7 @@ void metrics_truth_destroy(struct metrics_truth **truth_address)
 
     postgres_destroy(&truth->postgres);
     pthread_mutex_destroy(&truth->mutex);
+    pthread_mutex_destroy(&truth->cut_mutex);
     said_free(truth->said, truth->said_count);
     buf_release(&truth->text);
     free(truth->url);

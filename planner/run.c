@@ -189,9 +189,11 @@ int planner_run(const struct config *config, struct err *err)
     log_write(LOG_INFO, NULL, EVENT_ready, "endpoint=%s metrics=%s", log_text(config->planner),
               log_text(config->metrics ? config->metrics : "off"));
     loop_run(planner.loop);
-    http_stop(&http);
-    if (planner.metrics)
+    if (planner.metrics) {
+        metrics_stop(planner.metrics);
+        http_stop(&http);
         metrics_destroy(&planner.metrics);
+    }
     /* jobs stay ours in Postgres until another planner, or our next start, takes them over */
     truth_destroy(&planner.truth);
     receive_answers(&planner);

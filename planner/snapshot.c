@@ -71,9 +71,7 @@ static void show_worker(const struct worker *worker, struct view_worker *out)
     snprintf(out->name, sizeof out->name, "%s", worker->name);
     snprintf(out->host, sizeof out->host, "%s", worker->host);
     snprintf(out->id, sizeof out->id, "%s", worker->id);
-    out->state = !worker->draining           ? "active"
-                 : worker_is_drained(worker) ? "drained"
-                                             : "draining";
+    out->state = !worker->draining ? "active" : worker_is_drained(worker) ? "drained" : "draining";
     out->role = worker->role;
     out->pid = worker->pid;
     out->lanes = worker->lanes;

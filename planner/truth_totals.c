@@ -7,8 +7,8 @@
 #define SUMMED(SUM)                                                                                \
     SUM(moved)                                                                                     \
     SUM(linked)                                                                                    \
-    SUM(attributes) SUM(removed) SUM(changed) SUM(vanished) SUM(failed) SUM(mismatched)            \
-        SUM(bytes_moved)
+    SUM(attributes)                                                                                \
+    SUM(removed) SUM(changed) SUM(vanished) SUM(failed) SUM(mismatched) SUM(bytes_moved)
 
 #define COLUMN(name) ", " #name
 /* counted anew after it was approved, for a source that was another one: all of it is new */

@@ -204,8 +204,8 @@ teardown() { stack_teardown; }
 @test "commands and options of later versions are refused, slips are recognised" {
   # Goal: nothing that was asked for is silently ignored.
   # Method: exit code 2 and the words, without any stack.
-  for words in "apply -f x" "diff -f x" "doctor" "suspend x" "resume x" "describe x" \
-    "admin backup x" "get plans" "get jobs -w" "get jobs -l x" "status -w"; do
+  for words in "apply -f x" "diff -f x" "suspend x" "resume x" "describe x" \
+    "get plans" "get jobs -w" "get jobs -l x" "status -w"; do
     run syncline $words
     [ "$status" -eq 2 ]
     [[ $output == *"not in this version"* ]]

@@ -119,6 +119,29 @@ format_check() {
   eventually 5 metric_is 'syncline_dependency_up{dependency="postgres"}' 1
 }
 
+@test "a Postgres that hangs costs numbers, not the pages, and not the planner's end" {
+  # Goal: /healthz answers at once, /metrics after a moment without what it cannot know; the planner ends in order.
+  # Method: the backend that serves the pages is stopped; pages are read; the planner gets SIGTERM.
+  local backend planner
+  syncline up -q
+  eventually 10 page_is /readyz 200
+  eventually 10 metric_is 'syncline_queue_oldest_seconds' 0
+  backend=$(stack_psql -c "SELECT pid FROM pg_stat_activity WHERE application_name = 'syncline-planner planner-1 metrics'")
+  kill -STOP "$backend"
+  eventually 10 page_hangs
+  metrics >"$WORK/page" # its wait ends that of the one before
+  page_is /healthz 200
+  format_check <"$WORK/page"
+  grep -q 'dependency_up{dependency="postgres"} 0' "$WORK/page"
+  planner=$(stack_pid planner-1)
+  kill -STOP "$(stack_pid supervisor)"
+  kill -TERM "$planner"
+  eventually 5 is_gone "$planner"
+  kill -CONT "$backend" "$(stack_pid supervisor)"
+}
+
+page_hangs() { ! page /metrics --max-time 1 >/dev/null 2>&1; }
+
 @test "an asset that goes away is Failed with its reason, and Ready again when it is back" {
   # Goal: without any job, in SQL, in Redis, in the log and in the metrics, with the moment of the change.
   # Method: the directory is renamed away and back; its probe is made due by SQL.

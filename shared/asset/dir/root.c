@@ -131,8 +131,8 @@ static int dir_space(struct asset *asset, u64 *bytes_free, u64 *bytes_total, str
 
     if (fstatvfs(dir_asset_of(asset)->root, &filesystem) < 0)
         return err_errno(err, errno, "ask the filesystem of the root for its size");
-    *bytes_free = (u64)filesystem.f_frsize *
-                  (geteuid() == 0 ? filesystem.f_bfree : filesystem.f_bavail);
+    *bytes_free =
+        (u64)filesystem.f_frsize * (geteuid() == 0 ? filesystem.f_bfree : filesystem.f_bavail);
     *bytes_total = (u64)filesystem.f_frsize * filesystem.f_blocks;
     return 0;
 }
