@@ -51,7 +51,8 @@ void job_claimed(struct planner *planner, const struct claimed_job *claim)
         job_fail(job, err.code, err.text);
     else if (claim->cancel_requested)
         job_cancel(job);
-    job->create = claim->create && !job->spec.dry_run && !job->spec.verify;
+    /* nothing is made to be looked at, nor in the place of what a job has written into before */
+    job->create = claim->create && !claim->opened && !job->spec.dry_run && !job->spec.verify;
 }
 
 static void send_probe(struct job *job, int which)

@@ -8,6 +8,7 @@
 
 #include <signal.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 bool fault_is_every(struct fault_asset *asset, u64 *count, u64 every)
 {
@@ -108,13 +109,21 @@ static int fault_place(struct asset *asset, struct buf *out, struct err *err)
     return asset_place(fault_inner(asset), out, err);
 }
 
+static void hang(const struct fault_asset *asset)
+{
+    while (asset->options.hang_check)
+        pause();
+}
+
 static int fault_check_readable(struct asset *asset, struct err *err)
 {
+    hang(fault_of(asset));
     return asset_check_readable(fault_inner(asset), err);
 }
 
 static int fault_check_writable(struct asset *asset, struct err *err)
 {
+    hang(fault_of(asset));
     return asset_check_writable(fault_inner(asset), err);
 }
 

@@ -207,6 +207,26 @@ page_hangs() { ! page /metrics --max-time 1 >/dev/null 2>&1; }
   kill -CONT "$(stack_pid mover-1)"
 }
 
+@test "a filesystem that hangs costs its asset the state, and nothing else" {
+  # Goal: Failed with AssetUnreachable, and still so when the worker hangs in the question before; other assets, other
+  # jobs and the worker's end are as ever.
+  # Method: both ends of a pair never end their checks; another pair is run meanwhile.
+  syncline up -q
+  tree_make "$WORK/a" 5
+  mkdir "$WORK/b" "$WORK/c"
+  sync_define hung "fault:hang_check=1;dir:$WORK/a" "fault:hang_check=1;dir:$WORK/b"
+  eventually 30 sql_is 2 "SELECT count(*) FROM v_assets WHERE state = 'Failed' AND reason = 'AssetUnreachable'"
+  sql_true "SELECT bool_and(message LIKE '%a filesystem that hangs%') FROM v_assets WHERE name LIKE 'hung%'"
+  sync_define fine "$WORK/a" "$WORK/c"
+  eventually 20 sql_is 2 "SELECT count(*) FROM v_assets WHERE state = 'Ready'"
+  syncline run fine --wait -q
+  same_tree "$WORK/a" "$WORK/c"
+  stack_psql -c "UPDATE asset SET probe_next = now(), message = '', since = '2020-01-01' WHERE name LIKE 'hung%'"
+  eventually 30 sql_is 2 "SELECT count(*) FROM v_assets WHERE state = 'Failed' AND message LIKE '%still hangs%'"
+  sql_true "SELECT bool_and(since < '2021-01-01') FROM v_assets WHERE name LIKE 'hung%'"
+  syncline -q down
+}
+
 @test "a destination that a definition lets be made is made by its first job, and by nothing else" {
   # Goal: directory.create: fit while only its last component is missing; a dry run makes nothing; a source never is
   # made, nor anything inside the source, nor more than one level.
