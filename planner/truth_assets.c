@@ -121,7 +121,8 @@ static const char set_sql[] =
     "  SELECT 'Asset' || $3, name || CASE WHEN $4::text IS NULL THEN '' ELSE ': ' || $4 "
     "|| ': ' ||"
     "   coalesce($5, '') END FROM written WHERE changed AND defined RETURNING id)"
-    " SELECT name, changed, (SELECT count(pg_notify('syncline_job', '')) FROM told)"
+    " SELECT name, changed, (SELECT count(n) FROM (SELECT pg_notify('syncline_asset', w.name)"
+    "  AS n FROM told, written w) t)"
     "  FROM written WHERE defined";
 
 static void add_note(struct truth_request *request, const struct asset_verdict *verdict,

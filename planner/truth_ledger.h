@@ -116,7 +116,8 @@ struct asset_verdict {
     struct bytes identity;        /* kept if the asset has none yet; empty = not known */
     s64 bytes_free, bytes_total;  /* 0 and 0 = not known */
 };
-/* Writes it, with an event if that is another state than before, and adds a note to the request. */
+/* Writes it, with an event and NOTIFY syncline_asset (its name) if that is another state than
+ * before, and adds a note to the request. */
 int ledger_asset_set(struct ledger *ledger, struct truth_request *request,
                      const struct asset_verdict *verdict, struct err *err);
 /* Of a job that ends: the asset that its reason is about is Failed with it; where the reason does

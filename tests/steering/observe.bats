@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# bats file_tags=slow
 # What who watches gets: pages of a planner, states of assets, workers that are drained, alerts that name what there is.
 
 load ../harness/stack
@@ -277,14 +278,15 @@ page_hangs() { ! page /metrics --max-time 1 >/dev/null 2>&1; }
   run syncline worker drain mover-9-00000000
   [ "$status" -eq 3 ]
   local id done_then
-  id=$(syncline worker list -o json | jq -r '.items[] | select(.name == "mover-1") | .id')
+  eventually 10 worker_is_listed mover-1
+  id=$(worker_id mover-1)
   job_start p
   eventually 30 worker_holds mover-1
   syncline -q worker drain "$id"
   eventually 30 worker_state "$id" drained
   done_then=$(stack_redis HGET "syncline:worker:$id" done)
   syncline worker list | grep -q "$id.*mover.*drained"
-  grep -q "event=worker_drained.*id=\"$id\"" "$STACK/log/planner-1.log"
+  eventually 5 grep -q "event=worker_drained.*id=\"$id\"" "$STACK/log/planner-1.log"
   job_wait p
   is_whole "$WORK/p.json" "$WORK/a"
   # all that it did since are questions about assets
@@ -294,6 +296,8 @@ page_hangs() { ! page /metrics --max-time 1 >/dev/null 2>&1; }
   run syncline worker drain "$id" --undo
   [ "$status" -eq 0 ]
 }
+worker_id() { syncline worker list -o json | jq -r --arg name "$1" '.items[] | select(.name == $name) | .id'; }
+worker_is_listed() { [[ -n $(worker_id "$1") ]]; }
 worker_state() { [[ $(stack_redis HGET "syncline:worker:$1" state) == "$2" ]]; }
 worker_holds() { (($(worker_says "$1" busy) > 0)); }
 
@@ -306,7 +310,8 @@ worker_holds() { (($(worker_says "$1" busy) > 0)); }
   mkdir "$WORK/b"
   sync_define p "$WORK/a" "$WORK/b"
   local id
-  id=$(syncline worker list -o json | jq -r '.items[] | select(.role == "mover") | .id')
+  eventually 10 worker_is_listed mover-1
+  id=$(worker_id mover-1)
   syncline -q worker drain "$id"
   eventually 10 worker_state "$id" drained
   eventually 10 page_is /readyz 503
