@@ -169,6 +169,12 @@ const struct command commands[] = {
      command_hash},
     {"worker list", "", "the workers that planners see now",
      "  -o, --output FORMAT    table, wide, json or name\n", command_worker_list},
+    {"worker drain", "ID", "give a worker nothing new, so that its process can be ended",
+     "Ending a worker at any moment is safe; drained first, nothing that it had begun is done "
+     "again.\n"
+     "It is drained when syncline worker list says so.\n\n"
+     "  --undo                 let it take work again\n",
+     command_worker_drain},
     {"doctor", "", "look whether this host and the services are fit, and say what to do",
      "Versions, what the kernel has and allows, limits, clocks, permissions, disks; Postgres, "
      "Redis,\n"
@@ -195,7 +201,6 @@ const struct command commands[] = {
     {"barrier", "", NULL, NULL, NULL},
     {"failover", "", NULL, NULL, NULL},
     {"failback", "", NULL, NULL, NULL},
-    {"worker drain", "", NULL, NULL, NULL},
     {"admin gc", "", NULL, NULL, NULL},
     {"keys init", "", NULL, NULL, NULL},
     {"keys add", "", NULL, NULL, NULL},

@@ -81,6 +81,7 @@ int command_down(struct ctl *ctl, int argc, char **argv);
 int command_scale(struct ctl *ctl, int argc, char **argv);
 int command_supervise(struct ctl *ctl, int argc, char **argv);
 int command_worker_list(struct ctl *ctl, int argc, char **argv);
+int command_worker_drain(struct ctl *ctl, int argc, char **argv);
 int command_migrate(struct ctl *ctl, int argc, char **argv);
 int command_rebuild_redis(struct ctl *ctl, int argc, char **argv);
 int command_backup(struct ctl *ctl, int argc, char **argv);

@@ -37,6 +37,7 @@ static const struct value_column job_columns[] = {
 static const struct value_column worker_columns[] = {
     {"ID", "id", SHOWN_TEXT, false},
     {"ROLE", "role", SHOWN_TEXT, false},
+    {"STATE", "state", SHOWN_TEXT, false},
     {"HOST", "host", SHOWN_TEXT, false},
     {"PID", "pid", SHOWN_TEXT, false},
     {"LANES", "lanes", SHOWN_TEXT, false},

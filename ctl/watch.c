@@ -28,7 +28,7 @@ struct paces {
 
 struct watch {
     struct session *session;
-    struct job_list jobs; /* as last seen */
+    struct job_list jobs;               /* as last seen */
     char (*waiting)[WAITING_FOR_BYTES]; /* of each job */
     struct paces job_paces, worker_paces;
     json_t *workers; /* NULL: Redis is away */

@@ -156,8 +156,11 @@ static void run(struct task *task, void *lane_state)
     struct envelope answer;
     struct err err = {0};
 
-    if (!verb) { /* of the kinds below, only the probe has no verb */
-        probe_answer(task, true);
+    if (!verb) { /* of the kinds below, only the probes have no verb */
+        if (envelope->message.kind == MSG_probe_asset)
+            probe_asset_answer(task);
+        else
+            probe_answer(task, true);
         return;
     }
     open_assets(task, &work);
@@ -191,8 +194,8 @@ static void lane_destroy(void *lane_state)
     mover_lane_destroy(&lane);
 }
 
-static const u32 kinds[] = {MSG_probe,   MSG_open,   MSG_grant, MSG_revoke, MSG_stage,
-                            MSG_publish, MSG_settle, MSG_close, MSG_part};
+static const u32 kinds[] = {MSG_probe, MSG_probe_asset, MSG_open,   MSG_grant, MSG_revoke,
+                            MSG_stage, MSG_publish,     MSG_settle, MSG_close, MSG_part};
 
 const struct worker_role mover_role = {
     .role = ROLE_mover,

@@ -98,6 +98,7 @@ void assignment_lapse(struct job *job, struct assignment *assignment, const char
     log_write(LOG_WARN, job->name, EVENT_batch_lapsed, "step=%s sequence=%u worker=%s why=%s",
               message_kind_name(lapsed.kind), lapsed.sequence,
               log_text(lapsed.worker ? lapsed.worker->name : ""), log_text(why));
+    job->planner->leases_expired += strcmp(why, "busy") != 0;
     assignment_end(job, assignment);
     give_back(job, lapsed);
 }

@@ -236,7 +236,8 @@ static struct worker *worker_for(struct job *job, const struct job_batch *batch)
 {
     if (batch->step == STEP_PROVE || batch->step == STEP_CHECK)
         return worker_pick(job->planner, ROLE_verifier, 0);
-    if (batch->step == STEP_PUBLISH && batch->mover && worker_has_room(batch->mover, 1))
+    if (batch->step == STEP_PUBLISH && batch->mover && !batch->mover->draining &&
+        worker_has_room(batch->mover, 1))
         return batch->mover;
     return worker_pick(job->planner, ROLE_mover, 1);
 }

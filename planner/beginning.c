@@ -55,6 +55,8 @@ void job_claimed(struct planner *planner, const struct claimed_job *claim)
         job_fail(job, err.code, err.text);
     else if (claim->cancel_requested)
         job_cancel(job);
+    /* nothing is made to be looked at, nor in the place of what a job has written into before */
+    job->create = claim->create && !claim->opened && !job->spec.dry_run && !job->spec.verify;
 }
 
 static void send_probe(struct job *job, int which)
@@ -71,7 +73,8 @@ static void send_probe(struct job *job, int which)
                                                 .epoch = job->epoch,
                                                 .sequence = sequence,
                                                 .source = bytes_text(job->source),
-                                                .destination = bytes_text(job->destination)};
+                                                .destination = bytes_text(job->destination),
+                                                .create = which == 1 && job->create};
     job->probe_sent[which] = assign(job, worker, &envelope, sequence) != NULL;
     if (job->probe_sent[which])
         places_sent(job, USE_PROBE, NULL);
@@ -123,8 +126,10 @@ static void pump_probing(struct job *job)
 
     if (clock_monotonic_ms() < job->retry_ms || job->begin_posted)
         return;
+    /* what the mover may have to make is there when the watcher looks */
     for (int which = 0; which < 2; which++)
-        if (!job->probe_sent[which] && places_allow(job, USE_PROBE, NULL))
+        if (!job->probe_sent[which] && (which == 1 || !job->create || job->probed[1]) &&
+            places_allow(job, USE_PROBE, NULL))
             send_probe(job, which);
     if (!job->probed[0] || !job->probed[1])
         return;
@@ -150,6 +155,7 @@ void job_begun(struct job *job, struct truth_request *answer)
         job_fail(job, answer->err.code, answer->err.text);
         return;
     }
+    assets_tell(job->planner, answer);
     job->upsert = !answer->first || job->taken_over;
     copy_into(&job->only, buf_bytes(&answer->paths));
     for (u32 i = 0; i < answer->shard_count; i++)
@@ -168,7 +174,7 @@ void job_begun(struct job *job, struct truth_request *answer)
 
 static void pump_revoking(struct job *job)
 {
-    struct worker *worker = worker_pick(job->planner, ROLE_mover, 0);
+    struct worker *worker = worker_pick_any(job->planner, ROLE_mover, 0);
     struct envelope envelope = {.message = {.kind = MSG_revoke}};
     u32 request;
 

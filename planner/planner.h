@@ -20,8 +20,15 @@ struct worker *worker_by_peer(struct planner *planner, const struct peer *peer);
 /* The least loaded one that has room, NULL if there is none. `spare`: how much of the credit is to
  * be left for control messages. */
 struct worker *worker_pick(struct planner *planner, enum role role, u32 spare);
+/* The same for what must be done though all that are left are to be drained. */
+struct worker *worker_pick_any(struct planner *planner, enum role role, u32 spare);
 bool worker_has_room(const struct worker *worker, u32 spare);
+/* One that takes new work. */
 bool worker_exists(struct planner *planner, enum role role);
+/* It is to be drained, and neither this planner nor another one has anything there. */
+bool worker_is_drained(const struct worker *worker);
+/* Those that are to be drained, from now on: ids. */
+void worker_drains(struct planner *planner, char *const *ids, u32 count);
 u32 worker_free_scan_lanes(struct planner *planner);
 struct worker *worker_for_scan(struct planner *planner);
 /* Pings each; those that cannot be reached, or were silent for LEASE_MS, are lost. */
@@ -279,10 +286,27 @@ void closing_closed(struct job *job, struct assignment *assignment,
 /* Says in Postgres that the job goes on, if it does, every PROGRESS_MS at most. */
 void progress_tick(struct job *job, s64 now_ms);
 
+/* ---- assets.c: is what is defined there? ---- */
+
+struct assets *assets_new(void);
+void assets_destroy(struct assets **assets);
+/* Asks about those that are due, as the truth said. */
+void assets_due(struct planner *planner, const struct truth_request *answer);
+/* Asks again, elsewhere, or gives up. */
+void assets_tick(struct planner *planner, s64 now_ms);
+void assets_probed(struct planner *planner, const struct worker *worker,
+                   const struct msg_asset_probed *probed);
+/* The worker had no room for the question. */
+void assets_busy(struct planner *planner, const struct worker *worker, u32 sequence);
+void assets_forget_worker(struct planner *planner, const struct worker *worker);
+/* States that were written: told to people. */
+void assets_tell(struct planner *planner, const struct truth_request *answer);
+
 /* ---- receive.c, snapshot.c ---- */
 
 void receive_messages(void *planner);
 void receive_answers(void *planner);
 void snapshot_post(struct planner *planner);
+void snapshot_metrics(struct planner *planner);
 
 #endif

@@ -139,10 +139,15 @@ static void receive_answer(struct planner *planner, struct worker *worker,
                            const struct envelope *envelope)
 {
     struct token_fields token = token_of(&envelope->message);
-    struct job *job = job_find(planner, token.job, token.epoch);
     u32 sequence = token.sequence, kind = envelope->message.kind;
     struct assignment *assignment;
+    struct job *job;
 
+    if (kind == MSG_busy && envelope->message.busy.kind == MSG_probe_asset) {
+        assets_busy(planner, worker, sequence);
+        return;
+    }
+    job = job_find(planner, token.job, token.epoch);
     if (!job)
         return;
     if (kind == MSG_revoked)
@@ -182,7 +187,9 @@ static void receive_one(struct planner *planner, const struct delivery *delivery
         return;
     default:
         worker = worker_by_peer(planner, &delivery->peer);
-        if (worker)
+        if (worker && envelope->message.kind == MSG_asset_probed)
+            assets_probed(planner, worker, &envelope->message.asset_probed);
+        else if (worker)
             receive_answer(planner, worker, envelope);
     }
 }
@@ -249,8 +256,31 @@ static void renewed(struct planner *planner, const struct truth_request *answer)
     }
 }
 
+static void looked(struct planner *planner, const struct truth_request *answer)
+{
+    planner->looking = false;
+    if (answer->err.code != ERR_Ok) {
+        log_error(NULL, EVENT_failure, &answer->err);
+        return;
+    }
+    worker_drains(planner, answer->drains, answer->drain_count);
+    assets_due(planner, answer);
+}
+
+static void retained(struct planner *planner, const struct truth_request *answer)
+{
+    planner->retaining = false;
+    if (answer->err.code != ERR_Ok)
+        log_error(NULL, EVENT_failure, &answer->err);
+    else if (answer->message)
+        log_write(LOG_INFO, NULL, EVENT_retention, "%s", answer->message);
+    planner->retain_ms =
+        answer->err.code == ERR_Ok && answer->more ? 0 : clock_monotonic_ms() + RETENTION_MS;
+}
+
 static void job_is_over(struct job *job, const struct truth_request *answer)
 {
+    assets_tell(job->planner, answer);
     log_write(LOG_INFO, job->name, EVENT_job_phase, "phase=%s reason=%s", phase_name(answer->phase),
               answer->reason ? answer->reason : "none");
     job->phase = answer->phase;
@@ -326,7 +356,7 @@ void receive_answers(void *context)
             answer->kind = TRUTH_WAKE;
         switch (answer->kind) {
         case TRUTH_WAKE:
-            planner->claim_again = true;
+            planner->claim_again = planner->look_again = true;
             planner->renew_ms = 0; /* a cancel is seen by renewing */
             break;
         case TRUTH_CLAIM:
@@ -334,6 +364,18 @@ void receive_answers(void *context)
             break;
         case TRUTH_RENEW:
             renewed(planner, answer);
+            break;
+        case TRUTH_LOOK:
+            looked(planner, answer);
+            break;
+        case TRUTH_ASSET:
+            if (answer->err.code != ERR_Ok)
+                log_error(NULL, EVENT_failure, &answer->err);
+            else
+                assets_tell(planner, answer);
+            break;
+        case TRUTH_RETENTION:
+            retained(planner, answer);
             break;
         default:
             job = job_find(planner, answer->job, answer->epoch);

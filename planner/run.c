@@ -3,13 +3,17 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "planner/http.h"
+#include "planner/metrics.h"
 #include "planner/planner.h"
 
+#include <jansson.h>
 #include <stdlib.h>
 
 #define TICK_MS 50
 #define JOBS_MAX 64 /* that one planner drives at once */
 #define IDLE_VIEW_MS 1000
+#define ASSETS_AT_ONCE 256 /* that are found due by one look, which comes each second */
 
 static u32 count_jobs(const struct planner *planner)
 {
@@ -34,6 +38,47 @@ static void claim(struct planner *planner)
     planner->claiming = true;
     planner->claim_sent_ms = clock_monotonic_ms();
     planner->claim_again = false;
+    truth_post(planner->truth, &request);
+}
+
+static void look(struct planner *planner)
+{
+    struct truth_request *request;
+
+    if (!planner->look_again || planner->looking)
+        return;
+    request = memory_or_die(sizeof *request);
+    request->kind = TRUTH_LOOK;
+    request->limit = ASSETS_AT_ONCE;
+    planner->looking = true;
+    planner->look_again = false;
+    truth_post(planner->truth, &request);
+}
+
+/* The ids of those that are there, once all have had the time to say hello. */
+static char *list_workers(const struct planner *planner, s64 now_ms)
+{
+    json_t *ids = json_array();
+    const struct worker *worker;
+    char *text;
+
+    TAILQ_FOREACH(worker, &planner->workers, link)
+    json_array_append_new(ids, json_string(worker->id));
+    text = now_ms - planner->started_ms > RETENTION_MS ? json_dumps(ids, JSON_COMPACT) : NULL;
+    json_decref(ids);
+    return text;
+}
+
+static void retain(struct planner *planner, s64 now_ms)
+{
+    struct truth_request *request;
+
+    if (planner->retaining || now_ms < planner->retain_ms)
+        return;
+    request = memory_or_die(sizeof *request);
+    request->kind = TRUTH_RETENTION;
+    request->workers = list_workers(planner, now_ms);
+    planner->retaining = true;
     truth_post(planner->truth, &request);
 }
 
@@ -64,6 +109,7 @@ void planner_pump(struct planner *planner)
     if (planner->stopping) /* what would be posted now has no thread to go to */
         return;
     claim(planner);
+    look(planner);
     renew(planner, clock_monotonic_ms());
     for (job = TAILQ_FIRST(&planner->jobs); job; job = next) {
         next = TAILQ_NEXT(job, link);
@@ -84,6 +130,8 @@ static void on_tick(void *context)
     s64 interval_ms = TAILQ_EMPTY(&planner->jobs) ? IDLE_VIEW_MS : VIEW_INTERVAL_MS;
     struct job *job, *next;
 
+    if (planner->metrics)
+        metrics_beat(planner->metrics);
     if (now_ms - planner->beat_ms >= HEARTBEAT_MS) {
         planner->beat_ms = now_ms;
         worker_tick(planner);
@@ -92,6 +140,10 @@ static void on_tick(void *context)
             next = TAILQ_NEXT(job, link);
             job_tick(job, now_ms);
         }
+        assets_tick(planner, now_ms);
+        snapshot_metrics(planner);
+        if (!planner->stopping)
+            retain(planner, now_ms);
     }
     if (now_ms - planner->view_ms >= interval_ms)
         snapshot_post(planner);
@@ -110,6 +162,7 @@ static void on_terminate(void *context)
 int planner_run(const struct config *config, struct err *err)
 {
     struct planner planner = {.name = config->name, .claim_again = true};
+    struct http *http = NULL;
 
     TAILQ_INIT(&planner.workers);
     TAILQ_INIT(&planner.jobs);
@@ -117,7 +170,17 @@ int planner_run(const struct config *config, struct err *err)
     random_bytes(planner.incarnation, sizeof planner.incarnation);
     if (bus_bind(config->planner, &planner.bus, err) < 0)
         return -1;
+    if (config->metrics) {
+        planner.metrics = metrics_new(config->database_url, config->name);
+        if (http_start(config->metrics, metrics_page, planner.metrics, &http, err) < 0) {
+            metrics_destroy(&planner.metrics);
+            bus_destroy(&planner.bus);
+            return -1;
+        }
+    }
     planner.loop = loop_new();
+    planner.assets = assets_new();
+    planner.started_ms = clock_monotonic_ms();
     planner.answers = queue_new();
     planner.truth = truth_new(config->database_url, config->name, planner.answers);
     planner.view = view_new(config->redis_url, config->database_url, config->name);
@@ -125,8 +188,14 @@ int planner_run(const struct config *config, struct err *err)
     loop_add_fd(planner.loop, queue_fd(planner.answers), receive_answers, &planner);
     loop_add_timer(planner.loop, TICK_MS, 0, on_tick, &planner);
     loop_on_terminate(planner.loop, on_terminate, &planner);
-    log_write(LOG_INFO, NULL, EVENT_ready, "endpoint=%s", log_text(config->planner));
+    log_write(LOG_INFO, NULL, EVENT_ready, "endpoint=%s metrics=%s", log_text(config->planner),
+              log_text(config->metrics ? config->metrics : "off"));
     loop_run(planner.loop);
+    if (planner.metrics) {
+        metrics_stop(planner.metrics);
+        http_stop(&http);
+        metrics_destroy(&planner.metrics);
+    }
     /* jobs stay ours in Postgres until another planner, or our next start, takes them over */
     truth_destroy(&planner.truth);
     receive_answers(&planner);
@@ -134,6 +203,7 @@ int planner_run(const struct config *config, struct err *err)
         job_destroy(TAILQ_FIRST(&planner.jobs));
     places_destroy_all(&planner);
     worker_destroy_all(&planner);
+    assets_destroy(&planner.assets);
     view_destroy(&planner.view);
     bus_detach(planner.bus, planner.loop);
     bus_destroy(&planner.bus);

@@ -145,20 +145,29 @@ void segment_forget_worker(struct job *job, const struct worker *worker)
             job->openers[i--] = job->openers[--job->opener_count];
 }
 
-/* The mover on that host with the oldest descriptor; NULL if none is old enough. */
-struct worker *segment_settler(const struct job *job, const struct written *written)
+static struct worker *find_settler(const struct job *job, const struct written *written,
+                                   bool draining)
 {
     struct worker *best = NULL;
     s64 oldest = written->began_ns;
 
     for (u32 i = 0; i < job->opener_count; i++) {
-        if (job->openers[i].opened_ns > oldest ||
+        if (job->openers[i].opened_ns > oldest || job->openers[i].worker->draining != draining ||
             strcmp(job->openers[i].worker->host, written->host) != 0)
             continue;
         oldest = job->openers[i].opened_ns;
         best = job->openers[i].worker;
     }
     return best;
+}
+
+/* The mover on that host with the oldest descriptor, rather one that is not to be drained; NULL if
+ * none is old enough. */
+struct worker *segment_settler(const struct job *job, const struct written *written)
+{
+    struct worker *best = find_settler(job, written, false);
+
+    return best ? best : find_settler(job, written, true);
 }
 
 static bool settle_is_open(struct job *job, const char *host)

@@ -2,6 +2,7 @@
 #include "planner/planner.h"
 
 #include "base/clock.h"
+#include "planner/metrics.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -69,9 +70,8 @@ static void show_worker(const struct worker *worker, struct view_worker *out)
 {
     snprintf(out->name, sizeof out->name, "%s", worker->name);
     snprintf(out->host, sizeof out->host, "%s", worker->host);
-    snprintf(out->id, sizeof out->id, "%.40s-%02x%02x%02x%02x", worker->name,
-             worker->incarnation[0], worker->incarnation[1], worker->incarnation[2],
-             worker->incarnation[3]);
+    snprintf(out->id, sizeof out->id, "%s", worker->id);
+    out->state = !worker->draining ? "active" : worker_is_drained(worker) ? "drained" : "draining";
     out->role = worker->role;
     out->pid = worker->pid;
     out->lanes = worker->lanes;
@@ -135,4 +135,23 @@ void snapshot_post(struct planner *planner)
     show_worker(worker, &snapshot->workers[snapshot->worker_count++]);
     view_post(planner->view, &snapshot);
     planner->view_ms = now_ms;
+}
+
+void snapshot_metrics(struct planner *planner)
+{
+    struct metrics_loop loop = {.postgres = truth_is_up(planner->truth),
+                                .redis = view_is_up(planner->view),
+                                .has_redis = view_is_wanted(planner->view),
+                                .leases_expired = planner->leases_expired};
+    const struct worker *worker;
+
+    if (!planner->metrics)
+        return;
+    TAILQ_FOREACH(worker, &planner->workers, link)
+    {
+        loop.roles[worker->role].workers += !worker->draining;
+        loop.roles[worker->role].lanes += worker->lanes;
+        loop.roles[worker->role].busy += worker->busy;
+    }
+    metrics_post(planner->metrics, &loop);
 }

@@ -40,6 +40,9 @@ struct worker {
     u64 bytes;
     s64 seen_ms;
     s64 pinged_ms;
+    char id[64];   /* as operators name it: name and the first hex digits of its incarnation */
+    bool draining; /* it gets nothing new, but for what nobody else can do */
+    bool drained;  /* and holds nothing any more: that was logged */
 };
 TAILQ_HEAD(worker_list, worker);
 
@@ -226,6 +229,7 @@ struct job {
     bool taken_over;
     bool was_opened; /* there may be a staging area, or directories to close, of an earlier epoch
                         too */
+    bool create;     /* the mover that probes makes the destination if it is not there */
     bool upsert;     /* object rows may exist */
     u32 next_sequence;
 
@@ -317,8 +321,16 @@ struct planner {
     struct worker_list workers;
     struct job_list jobs;
     struct place_list places; /* that failed, and jobs wait for */
-    bool claiming;            /* a TRUTH_CLAIM is under way */
+    struct assets *assets;
+    struct metrics *metrics; /* NULL: nobody watches */
+    u64 leases_expired;
+    bool claiming; /* a TRUTH_CLAIM is under way */
     bool claim_again;
+    bool looking; /* a TRUTH_LOOK is */
+    bool look_again;
+    bool retaining; /* a TRUTH_RETENTION is */
+    s64 retain_ms;  /* the next one is due */
+    s64 started_ms;
     bool renewing;
     s64 claim_sent_ms;
     s64 renew_sent_ms;

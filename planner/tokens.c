@@ -133,7 +133,7 @@ static void send_grant(struct job *job, u32 count)
 
 static void revoke_unused(struct job *job)
 {
-    while (job->unused_count > 0 && worker_pick(job->planner, ROLE_mover, 0))
+    while (job->unused_count > 0 && worker_pick_any(job->planner, ROLE_mover, 0))
         tokens_revoke(job, job->unused_tokens[--job->unused_count], NULL);
 }
 
@@ -240,7 +240,7 @@ void tokens_unused(struct job *job, u32 sequence)
 
 void tokens_revoke(struct job *job, u32 sequence, struct job_batch *batch)
 {
-    struct worker *worker = worker_pick(job->planner, ROLE_mover, 0);
+    struct worker *worker = worker_pick_any(job->planner, ROLE_mover, 0);
     struct envelope envelope = {.message = {.kind = MSG_revoke}};
     struct assignment *assignment;
     u32 request;

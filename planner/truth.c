@@ -115,6 +115,9 @@ static const ledger_function functions[] = {
     [TRUTH_PHASE] = ledger_phase,
     [TRUTH_END] = ledger_end,
     [TRUTH_PLAN] = ledger_plan,
+    [TRUTH_LOOK] = ledger_look,
+    [TRUTH_ASSET] = ledger_asset,
+    [TRUTH_RETENTION] = ledger_retention,
 };
 
 static int execute_once(struct truth *truth, struct truth_request *request, struct err *err)
@@ -280,6 +283,10 @@ void truth_request_destroy(struct truth_request **request_address)
     free(request->only);
     free(request->plan);
     free(request->planned);
+    truth_due_free(request);
+    truth_notes_free(request);
+    free(request->address);
+    free(request->workers);
     free(request->waiting_for);
     free(request->reason);
     free(request->message);

@@ -41,6 +41,9 @@ enum truth_kind {
     TRUTH_CLOSE_DONE, /* they were closed: rows */
     TRUTH_PHASE,      /* phase, scan_complete, waiting_for, last_progress */
     TRUTH_END,        /* the job ends in a phase with a reason; shards, directories and claim go */
+    TRUTH_LOOK,       /* what is there to do besides jobs; result: due, drains */
+    TRUTH_ASSET,      /* what a probe of one asset found; result: notes */
+    TRUTH_RETENTION,  /* one step of deleting what was kept long enough; result: more, message */
 };
 
 /* What of the close a shard's items are; a shard that is scanned has none. In this order: one
@@ -75,6 +78,7 @@ struct claimed_job {
     bool cancel_requested;
     bool resolved; /* as the column */
     bool approved;
+    bool create; /* a destination that is not there is made */
     char *name;
     char *synchronization;
     char *source_address;
@@ -89,6 +93,24 @@ struct claimed_job {
     struct buf destination_identity; /* of the asset, as the last job that wrote began; empty =
                                         none yet, or it has another address by now */
     struct counters counters;
+};
+
+/* An asset that is to be probed: nobody else does it now. */
+struct due_asset {
+    u64 id;
+    char *name;
+    char *address;
+    bool source, destination; /* what those that refer to it take it for; one or both */
+    bool create;              /* one that is not there will be made by the first job */
+};
+
+/* An asset whose state was written, for the log and the view. Ad-hoc ones are not among them. */
+struct asset_note {
+    char *name;
+    char *state;
+    char *reason;  /* NULL: Ready */
+    char *message; /* the same */
+    bool changed;  /* it was another state before, or another reason */
 };
 
 struct truth_shard {
@@ -195,7 +217,23 @@ struct truth_request {
     /* PHASE, END */
     enum phase phase;
     bool scan_complete;
-    bool progressed;   /* PHASE: something was done since; also said where it waits for nothing */
+    bool progressed; /* PHASE: something was done since; also said where it waits for nothing */
+    /* LOOK: at most `limit` assets */
+    struct due_asset *due;
+    u32 due_count;
+    char **drains; /* ids of workers that are to take no more work */
+    u32 drain_count;
+    /* ASSET: `asset`, `address` as probed, `reason` and `message` (NULL: it is fit), unknown (it
+     * could not be asked for), source_identity (empty: not known), bytes_free, bytes_total */
+    char *address; /* owned */
+    bool unknown;
+    u64 bytes_free, bytes_total;
+    /* ASSET, BEGIN, END: result */
+    struct asset_note *notes;
+    u32 note_count;
+    /* RETENTION */
+    char *workers;     /* JSON array of the ids of those that are there; NULL = not known. Owned */
+    bool more;         /* result: another step may find more */
     char *waiting_for; /* owned; NULL = nothing */
     char *reason;      /* owned */
     char *message;     /* owned */

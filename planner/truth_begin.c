@@ -139,9 +139,12 @@ static int read_ends(struct ledger *ledger, u64 job, struct ends *out, struct er
 /* The asset is there and is `identity`. If it was another object before, what the ledger says of
  * its contents is not true any more: *changed. Who only `looks` leaves that to a job that writes.
  * An asset that was given another address meanwhile is left alone. */
-static int store_identity(struct ledger *ledger, u64 asset, const char *address,
-                          const struct buf *identity, bool looks, bool *changed, struct err *err)
+static int store_identity(struct ledger *ledger, struct truth_request *request, u64 asset,
+                          const char *address, const struct buf *identity, bool *changed,
+                          struct err *err)
 {
+    bool looks = request->dry_run || request->verify;
+    struct asset_verdict fit = {.asset = asset, .address = address, .state = "Ready"};
     struct parameter parameters[] = {parameter_s64((s64)asset), parameter_text(address),
                                      parameter_bytes(buf_bytes(identity)),
                                      parameter_text(looks ? "true" : "false")};
@@ -158,30 +161,32 @@ static int store_identity(struct ledger *ledger, u64 asset, const char *address,
         postgres_query(ledger->postgres, "DELETE FROM object WHERE asset = $1", parameters, 1, NULL,
                        err) < 0)
         return -1;
-    return postgres_query(
-        ledger->postgres,
-        "UPDATE asset SET state = 'Ready', reason = NULL, message = NULL, probed_at = now(),"
-        " identity = CASE WHEN $4::boolean THEN coalesce(identity, $3) ELSE $3 END"
-        " WHERE id = $1 AND address = $2",
-        parameters, 4, NULL, err);
+    if (postgres_query(ledger->postgres,
+                       "UPDATE asset SET identity ="
+                       "  CASE WHEN $4::boolean THEN coalesce(identity, $3) ELSE $3 END"
+                       " WHERE id = $1 AND address = $2",
+                       parameters, 4, NULL, err) < 0)
+        return -1;
+    return ledger_asset_set(ledger, request, &fit, err);
 }
 
 static int settle_identities(struct ledger *ledger, struct truth_request *request,
                              const struct ends *ends, struct err *err)
 {
     struct bytes known = buf_bytes(&ends->source_identity);
-    bool looks = request->dry_run || request->verify, changed;
+    bool changed;
 
+    truth_notes_free(request);
     if (known.size > 0 && !bytes_equal(known, buf_bytes(&request->source_identity)))
         return err_set(err, ERR_SourceChanged,
                        "%s is not the directory that earlier jobs read (another "
                        "filesystem or a new directory is there); if this is intended: syncline "
                        "approve %s",
                        ends->source_address, ends->job);
-    if (store_identity(ledger, ends->source, ends->source_address, &request->source_identity, looks,
-                       &changed, err) < 0 ||
-        store_identity(ledger, ends->destination, ends->destination_address,
-                       &request->destination_identity, looks, &changed, err) < 0)
+    if (store_identity(ledger, request, ends->source, ends->source_address,
+                       &request->source_identity, &changed, err) < 0 ||
+        store_identity(ledger, request, ends->destination, ends->destination_address,
+                       &request->destination_identity, &changed, err) < 0)
         return -1;
     /* once true it stays true: an earlier try of this request may have been committed */
     known = buf_bytes(&ends->destination_identity);

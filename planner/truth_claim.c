@@ -31,7 +31,8 @@ static const char claim_sql[] =
     "  j.destination_address, j.destination_asset, j.spec, s.source_identity,"
     "  CASE WHEN d.address = j.destination_address THEN d.identity END, j.resolved, j.approved,"
     "  s.labels ? 'syncline.adhoc', s.spec->'limits',"
-    "  (SELECT name FROM asset WHERE id = s.source), d.name"
+    "  (SELECT name FROM asset WHERE id = s.source), d.name,"
+    "  d.spec #>> '{directory,create}' = 'true'"
 #define COUNTER(name, json, text) ", j." #name
 #include "schema/states.def"
     ;
@@ -80,8 +81,9 @@ static void read_claim(const PGresult *result, int row, struct claimed_job *out)
     out->limits = text_copy(result_text(result, row, 16));
     out->source_name = text_copy(result_text(result, row, 17));
     out->destination_name = text_copy(result_text(result, row, 18));
+    out->create = result_text(result, row, 19)[0] == 't';
     for (u32 i = 0; i < COUNTER_COUNT; i++)
-        out->counters.value[i] = result_s64(result, row, 19 + (int)i);
+        out->counters.value[i] = result_s64(result, row, 20 + (int)i);
     counters_show(&out->counters);
 }
 

@@ -252,28 +252,6 @@ static const char *const clear_sql[] = {
     "DELETE FROM shard WHERE job = $1", "DELETE FROM pending WHERE job = $1"};
 #define CLEARED_OF_HELD 2
 
-/* Reasons that begin with Source or Destination are about that asset. */
-static int blame_asset(struct ledger *ledger, const struct truth_request *request,
-                       const char *message, struct err *err)
-{
-    const char *reason = request->reason ? request->reason : "";
-    bool source = strncmp(reason, "Source", 6) == 0;
-
-    if (request->phase != PHASE_Failed || (!source && strncmp(reason, "Destination", 11) != 0))
-        return 0;
-    return postgres_query(
-        ledger->postgres,
-        "UPDATE asset a SET state = 'Failed', reason = $2, message = $3,"
-        " probed_at = now() FROM job j JOIN synchronization s"
-        " ON s.id = j.synchronization WHERE j.id = $1 AND a.id ="
-        " CASE WHEN $4::boolean THEN s.source ELSE j.destination_asset END"
-        " AND a.address ="
-        " CASE WHEN $4::boolean THEN j.source_address ELSE j.destination_address END",
-        (struct parameter[]){parameter_s64((s64)request->job), parameter_text(reason),
-                             parameter_text(message), parameter_text(source ? "true" : "false")},
-        4, NULL, err);
-}
-
 /* What the next job of the synchronization has to know. After scans that were done to their end
  * nothing is left that would have to be put again; and what was to be removed at a destination that
  * was another one was weighed with that in mind, and done. A job that only looked says nothing, nor
@@ -310,7 +288,7 @@ static int pass_on(struct ledger *ledger, const struct truth_request *request, s
                           parameters, 2, NULL, err);
 }
 
-static int end_job(struct ledger *ledger, const struct truth_request *request, const char *message,
+static int end_job(struct ledger *ledger, struct truth_request *request, const char *message,
                    struct err *err)
 {
     size_t cleared = request->phase == PHASE_Held ? CLEARED_OF_HELD : COUNT_OF(clear_sql);
@@ -324,7 +302,8 @@ static int end_job(struct ledger *ledger, const struct truth_request *request, c
                                  parameter_text(request->reason), parameter_text(message),
                                  parameter_text(request->scan_complete ? "true" : "false")},
             5, NULL, err) < 0 ||
-        blame_asset(ledger, request, message, err) < 0 || pass_on(ledger, request, err) < 0)
+        ledger_blame(ledger, request, message, err) < 0 || pass_on(ledger, request, err) < 0 ||
+        ledger_total(ledger, request->job, err) < 0)
         return -1;
     for (size_t i = 0; i < cleared; i++)
         if (postgres_query(ledger->postgres, clear_sql[i], &job, 1, NULL, err) < 0)

@@ -47,6 +47,9 @@ int ledger_close_next(struct ledger *ledger, struct truth_request *request, stru
 int ledger_close_done(struct ledger *ledger, struct truth_request *request, struct err *err);
 int ledger_phase(struct ledger *ledger, struct truth_request *request, struct err *err);
 int ledger_end(struct ledger *ledger, struct truth_request *request, struct err *err);
+int ledger_look(struct ledger *ledger, struct truth_request *request, struct err *err);
+int ledger_asset(struct ledger *ledger, struct truth_request *request, struct err *err);
+int ledger_retention(struct ledger *ledger, struct truth_request *request, struct err *err);
 
 /* ---- shared by them ---- */
 
@@ -97,6 +100,32 @@ int ledger_announce(struct ledger *ledger, u64 job, const char *kind, const char
 char *ledger_text(struct bytes text);
 void truth_claims_free(struct truth_request *request);
 void truth_owned_free(struct truth_request *request);
+void truth_due_free(struct truth_request *request);
+void truth_notes_free(struct truth_request *request);
+
+/* Adds what the job has done to the sums that outlive it, in the transaction that ends it. */
+int ledger_total(struct ledger *ledger, u64 job, struct err *err);
+
+/* ---- states of assets ---- */
+
+/* What is known of an asset now. */
+struct asset_verdict {
+    u64 asset;
+    const char
+        *address; /* that it is known of: an asset that was given another one is left alone */
+    const char *state;
+    const char *reason, *message; /* NULL: Ready */
+    struct bytes identity;        /* kept if the asset has none yet; empty = not known */
+    s64 bytes_free, bytes_total;  /* 0 and 0 = not known */
+};
+/* Writes it, with an event and NOTIFY syncline_asset (its name) if that is another state than
+ * before, and adds a note to the request. */
+int ledger_asset_set(struct ledger *ledger, struct truth_request *request,
+                     const struct asset_verdict *verdict, struct err *err);
+/* Of a job that ends: the asset that its reason is about is Failed with it; where the reason does
+ * not say which, both are probed at once. */
+int ledger_blame(struct ledger *ledger, struct truth_request *request, const char *message,
+                 struct err *err);
 
 /* ---- what resolving is made of ---- */
 

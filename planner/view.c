@@ -59,6 +59,7 @@ void view_snapshot_destroy(struct view_snapshot **snapshot)
 
 static void entry_release(struct view_entry *entry)
 {
+    free(entry->asset);
     free(entry->job);
     free(entry->event);
     free(entry->message);
@@ -100,8 +101,13 @@ static int ensure_view(struct view *view, struct err *err)
 
 static void write_entry(struct view_writer *writer, const struct view_entry *entry)
 {
-    enum phase phase = phase_by_name(entry->event);
+    enum phase phase;
 
+    if (entry->asset) {
+        writer_asset_row(writer, entry->asset);
+        return;
+    }
+    phase = phase_by_name(entry->event);
     if (!writer->refilled)
         writer_event(writer, entry);
     if (!phase)
@@ -321,25 +327,37 @@ void view_post(struct view *view, struct view_snapshot **snapshot)
     pthread_mutex_unlock(&view->mutex);
 }
 
-void view_event(struct view *view, const char *job, const char *event, const char *message)
+static void add_entry(struct view *view, struct view_entry entry)
 {
-    struct view_entry *entry;
-
-    if (!view->redis_url)
-        return;
     pthread_mutex_lock(&view->mutex);
     if (view->entry_count == ENTRIES_MOST) {
         entry_release(&view->entries[view->entry_first]);
         view->entry_first = (view->entry_first + 1) % ENTRIES_MOST;
         view->entry_count--;
     }
-    entry = &view->entries[(view->entry_first + view->entry_count++) % ENTRIES_MOST];
-    *entry = (struct view_entry){.job = text_copy(job),
-                                 .event = text_copy(event),
-                                 .message = text_copy(message),
-                                 .at_ms = clock_wall_ns() / NS_PER_MS};
+    view->entries[(view->entry_first + view->entry_count++) % ENTRIES_MOST] = entry;
     pthread_cond_signal(&view->changed);
     pthread_mutex_unlock(&view->mutex);
+}
+
+void view_event(struct view *view, const char *job, const char *event, const char *message)
+{
+    if (view->redis_url)
+        add_entry(view, (struct view_entry){.job = text_copy(job),
+                                            .event = text_copy(event),
+                                            .message = text_copy(message),
+                                            .at_ms = clock_wall_ns() / NS_PER_MS});
+}
+
+void view_asset(struct view *view, const char *asset)
+{
+    if (view->redis_url)
+        add_entry(view, (struct view_entry){.asset = text_copy(asset)});
+}
+
+bool view_is_wanted(const struct view *view)
+{
+    return view->redis_url != NULL;
 }
 
 bool view_is_up(const struct view *view)

@@ -31,6 +31,7 @@ struct view_worker {
     u64 done;
     u64 bytes;
     char host[64];
+    const char *state; /* active, draining, drained */
 };
 
 struct view_batch {
@@ -65,6 +66,10 @@ void view_snapshot_destroy(struct view_snapshot **snapshot);
 /* A job ended or changed its phase (`event` is the name of the phase): an entry in the stream of
  * events, the sorted sets of phases, and at the end the job's last counters from Postgres. */
 void view_event(struct view *view, const char *job, const char *event, const char *message);
+/* An asset was probed: its hash is written from its row in Postgres. */
+void view_asset(struct view *view, const char *asset);
+/* Is there to be one? */
+bool view_is_wanted(const struct view *view);
 bool view_is_up(const struct view *view);
 
 #endif

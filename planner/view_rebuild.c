@@ -143,6 +143,68 @@ void writer_job_row(struct view_writer *writer, const char *job)
     PQclear(result);
 }
 
+/* ---- assets ---- */
+
+#define ASSET_COLUMNS                                                                              \
+    "SELECT name, state, coalesce(reason, ''), coalesce(message, ''),"                             \
+    " (1000 * extract(epoch FROM since))::bigint,"                                                 \
+    " (1000 * extract(epoch FROM probed_at))::bigint, coalesce(bytes_free::text, '')"              \
+    " FROM v_assets WHERE probed_at IS NOT NULL AND"                                               \
+    " labels ->> 'syncline.adhoc' IS DISTINCT FROM 'true'"
+
+static void write_asset(struct view_writer *writer, const PGresult *result, int row)
+{
+    char since[TIME_TEXT_SIZE], probed_at[TIME_TEXT_SIZE];
+    struct buf key = {0};
+
+    time_text(result_s64(result, row, 4), since);
+    time_text(result_s64(result, row, 5), probed_at);
+    buf_printf(&key, "%s%s", KEY_ASSET, result_text(result, row, 0));
+    redis_begin(writer->redis, "HSET");
+    redis_word(writer->redis, buf_text(&key));
+    field(writer, "state", result_text(result, row, 1));
+    field(writer, "reason", result_text(result, row, 2));
+    field(writer, "message", result_text(result, row, 3));
+    field(writer, "since", since);
+    field(writer, "probed_at", probed_at);
+    field(writer, "bytes_free", result_text(result, row, 6));
+    redis_end(writer->redis);
+    redis_begin(writer->redis, "EXPIRE");
+    redis_word(writer->redis, buf_text(&key));
+    redis_number(writer->redis, KEY_ASSET_TTL_S);
+    redis_end(writer->redis);
+    buf_release(&key);
+}
+
+void writer_asset_row(struct view_writer *writer, const char *asset)
+{
+    PGresult *result;
+    struct err err;
+
+    if (ensure_postgres(writer, &err) < 0 ||
+        postgres_query(writer->postgres, ASSET_COLUMNS " AND name = $1",
+                       (struct parameter[]){parameter_text(asset)}, 1, &result, &err) < 0)
+        return;
+    if (PQntuples(result) == 1)
+        write_asset(writer, result, 0);
+    PQclear(result);
+}
+
+/* Those that were probed while their hash would be there. */
+static int write_assets(struct view_writer *writer, struct err *err)
+{
+    PGresult *result;
+
+    if (postgres_query(writer->postgres,
+                       ASSET_COLUMNS " AND probed_at > now() - $1::bigint * interval '1 s'",
+                       (struct parameter[]){parameter_s64(KEY_ASSET_TTL_S)}, 1, &result, err) < 0)
+        return -1;
+    for (int i = 0; i < PQntuples(result); i++)
+        write_asset(writer, result, i);
+    PQclear(result);
+    return 0;
+}
+
 static void clear_phases(struct view_writer *writer)
 {
     redis_begin(writer->redis, "DEL");
@@ -203,7 +265,8 @@ int writer_rebuild(struct view_writer *writer, u32 *jobs, struct err *err)
         write_row(writer, result, i);
     redis_add(writer->redis, "EXEC", NULL);
     PQclear(result);
-    if (redis_flush(writer->redis, err) < 0 || refill_events(writer, err) < 0)
+    if (write_assets(writer, err) < 0 || redis_flush(writer->redis, err) < 0 ||
+        refill_events(writer, err) < 0)
         return -1;
     time_text(clock_wall_ns() / NS_PER_MS, built_at);
     redis_add(writer->redis, "HSET", KEY_VIEW, "run", writer->run, "built_at", built_at, NULL);

@@ -100,6 +100,7 @@ static void write_worker(struct view_writer *writer, const struct view_worker *w
     field_number(writer, "done", (s64)worker->done);
     field_number(writer, "bytes", (s64)worker->bytes);
     field(writer, "planner", writer->planner);
+    field(writer, "state", worker->state);
     field_time(writer, "seen_at", now_ms());
     redis_end(writer->redis);
     expire(writer, KEY_WORKER, worker->id, KEY_WORKER_TTL_S);

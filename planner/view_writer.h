@@ -17,7 +17,9 @@ struct view_writer {
     bool refilled;             /* the stream was just filled from Postgres, which has all events */
 };
 
+/* An event; or, with `asset` only, an asset whose row is to be written. */
 struct view_entry {
+    char *asset;
     char *job;
     char *event;
     char *message;
@@ -44,6 +46,8 @@ int writer_is_current(struct view_writer *writer, struct err *err);
 int writer_rebuild(struct view_writer *writer, u32 *jobs, struct err *err);
 /* Writes the job's row of Postgres; without Postgres its hash stays as it is. */
 void writer_job_row(struct view_writer *writer, const char *job);
+/* The same of an asset. */
+void writer_asset_row(struct view_writer *writer, const char *asset);
 
 /* 2026-01-02T03:04:05.678Z */
 #define TIME_TEXT_SIZE 32

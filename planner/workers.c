@@ -42,6 +42,7 @@ static void worker_lost(struct planner *planner, struct worker *worker, const ch
               log_text(why), worker->held);
     TAILQ_REMOVE(&planner->workers, worker, link);
     assignment_lapse_worker(planner, worker);
+    assets_forget_worker(planner, worker);
     TAILQ_FOREACH(job, &planner->jobs, link)
     {
         segment_forget_worker(job, worker);
@@ -122,6 +123,9 @@ void worker_hello(struct planner *planner, const struct peer *peer, const struct
         worker->host = text_of_bytes(hello->host);
         worker->pid = hello->pid;
         worker->lanes = hello->lanes;
+        snprintf(worker->id, sizeof worker->id, "%.40s-%02x%02x%02x%02x", worker->name,
+                 worker->incarnation[0], worker->incarnation[1], worker->incarnation[2],
+                 worker->incarnation[3]);
         TAILQ_INSERT_TAIL(&planner->workers, worker, link);
         log_write(LOG_INFO, NULL, EVENT_worker_joined, "worker=%s role=%s pid=%u lanes=%u",
                   log_text(worker->name), role_name(worker->role), worker->pid, worker->lanes);
@@ -194,24 +198,60 @@ bool worker_exists(struct planner *planner, enum role role)
     struct worker *worker;
 
     TAILQ_FOREACH(worker, &planner->workers, link)
-    if (worker->role == role)
+    if (worker->role == role && !worker->draining)
         return true;
     return false;
 }
 
-struct worker *worker_pick(struct planner *planner, enum role role, u32 spare)
+static struct worker *pick(struct planner *planner, enum role role, u32 spare, bool draining)
 {
     struct worker *worker, *best = NULL;
 
     TAILQ_FOREACH(worker, &planner->workers, link)
     {
-        if (worker->role != role || !worker_has_room(worker, spare))
+        if (worker->role != role || worker->draining != draining || !worker_has_room(worker, spare))
             continue;
         /* held / lanes, compared without division */
         if (!best || (u64)worker->held * best->lanes < (u64)best->held * worker->lanes)
             best = worker;
     }
     return best;
+}
+
+struct worker *worker_pick(struct planner *planner, enum role role, u32 spare)
+{
+    return pick(planner, role, spare, false);
+}
+
+struct worker *worker_pick_any(struct planner *planner, enum role role, u32 spare)
+{
+    struct worker *worker = pick(planner, role, spare, false);
+
+    return worker || worker_exists(planner, role) ? worker : pick(planner, role, spare, true);
+}
+
+bool worker_is_drained(const struct worker *worker)
+{
+    return worker->draining && worker->held == 0 && worker->busy == 0;
+}
+
+void worker_drains(struct planner *planner, char *const *ids, u32 count)
+{
+    struct worker *worker;
+
+    TAILQ_FOREACH(worker, &planner->workers, link)
+    {
+        worker->draining = false;
+        for (u32 i = 0; i < count && !worker->draining; i++)
+            worker->draining = strcmp(ids[i], worker->id) == 0;
+        if (!worker_is_drained(worker)) {
+            worker->drained = false;
+        } else if (!worker->drained) {
+            worker->drained = true;
+            log_write(LOG_INFO, NULL, EVENT_worker_drained, "worker=%s id=%s",
+                      log_text(worker->name), log_text(worker->id));
+        }
+    }
 }
 
 struct worker *worker_for_scan(struct planner *planner)
@@ -227,7 +267,7 @@ u32 worker_free_scan_lanes(struct planner *planner)
     u32 lanes = 0;
 
     TAILQ_FOREACH(worker, &planner->workers, link)
-    if (worker->role == ROLE_watcher && worker->held < worker->lanes)
+    if (worker->role == ROLE_watcher && !worker->draining && worker->held < worker->lanes)
         lanes += worker->lanes - worker->held;
     return lanes;
 }

@@ -15,6 +15,7 @@
 #define KEY_JOB_TTL_S 86400 /* since it was last written: a day after its end */
 #define KEY_BATCH_TTL_S 60  /* after its end */
 #define KEY_WORKER_TTL_S 10 /* without heartbeat */
+#define KEY_ASSET_TTL_S 600 /* since it was last probed */
 #define EVENTS_MOST 10000   /* about */
 #define JOBS_MOST 1000      /* per ended phase, and from Postgres when the view is written anew */
 

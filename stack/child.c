@@ -99,6 +99,11 @@ struct child *child_new_role(u32 role, u32 index, const struct layout *layout, c
                                            level && strcmp(level, "debug") == 0 ? "debug" : "info");
     child->environment[4] = text_copy(urls[0]);
     child->environment[5] = text_copy(urls[1]);
+    if (role == ROLE_planner) {
+        buf_clear(&text);
+        buf_printf(&text, "unix:%s/planner-%u.http", layout->run, index);
+        child->environment[6] = environment_of("SYNCLINE_METRICS", buf_text(&text));
+    }
     buf_release(&text);
     return child;
 }

@@ -126,7 +126,7 @@ static int check_characters(const struct layout *layout, struct err *err)
 
 static int check_sockets(const struct layout *layout, struct err *err)
 {
-    static const char longest[] = "/planner-64.ipc";
+    static const char longest[] = "/planner-64.http";
     size_t length = strlen(layout->run) + sizeof longest - 1;
 
     if (length <= SOCKET_PATH_MAX)

@@ -30,6 +30,22 @@ CREATE TABLE asset (
   updated_at timestamptz NOT NULL DEFAULT now()
 );
 
+-- What ended jobs did, added up as each ends: jobs go in time (retention), sums stay. sync is the name of the
+-- synchronization, "adhoc" for all that `sync` made together. One row for each phase that jobs ended in.
+CREATE TABLE total (
+  sync        text NOT NULL,
+  phase       job_phase NOT NULL,
+  jobs        bigint NOT NULL DEFAULT 0,
+  seconds     double precision NOT NULL DEFAULT 0,
+  within      bigint[] NOT NULL DEFAULT '{0,0,0,0,0,0,0,0}', -- jobs that took 1, 10 s, 1, 5, 30 min, 1, 6, 24 h at most
+  moved       bigint NOT NULL DEFAULT 0, linked     bigint NOT NULL DEFAULT 0,
+  attributes  bigint NOT NULL DEFAULT 0, removed    bigint NOT NULL DEFAULT 0,
+  changed     bigint NOT NULL DEFAULT 0, vanished   bigint NOT NULL DEFAULT 0,
+  failed      bigint NOT NULL DEFAULT 0, mismatched bigint NOT NULL DEFAULT 0,
+  bytes_moved bigint NOT NULL DEFAULT 0,
+  PRIMARY KEY (sync, phase)
+);
+
 -- Source, destination and options. Written by the command.
 CREATE TABLE synchronization (
   id                   bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -91,6 +107,7 @@ CREATE TABLE job (
   destination_changed boolean NOT NULL DEFAULT false, -- it is not the directory of earlier jobs: the guard trips
   superseded_by       text, -- of a Held job: the job that took its place
   not_kept            jsonb NOT NULL DEFAULT '{}', -- {"OwnerNotKept": objects, …}
+  totalled            jsonb NOT NULL DEFAULT '{}', -- of its counters, what table total has: a Held job ends twice
   scan_complete       boolean NOT NULL DEFAULT false,
   waiting_for         text,
   created_at          timestamptz NOT NULL DEFAULT now(),
@@ -233,6 +250,7 @@ CREATE TABLE event (
   message text NOT NULL
 );
 CREATE INDEX event_job ON event (job, id);
+CREATE INDEX event_at ON event (at);
 
 -- Paths for people: UTF-8 where they are, otherwise with \ooo for other bytes.
 CREATE FUNCTION path_text(path bytea) RETURNS text LANGUAGE plpgsql IMMUTABLE STRICT AS $$

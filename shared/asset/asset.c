@@ -174,6 +174,32 @@ int asset_check_writable(struct asset *asset, struct err *err)
     return asset->ops->check_writable ? asset->ops->check_writable(asset, err) : 0;
 }
 
+int asset_space(struct asset *asset, u64 *bytes_free, u64 *bytes_total, struct err *err)
+{
+    *bytes_free = *bytes_total = 0;
+    return asset->ops->space ? asset->ops->space(asset, bytes_free, bytes_total, err) : 0;
+}
+
+int asset_prospect(const char *address, struct buf *place, struct err *err)
+{
+    const char *rest;
+    const struct asset_ops *ops = driver_of(address, &rest);
+
+    return ops && ops->prospect
+               ? ops->prospect(rest, place, err)
+               : err_set(err, ERR_NotFound, "\"%.200s\" is nothing that could be made", address);
+}
+
+int asset_make(const char *address, struct err *err)
+{
+    const char *rest;
+    const struct asset_ops *ops = driver_of(address, &rest);
+
+    return ops && ops->make
+               ? ops->make(rest, err)
+               : err_set(err, ERR_NotFound, "\"%.200s\" is nothing that could be made", address);
+}
+
 int asset_root_attributes(struct asset *asset, struct attributes *out, struct err *err)
 {
     return asset->ops->root_attributes(asset, out, err);

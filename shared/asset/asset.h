@@ -140,6 +140,15 @@ enum place_relation place_compare(struct bytes a, struct bytes b);
 /* Can entries be listed and read (source), can staging be made (destination)? Writes nothing. */
 int asset_check_readable(struct asset *asset, struct err *err);
 int asset_check_writable(struct asset *asset, struct err *err);
+/* Bytes that its user could still write there, and all of its filesystem. 0 and 0 = not known. */
+int asset_space(struct asset *asset, u64 *bytes_free, u64 *bytes_total, struct err *err);
+
+/* An address that leads to nothing yet: could it be made? 0, and the place that it would have is
+ * appended: what it would be in is there and takes writes. Writes nothing. NotFound, NotADirectory,
+ * AccessDenied, ReadOnly … of what it would be in; Exists. */
+int asset_prospect(const char *address, struct buf *place, struct err *err);
+/* Makes it, empty, and nothing above it; 0 also if it is there by now. */
+int asset_make(const char *address, struct err *err);
 /* The root's own attributes. */
 int asset_root_attributes(struct asset *asset, struct attributes *out, struct err *err);
 /* The asset's own clock, that its ctimes come from. */
@@ -347,6 +356,9 @@ struct asset_ops {
     int (*place)(struct asset *asset, struct buf *out, struct err *err);
     int (*check_readable)(struct asset *asset, struct err *err);
     int (*check_writable)(struct asset *asset, struct err *err);
+    int (*space)(struct asset *asset, u64 *bytes_free, u64 *bytes_total, struct err *err);
+    int (*prospect)(const char *rest, struct buf *place, struct err *err);
+    int (*make)(const char *rest, struct err *err);
     int (*root_attributes)(struct asset *asset, struct attributes *out, struct err *err);
     s64 (*now_ns)(struct asset *asset);
 

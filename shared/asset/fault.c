@@ -8,6 +8,7 @@
 
 #include <signal.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 bool fault_is_every(struct fault_asset *asset, u64 *count, u64 every)
 {
@@ -108,14 +109,27 @@ static int fault_place(struct asset *asset, struct buf *out, struct err *err)
     return asset_place(fault_inner(asset), out, err);
 }
 
+static void hang(const struct fault_asset *asset)
+{
+    while (asset->options.hang_check)
+        pause();
+}
+
 static int fault_check_readable(struct asset *asset, struct err *err)
 {
+    hang(fault_of(asset));
     return asset_check_readable(fault_inner(asset), err);
 }
 
 static int fault_check_writable(struct asset *asset, struct err *err)
 {
+    hang(fault_of(asset));
     return asset_check_writable(fault_inner(asset), err);
+}
+
+static int fault_space(struct asset *asset, u64 *bytes_free, u64 *bytes_total, struct err *err)
+{
+    return asset_space(fault_inner(asset), bytes_free, bytes_total, err);
 }
 
 static int fault_root_attributes(struct asset *asset, struct attributes *out, struct err *err)
@@ -247,6 +261,7 @@ const struct asset_ops asset_fault_ops = {
     .place = fault_place,
     .check_readable = fault_check_readable,
     .check_writable = fault_check_writable,
+    .space = fault_space,
     .root_attributes = fault_root_attributes,
     .now_ns = fault_now_ns,
     .directory_open = fault_directory_open,

@@ -21,6 +21,7 @@
  * publish, when the staged copy was checked and has its attributes already; whoever sends SIGCONT
  * lets it go on with that rename. Hard links count, and removals, which are a rename too;
  * directories do not crash_before_publish=N the same with SIGKILL
+ *     hang_check=1           whoever checks whether it can be read or written waits for ever
  *
  * An unknown key, a value that is no number or a missing ADDRESS is ERR_Configuration and says
  * where. The wrapped address may be a fault: itself. Capabilities, identity and place are the
@@ -44,7 +45,8 @@
     X(settle_error, 0)                                                                             \
     X(enospc_after, 0)                                                                             \
     X(stop_before_publish, 0)                                                                      \
-    X(crash_before_publish, 0)
+    X(crash_before_publish, 0)                                                                     \
+    X(hang_check, 0)
 
 struct fault_options {
 #define X(name, standard) u64 name;

@@ -26,6 +26,7 @@ enum setting {
     OPTION_LOG_LEVEL,
     OPTION_LOG_JSON,
     OPTION_ROOTS,
+    OPTION_METRICS,
     OPTION_COUNT
 };
 
@@ -39,6 +40,7 @@ static const char *const variables[OPTION_COUNT] = {
     [OPTION_PLANNER] = "SYNCLINE_PLANNER",   [OPTION_NAME] = "SYNCLINE_NAME",
     [OPTION_LANES] = "SYNCLINE_LANES",       [OPTION_LOG_LEVEL] = "SYNCLINE_LOG_LEVEL",
     [OPTION_LOG_JSON] = "SYNCLINE_LOG_JSON", [OPTION_ROOTS] = "SYNCLINE_ROOTS",
+    [OPTION_METRICS] = "SYNCLINE_METRICS",
 };
 
 static const struct option flags[] = {
@@ -48,10 +50,17 @@ static const struct option flags[] = {
     {"log-level", required_argument, NULL, OPTION_LOG_LEVEL},
     {"log-json", no_argument, NULL, OPTION_LOG_JSON},
     {"roots", required_argument, NULL, OPTION_ROOTS},
+    {"metrics", required_argument, NULL, OPTION_METRICS},
     {"help", no_argument, NULL, 'h'},
     {"version", no_argument, NULL, 'V'},
     {0},
 };
+
+/* Workers say what they know by their heartbeats. */
+static bool has_metrics(const char *program)
+{
+    return strcmp(program, "syncline-planner") == 0;
+}
 
 static void print_help(const char *program)
 {
@@ -67,13 +76,19 @@ static void print_help(const char *program)
            "  --log-json         log lines are JSON objects (SYNCLINE_LOG_JSON=1)\n"
            "  --roots A:B        directories that workers may use (SYNCLINE_ROOTS), and no\n"
            "                     others; default: all that their user may\n"
+           "%s"
            "  --help, --version\n\n"
            "From the environment only:\n"
            "  SYNCLINE_DATABASE_URL  Postgres connection string\n"
            "  SYNCLINE_REDIS_URL     redis://[:password@]host:port/db or unix:///path\n"
            "                         either may be in the file that ..._URL_FILE names\n"
            "  SYNCLINE_STATE_DIR     directory of the embedded stack\n",
-           program, LANES_MAX);
+           program, LANES_MAX,
+           has_metrics(program)
+               ? "  --metrics WHERE    where /metrics, /healthz and /readyz can be read\n"
+                 "                     (SYNCLINE_METRICS): tcp://HOST:PORT, unix:/PATH or off;\n"
+                 "                     default: off\n"
+               : "");
 }
 
 static int read_flags(const char *program, int argc, char **argv, struct given *given, bool *done,
@@ -94,7 +109,7 @@ static int read_flags(const char *program, int argc, char **argv, struct given *
         }
         if (option == ':')
             return err_set(err, ERR_Usage, "%s: a value is missing", argv[optind - 1]);
-        if (option == '?')
+        if (option == '?' || (option == OPTION_METRICS && !has_metrics(program)))
             return err_set(err, ERR_Usage, "%s: no such option, or it takes no value",
                            argv[optind - 1]);
         given->value[option] = option == OPTION_LOG_JSON ? "1" : optarg;
@@ -203,6 +218,30 @@ static int judge_roots(const struct given *given, struct config *out, struct err
     return 0;
 }
 
+/* HOST:PORT, [HOST]:PORT or *:PORT */
+static bool is_host_and_port(const char *text)
+{
+    const char *colon = strrchr(text, ':');
+    char *end;
+    long port = colon ? strtol(colon + 1, &end, 10) : 0;
+
+    return colon && colon != text && colon[1] >= '0' && colon[1] <= '9' && !*end && port >= 1 &&
+           port <= 65535;
+}
+
+static int judge_metrics(const struct given *given, struct config *out, struct err *err)
+{
+    const char *metrics = given->value[OPTION_METRICS];
+
+    if (!metrics || strcmp(metrics, "off") == 0)
+        return 0;
+    if (strncmp(metrics, "unix:/", 6) != 0 &&
+        (strncmp(metrics, "tcp://", 6) != 0 || !is_host_and_port(metrics + 6)))
+        return wrong(given, OPTION_METRICS, "tcp://HOST:PORT, unix:/PATH or off", err);
+    out->metrics = text_copy(metrics);
+    return 0;
+}
+
 static int judge(const char *program, const struct given *given, struct config *out,
                  struct err *err)
 {
@@ -213,7 +252,8 @@ static int judge(const char *program, const struct given *given, struct config *
             "ipc:///run/syncline/planner-1.ipc or tcp://planner:5570");
     out->planner = text_copy(given->value[OPTION_PLANNER]);
     if (judge_lanes(given, out, err) < 0 || judge_log(given, out, err) < 0 ||
-        judge_name(program, given, out, err) < 0 || judge_roots(given, out, err) < 0)
+        judge_name(program, given, out, err) < 0 || judge_roots(given, out, err) < 0 ||
+        judge_metrics(given, out, err) < 0)
         return -1;
     if (config_secret("SYNCLINE_DATABASE_URL", &out->database_url, err) < 0 ||
         config_secret("SYNCLINE_REDIS_URL", &out->redis_url, err) < 0)
@@ -255,6 +295,7 @@ void config_release(struct config *config)
     free(config->name);
     free(config->state_dir);
     free(config->roots);
+    free(config->metrics);
     release_secret(&config->database_url);
     release_secret(&config->redis_url);
     memset(config, 0, sizeof *config);

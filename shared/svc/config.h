@@ -8,6 +8,8 @@
  *   --log-level L     SYNCLINE_LOG_LEVEL      debug | info | warn | error
  *   --log-json        SYNCLINE_LOG_JSON=1
  *   --roots A:B       SYNCLINE_ROOTS          directories that workers may use (confine.h)
+ *   --metrics WHERE   SYNCLINE_METRICS        planner: where /metrics, /healthz and /readyz are:
+ *                                             tcp://HOST:PORT, unix:/PATH or off (default)
  *                     SYNCLINE_DATABASE_URL   libpq connection string (or …_URL_FILE)
  *                     SYNCLINE_REDIS_URL      redis://[:password@]host:port/db or unix:///path
  *                                             (or …_URL_FILE)
@@ -25,7 +27,8 @@ struct config {
     char *database_url;
     char *redis_url;
     char *state_dir;
-    char *roots; /* NULL: not set */
+    char *roots;   /* NULL: not set */
+    char *metrics; /* NULL: off */
     u32 lanes;
     enum log_level log_level;
     bool log_json;

@@ -1,9 +1,10 @@
 /* lanes.c: the threads that run tasks, and what a running task calls.
  *
  * A lane takes from one queue that all share, and answers by notes to the loop thread, which alone
- * touches sockets. Both hand-overs are a wake-up, never a poll. Probes have a thread of their own:
- * a job must not wait for its probe until another job's long scans have ended. It has little to do,
- * and closes what is idle, too. */
+ * touches sockets. Both hand-overs are a wake-up, never a poll. Probes have threads of their own: a
+ * job must not wait for its probe until another job's long scans have ended, and there are several,
+ * as one may hang in a filesystem whose server is away. They have little to do, and close what is
+ * idle, too. */
 #include "svc/worker_internal.h"
 
 #include "base/clock.h"
@@ -113,11 +114,13 @@ static void *lane_main(void *argument)
 {
     struct lane *lane = argument;
     struct worker *worker = lane->worker;
-    void *state = worker->role->lane_new ? worker->role->lane_new() : NULL;
+    bool works = lane->queue == worker->waiting && worker->role->lane_new;
+    void *state = works ? worker->role->lane_new() : NULL;
     char name[16];
     void *item;
 
-    snprintf(name, sizeof name, "lane-%u", (u32)(lane - worker->lanes)); /* lane-0: probes */
+    snprintf(name, sizeof name, "%s-%u", lane->queue == worker->waiting ? "lane" : "probe",
+             (u32)(lane - worker->lanes));
     pthread_setname_np(pthread_self(), name); /* by another thread it would write a file */
     while ((item = queue_wait(lane->queue, -1)) != NULL) {
         if (item != &worker->tidying) {
@@ -127,33 +130,34 @@ static void *lane_main(void *argument)
         assets_close_idle(clock_monotonic_ms());
         atomic_store(&worker->tidying, false);
     }
-    if (worker->role->lane_destroy)
+    if (works && worker->role->lane_destroy)
         worker->role->lane_destroy(state);
     note_post(worker, NOTE_lane_over, NULL, NULL);
     return NULL;
 }
 
-/* The first thread is the one for probes; it is not among the lanes that planners count on. */
+/* The first threads are those for probes; they are not among the lanes that planners count on. */
 void lanes_start(struct worker *worker)
 {
-    u32 wanted = worker->config.lanes + 1;
+    u32 wanted = worker->config.lanes + PROBE_THREADS;
 
     worker->lanes = memory_or_die(wanted * sizeof *worker->lanes);
     for (u32 i = 0; i < wanted; i++) {
         struct lane *lane = &worker->lanes[i];
 
         lane->worker = worker;
-        lane->queue = i == 0 ? worker->probes : worker->waiting;
+        lane->queue = i < PROBE_THREADS ? worker->probes : worker->waiting;
         if (pthread_create(&lane->thread, NULL, lane_main, lane) != 0)
             break; /* fewer lanes than asked for, as the machine has it */
         worker->lanes_left++;
     }
-    worker->config.lanes = worker->lanes_left > 0 ? worker->lanes_left - 1 : 0;
+    worker->threads = worker->lanes_left;
+    worker->config.lanes = worker->threads > PROBE_THREADS ? worker->threads - PROBE_THREADS : 0;
 }
 
 void lanes_join(struct worker *worker)
 {
-    for (u32 i = 0; i <= worker->config.lanes; i++)
+    for (u32 i = 0; i < worker->threads; i++)
         pthread_join(worker->lanes[i].thread, NULL);
     free(worker->lanes);
     worker->lanes = NULL;

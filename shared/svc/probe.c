@@ -165,6 +165,47 @@ static int open_end(struct task *task, enum probe_end end, struct bytes address,
     return task_asset(task, address, out, err) < 0 ? probe_refuse(end, address, err) : 0;
 }
 
+/* Before it is there it must be certain that it is not made in the source. */
+static int make_destination(const struct msg_probe *probe, struct asset *source, struct err *err)
+{
+    char *address = text_of_bytes(probe->destination);
+    struct probe_findings found = {0};
+    int rc = -1;
+
+    if (asset_check_readable(source, err) < 0 ||
+        asset_place(source, &found.source_place, err) < 0) {
+        refuse_asset(PROBE_SOURCE, source, err);
+    } else if (asset_prospect(address, &found.destination_place, err) < 0) {
+        probe_refuse(PROBE_DESTINATION, probe->destination, err);
+    } else if (place_compare(buf_bytes(&found.source_place), buf_bytes(&found.destination_place)) !=
+               PLACE_APART) {
+        err_set(err, ERR_Nested,
+                "the destination %.180s would be inside the source %.180s: choose directories of "
+                "which neither is inside the other",
+                address, source->address);
+    } else {
+        rc = asset_make(address, err);
+        if (rc < 0)
+            probe_refuse(PROBE_DESTINATION, probe->destination, err);
+    }
+    free(address);
+    probe_findings_release(&found);
+    return rc;
+}
+
+static int open_destination(struct task *task, struct asset *source, struct asset **out,
+                            struct err *err)
+{
+    const struct msg_probe *probe = &task_envelope(task)->message.probe;
+    int rc = open_end(task, PROBE_DESTINATION, probe->destination, out, err);
+
+    if (rc == 0 || !probe->create || err->code != ERR_DestinationMissing)
+        return rc;
+    if (make_destination(probe, source, err) < 0)
+        return -1;
+    return open_end(task, PROBE_DESTINATION, probe->destination, out, err);
+}
+
 void probe_answer(struct task *task, bool writer)
 {
     const struct msg_probe *probe = &task_envelope(task)->message.probe;
@@ -175,7 +216,7 @@ void probe_answer(struct task *task, bool writer)
     struct buf text = {0};
     struct err err;
     bool fit = open_end(task, PROBE_SOURCE, probe->source, &source, &err) == 0 &&
-               open_end(task, PROBE_DESTINATION, probe->destination, &destination, &err) == 0 &&
+               open_destination(task, source, &destination, &err) == 0 &&
                probe_assets(source, destination, writer, &found, &err) == 0;
 
     *probed = (struct msg_probed){

@@ -6,6 +6,8 @@
  *   DestinationMissing DestinationNotADirectory DestinationUnwritable
  *   SameDirectory Nested                        by the mount table, whatever the names
  *   AssetUnreachable                            anything else that keeps an asset from being used
+ * A destination that is not there is made if `create` says so and nothing else is in the way; the
+ * source never is.
  * Codes of the asset or of the moment, not of an item (Configuration, ReadOnly, NoSpace, IoError,
  * TooManyOpenFiles …), stay as they are. */
 #ifndef SYNCLINE_SVC_PROBE_H
@@ -17,6 +19,21 @@
 /* Answers the task's `probe` with `probed`: the whole task. `writer`: the destination must be
  * writable (mover), else readable (watcher). */
 void probe_answer(struct task *task, bool writer);
+
+/* Answers the task's `probe_asset` with `asset_probed`: one asset, and whether it is fit for what
+ * it is to be (probe_asset.c). */
+void probe_asset_answer(struct task *task);
+
+/* What is known of one asset. */
+struct asset_findings {
+    struct identity identity;
+    u64 bytes_free, bytes_total; /* 0 and 0 = not known */
+};
+/* The check itself. `write`: as a destination, else as a source. `create`: one that is not there is
+ * fit if it could be made; nothing is. Opens the asset anew, and closes it: one that is looked at
+ * each minute must not be busy when somebody wants to unmount it. */
+int probe_one(struct bytes address, bool write, bool create, struct asset_findings *out,
+              struct err *err);
 
 /* What a probe finds out about two assets. Zero-initialise; release with probe_findings_release. */
 struct probe_findings {

@@ -37,6 +37,9 @@ bool message_token(const struct message *message, struct token *out)
         TOKEN_OF(prove_part)
         TOKEN_OF(check)
 #undef TOKEN_OF
+    case MSG_probe_asset: /* of no job: epochs begin with 1 */
+        *out = (struct token){message->probe_asset.asset, 0, message->probe_asset.sequence};
+        return true;
     case MSG_revoke:
         /* its `sequence` is the token to revoke; what it is held by is the request's own */
         *out = (struct token){message->revoke.job, message->revoke.epoch, message->revoke.request};
@@ -73,6 +76,35 @@ static void say_busy(struct worker *worker, u64 session, const struct token *tok
     packet_release(&packet);
 }
 
+bool task_is_probe(const struct task *task)
+{
+    return task->kind == MSG_probe || task->kind == MSG_probe_asset;
+}
+
+bool task_is_counted(const struct task *task)
+{
+    return task->kind != MSG_probe_asset;
+}
+
+/* Questions about assets come again and again, and one that hangs is never done: of each address
+ * one is taken, and of all together a bounded number. */
+static bool has_room(const struct worker *worker, const struct message *message)
+{
+    u32 questions = 0;
+
+    if (message->kind != MSG_probe_asset)
+        return worker->held < CREDIT_PER_LANE * worker->config.lanes;
+    for (const struct task *task = worker->tasks; task; task = task->next) {
+        if (task->kind != MSG_probe_asset || task->answered)
+            continue;
+        if (bytes_equal(task->delivery->envelope.message.probe_asset.address,
+                        message->probe_asset.address))
+            return false;
+        questions++;
+    }
+    return questions < ASSET_QUESTIONS;
+}
+
 void tasks_admit(struct worker *worker, u64 session, struct delivery **delivery)
 {
     const struct message *message = &(*delivery)->envelope.message;
@@ -84,7 +116,7 @@ void tasks_admit(struct worker *worker, u64 session, struct delivery **delivery)
         delivery_destroy(delivery);
         return;
     }
-    if (worker->held >= CREDIT_PER_LANE * worker->config.lanes) {
+    if (!has_room(worker, message)) {
         say_busy(worker, session, &token, message->kind);
         delivery_destroy(delivery);
         return;
@@ -99,8 +131,8 @@ void tasks_admit(struct worker *worker, u64 session, struct delivery **delivery)
     stream_open(&task->stream, message->kind == MSG_scan ? message->scan.window : UINT32_MAX);
     task->next = worker->tasks;
     worker->tasks = task;
-    worker->held++;
-    queue_put(task->kind == MSG_probe ? worker->probes : worker->waiting, task);
+    worker->held += task_is_counted(task);
+    queue_put(task_is_probe(task) ? worker->probes : worker->waiting, task);
 }
 
 void task_stop(struct task *task)
@@ -124,7 +156,7 @@ void tasks_forget(struct worker *worker, struct task *task)
         at = &(*at)->next;
     *at = task->next;
     if (!task->answered)
-        worker->held--;
+        worker->held -= task_is_counted(task);
     worker->done++;
     stream_close(&task->stream);
     delivery_destroy(&task->delivery);
@@ -146,7 +178,7 @@ void tasks_list_held(const struct worker *worker, u64 session, struct buf *out)
             .progress = atomic_load(&task->running) ? atomic_load(&task->progress) : together,
         };
 
-        if (task->session == session && !task->answered)
+        if (task->session == session && !task->answered && task_is_counted(task))
             frame_add_held(&writer, &held);
     }
     frame_end(&writer);

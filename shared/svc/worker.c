@@ -108,7 +108,7 @@ static void handle_note(struct worker *worker, struct note *note)
         break;
     case NOTE_answer:
         task->answered = true;
-        worker->held--;
+        worker->held -= task_is_counted(task);
         break;
     case NOTE_ended:
         tasks_forget(worker, task);

@@ -83,6 +83,12 @@ struct task {
     struct stream stream;
 };
 
+/* A probe: not for the lanes, and a hung filesystem must not keep them from their work. */
+bool task_is_probe(const struct task *task);
+/* Counts against the credit that planners have, and stands in the beat: all but questions about one
+ * asset, which are nobody's assignment. */
+bool task_is_counted(const struct task *task);
+
 bool tasks_take_kind(const struct worker *worker, u32 kind);
 /* Takes a message that is a task: to a lane, or `busy`, or nothing if it is held already. */
 void tasks_admit(struct worker *worker, u64 session, struct delivery **delivery);
@@ -202,6 +208,7 @@ struct worker {
     _Atomic bool tidying;  /* it was told to close what is idle, and has not yet */
     struct queue *notes;   /* struct note, from lanes */
     struct lane *lanes;
+    u32 threads; /* of `lanes` */
     u32 lanes_left;
     _Atomic u32 busy;
     _Atomic u64 progress; /* of the lanes together */

@@ -103,6 +103,7 @@ static void post(struct scene *scene, const char *job, enum phase phase, s64 mov
     snapshot->workers = memory_or_die(sizeof *snapshot->workers);
     snapshot->worker_count = 1;
     *snapshot->workers = (struct view_worker){.id = "mover-1-ab",
+                                              .state = "draining",
                                               .name = "mover-1",
                                               .lanes = 4,
                                               .role = ROLE_mover,
@@ -136,6 +137,7 @@ static void keys(void **state)
     shows(scene, "ZRANGE syncline:jobs:Running 0 -1", "p-1");
     shows(scene, "SMEMBERS syncline:workers", "mover-1-ab");
     shows(scene, "HGET syncline:worker:mover-1-ab role", "mover");
+    shows(scene, "HGET syncline:worker:mover-1-ab state", "draining");
     shows(scene, "HGET syncline:batch:p-1:3 step", "stage");
     shows(scene, "ZCARD syncline:leases", "3");
     shows(scene, "TTL syncline:worker:mover-1-ab", "10");
@@ -161,6 +163,35 @@ static void ends(void **state)
     shows(scene, "ZRANGE syncline:jobs:Succeeded 0 -1", "p-1");
     shows(scene, "ZCARD syncline:jobs:Running", "0");
     shows(scene, "XLEN syncline:events", "1");
+}
+
+/* Goal: an asset that was probed is shown as its row is, and comes back with the rest of the view;
+ * one that nobody has probed yet, or that `sync` made, is not. Method: rows, then FLUSHALL. */
+static void assets(void **state)
+{
+    struct scene *scene = *state;
+
+    shows(scene, "HEXISTS syncline:view built_at", "1");
+    add_job(scene->world, "p");
+    run_sql(scene->world, "UPDATE asset SET state = 'Failed', reason = 'SourceMissing', message ="
+                          " 'gone', since = '2026-01-02 03:04:05.678+00', probed_at = now(),"
+                          " bytes_free = 7 WHERE name = 'p-src'");
+    view_asset(scene->view, "p-dst");
+    view_asset(scene->view, "p-src");
+    shows(scene, "HGET syncline:asset:p-src state", "Failed");
+    shows(scene, "HGET syncline:asset:p-src reason", "SourceMissing");
+    shows(scene, "HGET syncline:asset:p-src message", "gone");
+    shows(scene, "HGET syncline:asset:p-src since", "2026-01-02T03:04:05.678Z");
+    shows(scene, "HGET syncline:asset:p-src bytes_free", "7");
+    shows(scene, "TTL syncline:asset:p-src", "600");
+    shows(scene, "EXISTS syncline:asset:p-dst", "0");
+    free(answer_of(scene, "FLUSHALL"));
+    shows(scene, "HGET syncline:asset:p-src reason", "SourceMissing");
+    shows(scene, "HEXISTS syncline:view built_at", "1");
+    run_sql(scene->world, "UPDATE asset SET labels = '{\"syncline.adhoc\": \"true\"}'");
+    free(answer_of(scene, "FLUSHALL"));
+    shows(scene, "HEXISTS syncline:view built_at", "1");
+    shows(scene, "EXISTS syncline:asset:p-src", "0");
 }
 
 /* Twelve ended jobs and one that runs, each with an event. */
@@ -328,9 +359,15 @@ int main(void)
 {
 #define SCENE_TEST(name) cmocka_unit_test_setup_teardown(name, scene_setup, scene_teardown)
     const struct CMUnitTest tests[] = {
-        SCENE_TEST(keys),      SCENE_TEST(ends),     SCENE_TEST(wiped),
-        SCENE_TEST(restarted), SCENE_TEST(full),     SCENE_TEST(without_postgres),
-        SCENE_TEST(addresses), SCENE_TEST(no_redis),
+        SCENE_TEST(keys),
+        SCENE_TEST(ends),
+        SCENE_TEST(assets),
+        SCENE_TEST(wiped),
+        SCENE_TEST(restarted),
+        SCENE_TEST(full),
+        SCENE_TEST(without_postgres),
+        SCENE_TEST(addresses),
+        SCENE_TEST(no_redis),
     };
 
     return cmocka_run_group_tests(tests, services_up, NULL);

@@ -17,7 +17,7 @@ static const char *const variables[] = {
     "SYNCLINE_PLANNER",        "SYNCLINE_NAME",      "SYNCLINE_LANES",
     "SYNCLINE_LOG_LEVEL",      "SYNCLINE_LOG_JSON",  "SYNCLINE_DATABASE_URL",
     "SYNCLINE_REDIS_URL",      "SYNCLINE_STATE_DIR", "SYNCLINE_DATABASE_URL_FILE",
-    "SYNCLINE_REDIS_URL_FILE", "SYNCLINE_ROOTS",
+    "SYNCLINE_REDIS_URL_FILE", "SYNCLINE_ROOTS",     "SYNCLINE_METRICS",
 };
 
 static int clear_environment(void **state)
@@ -165,6 +165,55 @@ static void reads_secrets(void **state)
     assert_non_null(strstr(err.text, "SYNCLINE_REDIS_URL_FILE"));
 }
 
+/* The code of reading --metrics of `program`, or of the environment with NULL; *out gets it. */
+static int read_metrics(const char *program, const char *metrics, char **out, struct err *err)
+{
+    char *argv[] = {(char *)"x", (char *)"--planner=ipc:///p", (char *)"--metrics", (char *)metrics,
+                    NULL};
+    struct config config = {0};
+    bool done;
+
+    *out = NULL;
+    if (config_read(program, metrics ? 4 : 2, argv, &config, &done, err) < 0)
+        return (int)err->code;
+    *out = config.metrics;
+    config.metrics = NULL;
+    config_release(&config);
+    return 0;
+}
+
+/* Goal: where a planner's pages are, by flag or environment; nowhere by default; no worker has any.
+ * Method: good and bad addresses. */
+static void reads_metrics(void **state)
+{
+    static const char *const good[] = {"tcp://127.0.0.1:9464", "tcp://[::1]:80", "tcp://*:1",
+                                       "unix:/run/x"};
+    static const char *const bad[] = {"9464",         "tcp://host",  "tcp://:80",
+                                      "tcp://host:0", "tcp://h:80x", "tcp://h:65536",
+                                      "unix:relative"};
+    struct err err;
+    char *metrics;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(good); i++) {
+        assert_int_equal(read_metrics("syncline-planner", good[i], &metrics, &err), 0);
+        assert_string_equal(metrics, good[i]);
+        free(metrics);
+    }
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
+        assert_int_equal(read_metrics("syncline-planner", bad[i], &metrics, &err),
+                         ERR_Configuration);
+        assert_non_null(strstr(err.text, "must be tcp://HOST:PORT, unix:/PATH or off"));
+    }
+    assert_int_equal(read_metrics("syncline-planner", "off", &metrics, &err), 0);
+    assert_null(metrics);
+    assert_int_equal(read_metrics("syncline-mover", "off", &metrics, &err), ERR_Usage);
+    setenv("SYNCLINE_METRICS", "unix:/m", 1);
+    assert_int_equal(read_metrics("syncline-planner", NULL, &metrics, &err), 0);
+    assert_string_equal(metrics, "unix:/m");
+    free(metrics);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -172,6 +221,7 @@ int main(void)
         cmocka_unit_test_setup(flag_over_environment, clear_environment),
         cmocka_unit_test_setup(refuses_mistakes, clear_environment),
         cmocka_unit_test_setup(reads_secrets, clear_environment),
+        cmocka_unit_test_setup(reads_metrics, clear_environment),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

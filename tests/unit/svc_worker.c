@@ -1,5 +1,6 @@
 /* svc_worker.c: a worker process against a scripted planner. The role under test answers `settle`
- * at once, sleeps in `stage` for `attempt` ms unless it is stopped, and hangs in `close`. */
+ * at once, sleeps in `stage` for `attempt` ms unless it is stopped, and hangs in `close`, and in
+ * questions about an asset at "hangs". */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -50,6 +51,15 @@ static void run_stage(struct task *task, const struct msg_stage *stage)
     task_reply(task, &reply);
 }
 
+static void answer_question(struct task *task, const struct msg_probe_asset *asked)
+{
+    struct envelope reply = {.message.kind = MSG_asset_probed};
+
+    reply.message.asset_probed =
+        (struct msg_asset_probed){.asset = asked->asset, .sequence = asked->sequence};
+    task_reply(task, &reply);
+}
+
 static void run(struct task *task, void *lane_state)
 {
     const struct envelope *envelope = task_envelope(task);
@@ -59,12 +69,15 @@ static void run(struct task *task, void *lane_state)
         run_settle(task, &envelope->message.settle);
     else if (envelope->message.kind == MSG_stage)
         run_stage(task, &envelope->message.stage);
+    else if (envelope->message.kind == MSG_probe_asset &&
+             !bytes_equal(envelope->message.probe_asset.address, bytes_text("hangs")))
+        answer_question(task, &envelope->message.probe_asset);
     else
         for (;;)
             pause();
 }
 
-static const u32 kinds[] = {MSG_settle, MSG_stage, MSG_close};
+static const u32 kinds[] = {MSG_settle, MSG_stage, MSG_close, MSG_probe_asset};
 static const struct worker_role role = {
     .role = ROLE_mover, .kinds = kinds, .kind_count = COUNT_OF(kinds), .run = run};
 
@@ -232,6 +245,43 @@ static void says_busy_beyond_its_credit(void **state)
     expect_staged(&planner, 2);
     send_stage(&planner, 3, 1);
     expect_staged(&planner, 3);
+    fake_planner_destroy(&planner);
+}
+
+static void send_question(struct fake_planner *planner, u32 sequence, const char *address)
+{
+    struct message message = {.kind = MSG_probe_asset};
+
+    message.probe_asset =
+        (struct msg_probe_asset){.asset = 9, .sequence = sequence, .address = bytes_text(address)};
+    fake_planner_send(planner, &message);
+}
+
+/* Goal: a question about an asset that hangs takes no lane, no credit and no other question; asked
+ * again it is refused, so that no more hang than there are addresses. Method: two about one that
+ * hangs, one about another; the credit of one lane is used meanwhile. */
+static void questions_hang_alone(void **state)
+{
+    struct fake_planner planner;
+    struct delivery *delivery;
+
+    (void)state;
+    fake_planner_ready(&planner, "1");
+    send_question(&planner, 1, "hangs");
+    send_question(&planner, 2, "hangs");
+    delivery = fake_planner_expect(&planner, MSG_busy, 0);
+    assert_int_equal(delivery->envelope.message.busy.sequence, 2);
+    assert_int_equal(delivery->envelope.message.busy.kind, MSG_probe_asset);
+    delivery_destroy(&delivery);
+    send_question(&planner, 3, "answers");
+    delivery = fake_planner_expect(&planner, MSG_asset_probed, 0);
+    assert_int_equal(delivery->envelope.message.asset_probed.asset, 9);
+    assert_int_equal(delivery->envelope.message.asset_probed.sequence, 3);
+    delivery_destroy(&delivery);
+    send_stage(&planner, 4, 20);
+    send_stage(&planner, 5, 1);
+    expect_staged(&planner, 4);
+    expect_staged(&planner, 5);
     fake_planner_destroy(&planner);
 }
 
@@ -439,6 +489,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(beats_list_tokens),
         cmocka_unit_test(ignores_what_it_holds_already),
         cmocka_unit_test(says_busy_beyond_its_credit),
+        cmocka_unit_test(questions_hang_alone),
         cmocka_unit_test(who_starts_anew),
         cmocka_unit_test(serves_a_restarted_planner),
         cmocka_unit_test(stops_tasks_of_the_former_incarnation),

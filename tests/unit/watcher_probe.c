@@ -170,12 +170,90 @@ static void test_identity(void **state)
     fixture_destroy(f);
 }
 
+/* The code of a look at one path below the fixture's directory. */
+static u32 look_at(const struct fixture *f, const char *name, bool write, bool create,
+                   struct asset_findings *found)
+{
+    char address[192];
+    struct err err;
+
+    snprintf(address, sizeof address, "dir:%s/%s", f->base, name);
+    return probe_one(bytes_text(address), write, create, found, &err) < 0 ? err.code : 0;
+}
+
+/* Goal: one asset is fit for what it is to be, with the size of its filesystem, or has the refusal
+ * of that end; one that is not there is fit if it may be made, could be, and only its last
+ * component is missing. Nothing is made. Method: directories that are there, missing, closed. */
+static void test_one(void **state)
+{
+    struct fixture *f = fixture_dir();
+    struct asset_findings found;
+    char path[160];
+    struct err err;
+
+    (void)state;
+    assert_int_equal(look_at(f, "source", false, false, &found), 0);
+    assert_true(found.identity.size > 0);
+    assert_true(found.bytes_total > 0 && found.bytes_free <= found.bytes_total);
+    assert_int_equal(look_at(f, "destination", true, false, &found), 0);
+    assert_int_equal(look_at(f, "gone", false, false, &found), ERR_SourceMissing);
+    assert_int_equal(look_at(f, "gone", true, false, &found), ERR_DestinationMissing);
+    assert_int_equal(look_at(f, "gone", true, true, &found), 0);
+    assert_int_equal(found.identity.size, 0);
+    assert_int_equal(look_at(f, "gone/deeper", true, true, &found), ERR_DestinationMissing);
+    assert_int_equal(look_at(f, "gone/..", true, true, &found), ERR_Configuration);
+    snprintf(path, sizeof path, "%s/gone", f->base);
+    assert_int_equal(access(path, F_OK), -1);
+    assert_int_equal(probe_one(bytes_text(""), true, true, &found, &err), -1);
+    assert_int_equal(err.code, ERR_Configuration);
+    assert_int_equal(probe_one(bytes_text("mem:x"), false, false, &found, &err), 0);
+    assert_int_equal(found.bytes_total, 0);
+    fixture_destroy(f);
+}
+
+/* Goal: what could be made says where it would be, and is made with nothing above it; making it
+ * again is no error. Method: places of it before and after. */
+static void test_make(void **state)
+{
+    struct fixture *f = fixture_dir();
+    struct buf before = {0}, after = {0};
+    struct asset *asset = NULL;
+    char address[192], deeper[208];
+    struct err err;
+
+    (void)state;
+    snprintf(address, sizeof address, "dir:%s/new/", f->base);
+    snprintf(deeper, sizeof deeper, "%s/x/y", address);
+    assert_int_equal(asset_prospect(address, &before, &err), 0);
+    assert_int_equal(asset_prospect(deeper, &after, &err), -1);
+    assert_int_equal(err.code, ERR_NotFound);
+    assert_int_equal(asset_make(deeper, &err), -1);
+    assert_int_equal(err.code, ERR_NotFound);
+    assert_int_equal(asset_make(address, &err), 0);
+    assert_int_equal(asset_make(address, &err), 0);
+    assert_int_equal(asset_open(address, &asset, &err), 0);
+    assert_int_equal(asset_place(asset, &after, &err), 0);
+    assert_true(bytes_equal(buf_bytes(&before), buf_bytes(&after)));
+    assert_int_equal(asset_prospect(address, &before, &err), -1);
+    assert_int_equal(err.code, ERR_Exists);
+    assert_int_equal(asset_prospect("dir:/", &before, &err), -1);
+    assert_int_equal(err.code, ERR_Configuration);
+    assert_int_equal(asset_prospect("mem:x", &before, &err), -1);
+    assert_int_equal(asset_make("mem:x", &err), -1);
+    assert_int_equal(err.code, ERR_NotFound);
+    asset_close(&asset);
+    buf_release(&before);
+    buf_release(&after);
+    fixture_destroy(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_fit),     cmocka_unit_test(test_missing),
         cmocka_unit_test(test_overlap), cmocka_unit_test(test_rights),
         cmocka_unit_test(test_text),    cmocka_unit_test(test_identity),
+        cmocka_unit_test(test_one),     cmocka_unit_test(test_make),
     };
 
     return cmocka_run_group_tests_name("watcher_probe", tests, NULL, NULL);

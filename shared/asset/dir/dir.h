@@ -8,7 +8,7 @@
  * links empty.c       emptying a token's directory             publish.c     renames into place
  *   attributes.c  owner, mode, times; changes in place     parents.c     directories on the way
  *   extras.c      extended attributes, access lists        exchange.c    changes of type
- *   remove.c      removals
+ *   remove.c      removals                                 make.c        a root that is not there
  *
  * Layout at a destination's root:
  *   .syncline/                 0700, ours
@@ -136,6 +136,8 @@ int dir_directory_attributes(struct asset_directory *directory, struct attribute
 
 int dir_identity(struct asset *asset, struct identity *out, struct err *err);
 int dir_place(struct asset *asset, struct buf *out, struct err *err);
+int dir_prospect(const char *rest, struct buf *place, struct err *err);
+int dir_make(const char *rest, struct err *err);
 
 /* read.c */
 

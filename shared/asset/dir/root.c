@@ -9,6 +9,7 @@
 #include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/statvfs.h>
 #include <sys/utsname.h>
 #include <sys/vfs.h>
 
@@ -124,6 +125,18 @@ static int dir_check_writable(struct asset *asset, struct err *err)
     return 0;
 }
 
+static int dir_space(struct asset *asset, u64 *bytes_free, u64 *bytes_total, struct err *err)
+{
+    struct statvfs filesystem;
+
+    if (fstatvfs(dir_asset_of(asset)->root, &filesystem) < 0)
+        return err_errno(err, errno, "ask the filesystem of the root for its size");
+    *bytes_free =
+        (u64)filesystem.f_frsize * (geteuid() == 0 ? filesystem.f_bfree : filesystem.f_bavail);
+    *bytes_total = (u64)filesystem.f_frsize * filesystem.f_blocks;
+    return 0;
+}
+
 static int dir_root_attributes(struct asset *asset, struct attributes *out, struct err *err)
 {
     if (dir_stat(dir_asset_of(asset)->root, "", out) < 0)
@@ -173,6 +186,9 @@ const struct asset_ops asset_dir_ops = {
     .place = dir_place,
     .check_readable = dir_check_readable,
     .check_writable = dir_check_writable,
+    .space = dir_space,
+    .prospect = dir_prospect,
+    .make = dir_make,
     .root_attributes = dir_root_attributes,
     .now_ns = dir_now_ns,
     .directory_open = dir_directory_open,
