@@ -40,7 +40,7 @@ _syncline() {
   if [[ $current == -* ]]; then
     mapfile -t COMPREPLY < <(compgen -W "$(_syncline_options "${command[@]}")" -- "$current")
   elif ! grep -qxF -- "${command[*]}" <<<"$commands"; then # a command, or the second word of one
-    mapfile -t COMPREPLY < <(compgen -W "$(sed -n "s/^${command[*]:+${command[*]} }\([a-z-]*\).*/\1/p" <<<"$commands")" \
+    mapfile -t COMPREPLY < <(compgen -W "$(sed -n "s/^${command[*]:+${command[*]} }\([a-z-]*\).*/\1/p" <<<"$commands" | sort -u)" \
       -- "$current")
   else
     mapfile -t COMPREPLY < <(compgen -W "$(_syncline_arguments "${command[@]}")" -- "$current")

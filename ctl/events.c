@@ -154,7 +154,7 @@ static int listen_again(struct session *session, struct err *err)
         if (session->postgres && postgres_is_alive(session->postgres))
             return 0;
         if (session_connect(session, err) == 0)
-            return postgres_run(session->postgres, "LISTEN syncline_job", err);
+            return postgres_run(session->postgres, "LISTEN syncline_job; LISTEN syncline_asset", err);
         if (err->code != ERR_PostgresUnavailable || clock_monotonic_ms() - since > AWAY_MS)
             return -1;
         usleep(STEP_MS * 1000);
@@ -164,7 +164,7 @@ static int listen_again(struct session *session, struct err *err)
 
 static int follow(struct events *events, struct session *session, struct err *err)
 {
-    if (postgres_run(session->postgres, "LISTEN syncline_job", err) < 0)
+    if (postgres_run(session->postgres, "LISTEN syncline_job; LISTEN syncline_asset", err) < 0)
         return -1;
     while (!interrupted && !ferror(stdout)) { /* nobody may read any more */
         if (listen_again(session, err) < 0)
