@@ -5,6 +5,7 @@
 #include "io/redis.h"
 #include "schema/keys.h"
 #include "store/migrations.h"
+#include "store/retention.h"
 
 #include "base/clock.h"
 
@@ -75,7 +76,7 @@ static int wait_for_view(struct redis *redis, struct err *err)
         redisReply *reply;
         bool there;
 
-        redis_add(redis, "EXISTS", KEY_VIEW, NULL);
+        redis_add(redis, "HEXISTS", KEY_VIEW, "built_at", NULL);
         if (redis_ask(redis, &reply, err) < 0)
             return -1;
         there = reply->integer == 1;
@@ -134,5 +135,52 @@ int command_rebuild_redis(struct ctl *ctl, int argc, char **argv)
         return ctl_fail(&err, NULL);
     if (!ctl->common.quiet)
         fprintf(stderr, "the view was written anew from Postgres\n");
+    return EXIT_OK;
+}
+
+/* ---- gc ---- */
+
+/* Step after step, each a transaction, until one finds nothing; *rows of all. */
+static int collect(struct postgres *postgres, u64 *rows, struct err *err)
+{
+    struct retained step;
+
+    do {
+        if (postgres_run(postgres, "BEGIN", err) < 0 ||
+            retention_step(postgres, NULL, &step, err) < 0 ||
+            postgres_run(postgres, "COMMIT", err) < 0)
+            return -1;
+        if (!step.mine)
+            return err_set(err, ERR_Busy, "a planner, or another command, is at it");
+        *rows += step.rows;
+    } while (step.rows > 0 && !interrupted);
+    return interrupted ? err_set(err, ERR_Cancelled, "interrupted; what is left goes later") : 0;
+}
+
+int command_gc(struct ctl *ctl, int argc, char **argv)
+{
+    struct session session = {.hold_fd = -1};
+    struct err err;
+    int result;
+    u64 rows = 0;
+
+    argc = options_take(NULL, 0, &ctl->common, argc, argv, &err);
+    if (argc < 0)
+        return ctl_fail(&err, "syncline admin gc --help");
+    if (ctl->common.help) {
+        help_command(ctl->command);
+        return EXIT_OK;
+    }
+    if (argc > 0)
+        return ctl_usage(ctl, "admin gc takes no arguments");
+    interrupt_catch();
+    result = session_open(ctl, SESSION_FIND, &session, &err);
+    if (result == 0)
+        result = collect(session.postgres, &rows, &err);
+    session_close(&session);
+    if (result < 0)
+        return ctl_fail(&err, NULL);
+    if (!ctl->common.quiet)
+        fprintf(stderr, "%llu rows were deleted\n", (unsigned long long)rows);
     return EXIT_OK;
 }

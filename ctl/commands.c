@@ -189,6 +189,11 @@ const struct command commands[] = {
      command_backup},
     {"admin rebuild-redis", "", "throw the view away; a planner writes it anew from Postgres", NULL,
      command_rebuild_redis},
+    {"admin gc", "", "delete what was kept long enough, as planners do each minute",
+     "Events of more than 30 days, ended jobs beyond historyLimit, synchronizations that `sync` "
+     "made\n"
+     "30 days after their last job, what is proven of assets that are gone.\n",
+     command_gc},
     {"admin migrate", "", "bring the database to this version's schema", NULL, command_migrate},
     {"completion", "SHELL", "print what makes a shell complete commands, options and names",
      "SHELL is bash. To use it: source <(syncline completion bash). make install puts it where "
@@ -201,7 +206,6 @@ const struct command commands[] = {
     {"barrier", "", NULL, NULL, NULL},
     {"failover", "", NULL, NULL, NULL},
     {"failback", "", NULL, NULL, NULL},
-    {"admin gc", "", NULL, NULL, NULL},
     {"keys init", "", NULL, NULL, NULL},
     {"keys add", "", NULL, NULL, NULL},
     {"keys list", "", NULL, NULL, NULL},

@@ -84,6 +84,7 @@ int command_worker_list(struct ctl *ctl, int argc, char **argv);
 int command_worker_drain(struct ctl *ctl, int argc, char **argv);
 int command_migrate(struct ctl *ctl, int argc, char **argv);
 int command_rebuild_redis(struct ctl *ctl, int argc, char **argv);
+int command_gc(struct ctl *ctl, int argc, char **argv);
 int command_backup(struct ctl *ctl, int argc, char **argv);
 int command_doctor(struct ctl *ctl, int argc, char **argv);
 int command_hash(struct ctl *ctl, int argc, char **argv);

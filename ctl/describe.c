@@ -13,7 +13,6 @@
 #define TIME(column) "to_char(" column " AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')"
 #define AGO(column)                                                                                \
     TIME(column) " || ' (' || date_trunc('second', clock_timestamp() - " column ") || ' ago)'"
-#define SIZE(column) "pg_size_pretty(" column ")"
 #define COLUMNS_MAX 12
 
 /* ---- printing ---- */
@@ -98,7 +97,7 @@ static const char asset_sql[] =
     " v.state || ' since ' || " AGO("v.since") " AS state,"
     " v.reason AS reason, v.message AS message,"
     " coalesce(" AGO("v.probed_at") ", 'never') AS \"last probe\","
-    " " SIZE("v.bytes_free") " || ' of ' || " SIZE("v.bytes_total") " AS \"space free\","
+    " " SQL_BYTES("v.bytes_free") " || ' of ' || " SQL_BYTES("v.bytes_total") " AS \"space free\","
     " array_to_string(ARRAY(SELECT s.name || CASE WHEN s.source = v.id THEN ' (source)' ELSE"
     "  ' (destination)' END FROM synchronization s WHERE v.id IN (s.source, s.destination)"
     "  ORDER BY s.name), ', ') AS \"used by\","

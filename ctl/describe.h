@@ -20,4 +20,11 @@ int describe_table(struct postgres *postgres, const char *title, const char *sql
 /* "next: …" */
 void describe_next(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* An SQL expression of bytes as people read them everywhere else: powers of 1000 (show_bytes). */
+#define SQL_BYTES(x)                                                                               \
+    "CASE WHEN " x " < 1e3 THEN " x " || ' B' WHEN " x " < 1e6 THEN round(" x                      \
+    " / 1e3, 1) || ' kB'"                                                                          \
+    " WHEN " x " < 1e9 THEN round(" x " / 1e6, 1) || ' MB' WHEN " x " < 1e12 THEN"                 \
+    " round(" x " / 1e9, 1) || ' GB' ELSE round(" x " / 1e12, 1) || ' TB' END"
+
 #endif

@@ -30,7 +30,7 @@ static const char job_sql[] =
     " v.failed || ' failed, ' || v.changed || ' changed, ' || v.vanished || ' vanished, '"
     "  || v.extra || ' extra' AS \"not done\","
     " v.proven || ' proven, ' || v.mismatched || ' mismatched' AS proof,"
-    " pg_size_pretty(v.bytes_moved) || ' of ' || pg_size_pretty(v.bytes_found) AS bytes,"
+    " " SQL_BYTES("v.bytes_moved") " || ' of ' || " SQL_BYTES("v.bytes_found") " AS bytes,"
     " nullif(v.not_kept::text, '{}') AS \"not kept\""
     " FROM v_jobs v JOIN job j ON j.id = v.id JOIN synchronization s ON s.id = j.synchronization"
     " WHERE v.name = $1";

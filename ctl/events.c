@@ -154,7 +154,8 @@ static int listen_again(struct session *session, struct err *err)
         if (session->postgres && postgres_is_alive(session->postgres))
             return 0;
         if (session_connect(session, err) == 0)
-            return postgres_run(session->postgres, "LISTEN syncline_job; LISTEN syncline_asset", err);
+            return postgres_run(session->postgres, "LISTEN syncline_job; LISTEN syncline_asset",
+                                err);
         if (err->code != ERR_PostgresUnavailable || clock_monotonic_ms() - since > AWAY_MS)
             return -1;
         usleep(STEP_MS * 1000);

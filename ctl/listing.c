@@ -35,18 +35,12 @@ static const struct value_column job_columns[] = {
 };
 
 static const struct value_column worker_columns[] = {
-    {"ID", "id", SHOWN_TEXT, false},
-    {"ROLE", "role", SHOWN_TEXT, false},
-    {"STATE", "state", SHOWN_TEXT, false},
-    {"HOST", "host", SHOWN_TEXT, false},
-    {"PID", "pid", SHOWN_TEXT, false},
-    {"LANES", "lanes", SHOWN_TEXT, false},
-    {"BUSY", "busy", SHOWN_TEXT, false},
-    {"DONE", "done", SHOWN_TEXT, false},
-    {"BYTES", "bytes", SHOWN_TEXT, false},
-    {"PLANNER", "planner", SHOWN_TEXT, true},
-    {"SEEN", "seen_at", SHOWN_TEXT, true},
-    {0},
+    {"ID", "id", SHOWN_TEXT, false},       {"ROLE", "role", SHOWN_TEXT, false},
+    {"STATE", "state", SHOWN_TEXT, false}, {"HOST", "host", SHOWN_TEXT, false},
+    {"PID", "pid", SHOWN_TEXT, false},     {"LANES", "lanes", SHOWN_TEXT, false},
+    {"BUSY", "busy", SHOWN_TEXT, false},   {"DONE", "done", SHOWN_TEXT, false},
+    {"BYTES", "bytes", SHOWN_TEXT, false}, {"PLANNER", "planner", SHOWN_TEXT, true},
+    {"SEEN", "seen_at", SHOWN_TEXT, true}, {0},
 };
 
 static const struct value_column asset_columns[] = {

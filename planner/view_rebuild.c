@@ -79,7 +79,8 @@ int writer_is_current(struct view_writer *writer, struct err *err)
     "SELECT name, phase, epoch, coalesce(planner, ''), scan_complete::integer,"                    \
     " coalesce(waiting_for, ''),"                                                                  \
     " (1000 * extract(epoch FROM coalesce(finished_at, started_at, created_at)))::bigint,"         \
-    " (1000 * extract(epoch FROM coalesce(last_progress_at, created_at)))::bigint"
+    " (1000 * extract(epoch FROM coalesce(last_progress_at, created_at)))::bigint,"                \
+    " coalesce(reason, ''), coalesce(message, ''), synchronization"
 
 static const char all_jobs_sql[] = JOB_COLUMNS
 #define COUNTER(name, json, text) ", " #name
@@ -113,8 +114,10 @@ static void write_row(struct view_writer *writer, const PGresult *result, int ro
     field(writer, "planner", result_text(result, row, 3));
     field(writer, "scan_complete", result_text(result, row, 4));
     field(writer, "waiting_for", result_text(result, row, 5));
+    field(writer, "reason", result_text(result, row, 8));
+    field(writer, "message", result_text(result, row, 9));
     for (u32 i = 0; i < COUNTER_COUNT; i++)
-        field(writer, counter_name(i), result_text(result, row, 8 + (int)i));
+        field(writer, counter_name(i), result_text(result, row, 11 + (int)i));
     field(writer, "rate", "0");
     field(writer, "rate_items", "0");
     field(writer, "eta", "-1");
@@ -129,18 +132,63 @@ static void write_row(struct view_writer *writer, const PGresult *result, int ro
                      result_s64(result, row, 6));
 }
 
-void writer_job_row(struct view_writer *writer, const char *job)
+/* ---- synchronizations ---- */
+
+#define MOMENT(column) "(1000 * extract(epoch FROM " column "))::bigint"
+#define SYNC_COLUMNS                                                                               \
+    "SELECT name, coalesce(last_job, ''), coalesce(last_phase::text, ''),"                         \
+    " coalesce(last_reason, ''), " MOMENT("last_finished") ", " MOMENT(                            \
+        "last_success") ", " MOMENT("restorable_to") " FROM v_synchronizations"
+
+/* Empty where there is none. */
+static void field_moment(struct view_writer *writer, const char *name, const PGresult *result,
+                         int row, int column)
+{
+    char text[TIME_TEXT_SIZE] = "";
+
+    if (!PQgetisnull(result, row, column))
+        time_text(result_s64(result, row, column), text);
+    field(writer, name, text);
+}
+
+static void write_sync(struct view_writer *writer, const PGresult *result, int row)
+{
+    struct buf key = {0};
+
+    buf_printf(&key, "%s%s", KEY_SYNC, result_text(result, row, 0));
+    redis_begin(writer->redis, "HSET");
+    redis_word(writer->redis, buf_text(&key));
+    field(writer, "last_job", result_text(result, row, 1));
+    field(writer, "last_phase", result_text(result, row, 2));
+    field(writer, "last_reason", result_text(result, row, 3));
+    field_moment(writer, "last_finished", result, row, 4);
+    field_moment(writer, "last_success", result, row, 5);
+    field_moment(writer, "restorable_to", result, row, 6);
+    redis_end(writer->redis);
+    redis_begin(writer->redis, "EXPIRE");
+    redis_word(writer->redis, buf_text(&key));
+    redis_number(writer->redis, KEY_SYNC_TTL_S);
+    redis_end(writer->redis);
+    buf_release(&key);
+}
+
+/* With `name` that one, else those that have had a job while their hash would be there. */
+static int write_syncs(struct view_writer *writer, const char *name, struct err *err)
 {
     PGresult *result;
-    struct err err;
 
-    if (ensure_postgres(writer, &err) < 0 ||
-        postgres_query(writer->postgres, one_job_sql, (struct parameter[]){parameter_text(job)}, 1,
-                       &result, &err) < 0)
-        return;
-    if (PQntuples(result) == 1)
-        write_row(writer, result, 0);
+    if (postgres_query(writer->postgres,
+                       SYNC_COLUMNS
+                       " WHERE CASE WHEN $1::text IS NULL"
+                       " THEN last_job IS NOT NULL AND coalesce(last_finished, now()) >"
+                       "  now() - $2::bigint * interval '1 s' ELSE name = $1 END",
+                       (struct parameter[]){parameter_text(name), parameter_s64(KEY_SYNC_TTL_S)}, 2,
+                       &result, err) < 0)
+        return -1;
+    for (int i = 0; i < PQntuples(result); i++)
+        write_sync(writer, result, i);
     PQclear(result);
+    return 0;
 }
 
 /* ---- assets ---- */
@@ -148,7 +196,8 @@ void writer_job_row(struct view_writer *writer, const char *job)
 #define ASSET_COLUMNS                                                                              \
     "SELECT name, state, coalesce(reason, ''), coalesce(message, ''),"                             \
     " (1000 * extract(epoch FROM since))::bigint,"                                                 \
-    " (1000 * extract(epoch FROM probed_at))::bigint, coalesce(bytes_free::text, '')"              \
+    " (1000 * extract(epoch FROM probed_at))::bigint, coalesce(bytes_free::text, ''),"             \
+    " (1000 * extract(epoch FROM last_proven))::bigint"                                            \
     " FROM v_assets WHERE probed_at IS NOT NULL AND"                                               \
     " labels ->> 'syncline.adhoc' IS DISTINCT FROM 'true'"
 
@@ -168,6 +217,7 @@ static void write_asset(struct view_writer *writer, const PGresult *result, int 
     field(writer, "since", since);
     field(writer, "probed_at", probed_at);
     field(writer, "bytes_free", result_text(result, row, 6));
+    field_moment(writer, "last_proven", result, row, 7);
     redis_end(writer->redis);
     redis_begin(writer->redis, "EXPIRE");
     redis_word(writer->redis, buf_text(&key));
@@ -176,17 +226,44 @@ static void write_asset(struct view_writer *writer, const PGresult *result, int 
     buf_release(&key);
 }
 
+static void write_asset_where(struct view_writer *writer, const char *condition, const char *name)
+{
+    struct buf sql = {0};
+    PGresult *result;
+    struct err err;
+
+    buf_printf(&sql, "%s%s", ASSET_COLUMNS, condition);
+    if (ensure_postgres(writer, &err) == 0 &&
+        postgres_query(writer->postgres, buf_text(&sql), (struct parameter[]){parameter_text(name)},
+                       1, &result, &err) == 0) {
+        if (PQntuples(result) == 1)
+            write_asset(writer, result, 0);
+        PQclear(result);
+    }
+    buf_release(&sql);
+}
+
 void writer_asset_row(struct view_writer *writer, const char *asset)
+{
+    write_asset_where(writer, " AND name = $1", asset);
+}
+
+/* As it ended; and what that changes about its synchronization and its destination. */
+void writer_job_row(struct view_writer *writer, const char *job)
 {
     PGresult *result;
     struct err err;
 
     if (ensure_postgres(writer, &err) < 0 ||
-        postgres_query(writer->postgres, ASSET_COLUMNS " AND name = $1",
-                       (struct parameter[]){parameter_text(asset)}, 1, &result, &err) < 0)
+        postgres_query(writer->postgres, one_job_sql, (struct parameter[]){parameter_text(job)}, 1,
+                       &result, &err) < 0)
         return;
-    if (PQntuples(result) == 1)
-        write_asset(writer, result, 0);
+    if (PQntuples(result) == 1) {
+        write_row(writer, result, 0);
+        (void)write_syncs(writer, result_text(result, 0, 10), &err); /* the next end says it */
+        write_asset_where(writer, " AND id = (SELECT destination_asset FROM job WHERE name = $1)",
+                          job);
+    }
     PQclear(result);
 }
 
@@ -204,6 +281,8 @@ static int write_assets(struct view_writer *writer, struct err *err)
     PQclear(result);
     return 0;
 }
+
+/* ---- all of it ---- */
 
 static void clear_phases(struct view_writer *writer)
 {
@@ -265,8 +344,8 @@ int writer_rebuild(struct view_writer *writer, u32 *jobs, struct err *err)
         write_row(writer, result, i);
     redis_add(writer->redis, "EXEC", NULL);
     PQclear(result);
-    if (write_assets(writer, err) < 0 || redis_flush(writer->redis, err) < 0 ||
-        refill_events(writer, err) < 0)
+    if (write_assets(writer, err) < 0 || write_syncs(writer, NULL, err) < 0 ||
+        redis_flush(writer->redis, err) < 0 || refill_events(writer, err) < 0)
         return -1;
     time_text(clock_wall_ns() / NS_PER_MS, built_at);
     redis_add(writer->redis, "HSET", KEY_VIEW, "run", writer->run, "built_at", built_at, NULL);

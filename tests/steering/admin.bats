@@ -111,3 +111,25 @@ finding() { syncline doctor --json | jq -r --arg check "$1" '.checks[] | select(
   [ "$(stack_redis --raw HGET "syncline:job:$job" moved)" = "$before" ]
   run -2 syncline admin rebuild-redis now
 }
+
+@test "gc: what was kept long enough goes at once, and nothing else" {
+  stack_psql -c "INSERT INTO event (at, kind, message) SELECT now() - interval '31 days', 'old', '' FROM generate_series(1, 50)"
+  kept=$(stack_psql -c "SELECT count(*) FROM event WHERE kind <> 'old'")
+  run -0 syncline admin gc
+  [ "$output" = "50 rows were deleted" ]
+  [ "$(stack_psql -c 'SELECT count(*) FROM event')" = "$kept" ]
+  run -0 syncline admin gc
+  [ "$output" = "0 rows were deleted" ]
+  run -2 syncline admin gc now
+}
+
+@test "gc: while somebody else is at it, it says so" {
+  # Goal: exit code 5. Method: the lock of retention, held by a session of this test until it is told to end.
+  coproc HOLD { stack_psql 2>&1; }
+  echo "SELECT pg_advisory_lock(1398362188, -3);" >&"${HOLD[1]}"
+  echo "SELECT 'held';" >&"${HOLD[1]}"
+  until read -r line <&"${HOLD[0]}" && [ "$line" = held ]; do :; done
+  run -5 syncline admin gc
+  [[ $output == *"is at it"*"try again"* ]]
+  echo '\q' >&"${HOLD[1]}"
+}
