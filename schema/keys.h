@@ -13,12 +13,12 @@
 #define KEY_EVENTS "syncline:events"   /* STREAM */
 #define KEY_VIEW "syncline:view"       /* HASH; the sentinel */
 
-#define KEY_JOB_TTL_S 86400 /* since it was last written: a day after its end */
-#define KEY_BATCH_TTL_S 60  /* after its end */
-#define KEY_WORKER_TTL_S 10 /* without heartbeat */
-#define KEY_ASSET_TTL_S 600 /* since it was last probed */
+#define KEY_JOB_TTL_S 86400    /* since it was last written: a day after its end */
+#define KEY_BATCH_TTL_S 60     /* after its end */
+#define KEY_WORKER_TTL_S 10    /* without heartbeat */
+#define KEY_ASSET_TTL_S 600    /* since it was last probed */
 #define KEY_SYNC_TTL_S 3024000 /* 35 days after its last job */
-#define EVENTS_MOST 10000   /* about */
-#define JOBS_MOST 1000      /* per ended phase, and from Postgres when the view is written anew */
+#define EVENTS_MOST 10000      /* about */
+#define JOBS_MOST 1000 /* per ended phase, and from Postgres when the view is written anew */
 
 #endif
