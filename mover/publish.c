@@ -107,36 +107,58 @@ static int decode(struct publish *publish, const struct envelope *task, struct e
 
 /* ---- rows ---- */
 
+/* Is something in the directory `path`, which is to be removed, tried again? It came earlier in the
+ * batch. */
+static bool waits_for_other(const struct publish *publish, u32 index, struct bytes path)
+{
+    const struct batch *batch = &publish->batch;
+
+    for (u32 i = 0; i < index; i++)
+        if (publish->repeated[i] && bytes_equal(batch->dirs[batch->items[i].dir].path, path))
+            return true;
+    return false;
+}
+
+static enum outcome outcome_of(const struct publish *publish, u32 index, struct bytes path,
+                               u32 code)
+{
+    struct mover_tries tries = {.attempt = publish->message->attempt,
+                                .attempts = publish->message->attempts,
+                                .waits = publish->message->waits != 0};
+
+    if (publish->batch.items[index].operation != OPERATION_remove)
+        return mover_outcome(code, &tries);
+    if (code == ERR_NotEmpty && waits_for_other(publish, index, path))
+        return OUTCOME_again;
+    return mover_outcome_of_removal(code, &tries);
+}
+
 /* -1 if the work is given back: then the answer has no rows. */
 static int add_row(struct publish *publish, u32 index)
 {
     const struct rec_item *item = &publish->batch.items[index];
     const struct rec_staged *staged = &publish->staged[index];
     struct mover_lane *lane = publish->work->lane;
-    struct mover_tries tries = {.attempt = publish->message->attempt,
-                                .attempts = publish->message->attempts,
-                                .waits = publish->message->waits != 0};
     struct rec_row row = {.index = index, .kind = item->kind, .operation = item->operation};
     struct err err = {0};
 
     row.size =
         staged->code == ERR_Ok && item->operation != OPERATION_remove ? staged->size : item->size;
     row.mtime_ns = staged->mtime_ns;
+    buf_clear(&lane->path);
+    path_join(&lane->path, publish->batch.dirs[item->dir].path, item->name);
+    row.path = buf_bytes(&lane->path);
     if (publish_item(publish, index, &row, &err) < 0) {
         if (mover_gives_back(err.code))
             return -1;
         row.code = err.code;
-        row.outcome = item->operation == OPERATION_remove
-                          ? mover_outcome_of_removal(err.code, &tries)
-                          : mover_outcome(err.code, &tries);
+        row.outcome = outcome_of(publish, index, row.path, err.code);
         row.message = bytes_text(err.text);
-        publish->again += row.outcome == OUTCOME_again;
+        publish->repeated[index] = row.outcome == OUTCOME_again;
+        publish->again += publish->repeated[index];
         if (mover_ends_batch(err.code))
             publish->blocked = err;
     }
-    buf_clear(&lane->path);
-    path_join(&lane->path, publish->batch.dirs[item->dir].path, item->name);
-    row.path = buf_bytes(&lane->path);
     frame_add_row(&publish->rows, &row);
     publish->work->progress(publish->work->context, 0);
     return 0;
@@ -241,6 +263,7 @@ int mover_publish(struct mover_work *work, const struct envelope *task, struct e
         published.code = ERR_Protocol;
     } else {
         publish.touched = memory_or_die(publish.batch.dir_count + 1);
+        publish.repeated = memory_or_die(publish.batch.item_count + 1);
         published.now_ns = work->destination ? asset_now_ns(work->destination) : 0;
         published.began_ns = clock_boot_ns();
         published.code = publish_batch(&publish);
@@ -254,6 +277,7 @@ int mover_publish(struct mover_work *work, const struct envelope *task, struct e
     asset_token_close(&publish.token);
     batch_release(&publish.batch);
     free(publish.touched);
+    free(publish.repeated);
     *answer =
         (struct envelope){.message = {.kind = MSG_published, .published = published}, .bodies = 1};
     answer->body[0] = buf_bytes(&work->lane->body);

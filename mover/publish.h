@@ -16,6 +16,7 @@ struct publish {
     struct mover_directories directories;
     struct frame_writer rows;
     bool *touched;        /* by place in the dir body: something was published into it */
+    bool *repeated;       /* by item: it is tried again */
     struct err blocked;   /* with a code: nothing of the batch can be published */
     struct err unsettled; /* with a code: what replaces content must not be published */
     u32 again;

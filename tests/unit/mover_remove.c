@@ -278,6 +278,56 @@ static void test_revoked(void **state)
     }
 }
 
+/* ---- what is tried again ---- */
+
+static struct asset_ops failing;
+static int (*really_remove)(struct asset_token *token, u32 index, struct asset_directory *directory,
+                            struct bytes name, const struct attributes *expected, struct err *err);
+
+static int remove_or_fail(struct asset_token *token, u32 index, struct asset_directory *directory,
+                          struct bytes name, const struct attributes *expected, struct err *err)
+{
+    if (bytes_equal(name, bytes_text("stuck")))
+        return err_set(err, ERR_IoError, "as the test wants");
+    return really_remove(token, index, directory, name, expected, err);
+}
+
+/* Goal: a directory that is not empty because what is in it is tried again is tried again with it,
+ * and so is the one above; not for the last time, nor if nothing in it is. Method: three depths in
+ * one batch, a file at the bottom that cannot be removed. */
+static void test_goes_with_what_is_in_it(void **state)
+{
+    (void)state;
+    for (size_t d = 0; d < COUNT_OF(drivers); d++)
+        for (u32 last = 0; last < 2; last++) {
+            u32 outcome = last ? OUTCOME_kept : OUTCOME_again;
+
+            open_trees(drivers[d]);
+            fixture_seed(f.destination, "gone/deep", KIND_directory, NULL, 0, 0755);
+            fixture_file(f.destination, "gone/deep/stuck", "content");
+            fixture_file(f.destination, "d/empty/other", "content");
+            failing = *f.destination->ops;
+            really_remove = failing.remove;
+            failing.remove = remove_or_fail;
+            f.destination->ops = &failing;
+            batch_dir(&f, "gone/deep");
+            batch_dir(&f, "");
+            batch_remove(2, "gone/deep/stuck");
+            batch_remove(1, "gone/file");
+            batch_remove(1, "gone/deep");
+            batch_remove(0, "d/empty");
+            batch_remove(3, "gone");
+            step_all(&f, last ? ITEM_ATTEMPTS : 1);
+            assert_row(&f.row_records[0], "gone/deep/stuck", outcome, ERR_IoError);
+            assert_row(&f.row_records[1], "gone/file", OUTCOME_removed, 0);
+            assert_row(&f.row_records[2], "gone/deep", outcome, ERR_NotEmpty);
+            assert_row(&f.row_records[3], "d/empty", OUTCOME_kept, ERR_NotEmpty);
+            assert_row(&f.row_records[4], "gone", outcome, ERR_NotEmpty);
+            assert_int_equal(f.answer.message.published.again, last ? 0 : 3);
+            fixture_close(&f);
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -289,6 +339,7 @@ int main(void)
         cmocka_unit_test(test_source_is_unreadable),
         cmocka_unit_test(test_names_of_one_object),
         cmocka_unit_test(test_revoked),
+        cmocka_unit_test(test_goes_with_what_is_in_it),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
