@@ -67,7 +67,7 @@ void bare_add(struct bare_set *set, const struct attributes *attributes, u32 whi
     _Atomic u64 *bucket = &set->slots[bucket_of(object)];
     u32 at = 0;
 
-    if (attributes->ctime_ns > now_ns - BARE_SETTLED_NS)
+    if (attributes->ctime_ns > now_ns - BARE_SETTLED_NS || attributes->ctime_ns % NS_PER_S == 0)
         return;
     while (at < BUCKET_SLOTS && atomic_load_explicit(&bucket[at], memory_order_relaxed) != 0)
         at++;

@@ -4,7 +4,8 @@
  * What is known is known of an object as it was at one change time. Where each change of attributes
  * gives an object another one (asset.h: dates_changes), the same object with the same change time
  * has none still; one that gained some is another, and is asked. An object whose change time is not
- * well past is not taken in, as two changes may then share it.
+ * well past is not taken in, as two changes may then share it; nor is one whose change time is of
+ * whole seconds: where they are counted so, a clock that is set back brings each of them again.
  *
  * Bounded: the set is of BARE_SLOTS objects, what is not in it is asked. Any lane may use it at any
  * time. */
@@ -14,7 +15,7 @@
 #include "asset/asset.h"
 
 #define BARE_SLOTS (1u << 21) /* 16 MiB, touched as they are filled */
-/* A change time must be older than this: the coarsest filesystems count seconds. */
+/* A change time must be older than this: clocks of filesystems have a grain. */
 #define BARE_SETTLED_NS (2 * NS_PER_S)
 
 struct bare_set; /* opaque */

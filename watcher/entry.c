@@ -60,14 +60,16 @@ static int extras_of(struct entry_decider *decider, const struct entry_side *sid
     struct asset *asset = side->directory->asset;
     struct bare_set *bare = asset->dates_changes ? decider->bare : NULL;
     u32 which = decider->rules.extras, not_kept = 0;
+    s64 now_ns;
 
     buf_clear(out);
     if (bare && bare_has(bare, side->attributes, which))
         return 0;
+    now_ns = bare ? asset_now_ns(asset) : 0;
     if (asset_extras(side->directory, name, which, out, &not_kept, err) < 0)
         return -1;
     if (bare && out->size == 0 && not_kept == 0)
-        bare_add(bare, side->attributes, which, asset_now_ns(asset));
+        bare_add(bare, side->attributes, which, now_ns);
     return 0;
 }
 

@@ -5,7 +5,7 @@
 
 #include <sys/xattr.h>
 
-#define NOW_NS (1000 * NS_PER_S)
+#define NOW_NS (1000 * NS_PER_S + 1)
 #define BOTH (PRESERVE_xattrs | PRESERVE_acls)
 
 static const struct attributes object = {
@@ -40,8 +40,9 @@ static void test_what_is_known(void **state)
     bare_destroy(&set);
 }
 
-/* Goal: nothing is known of an object that changed a moment ago, or in what is the future here.
- * Method: change times around the limit. */
+/* Goal: nothing is known of an object that changed a moment ago, or in what is the future here, or
+ * at a time that a clock which is set back gives again. Method: change times around the limit, and
+ * one of whole seconds. */
 static void test_a_moment_ago(void **state)
 {
     struct bare_set *set = bare_new();
@@ -54,6 +55,12 @@ static void test_a_moment_ago(void **state)
     recent.ctime_ns = INT64_MAX;
     bare_add(set, &recent, BOTH, NOW_NS);
     assert_false(bare_has(set, &recent, BOTH));
+    recent.ctime_ns = 900 * NS_PER_S;
+    bare_add(set, &recent, BOTH, NOW_NS);
+    assert_false(bare_has(set, &recent, BOTH));
+    recent.ctime_ns++;
+    bare_add(set, &recent, BOTH, NOW_NS);
+    assert_true(bare_has(set, &recent, BOTH));
     bare_destroy(&set);
 }
 
@@ -104,6 +111,12 @@ static s64 far_ahead(struct asset *asset)
 {
     (void)asset;
     return INT64_MAX;
+}
+
+static s64 far_ahead_from_the_first(struct asset *asset)
+{
+    (void)asset;
+    return asked > 0 ? INT64_MAX : clock_filesystem_ns();
 }
 
 /* Three files on both sides; questions are counted. NULL on a filesystem without what this is
@@ -218,12 +231,28 @@ static void test_scans_that_ask(void **state)
     fixture_destroy(f);
 }
 
+/* Goal: nothing is learned of an object that was asked while its change time was not past yet,
+ * however long the process was stopped after that. Method: the clock leaps ahead with the first
+ * question; the others are learned from. */
+static void test_stopped_after_asking(void **state)
+{
+    struct fixture *f = watched_trees();
+
+    (void)state;
+    if (!f)
+        skip();
+    watched.now_ns = far_ahead_from_the_first;
+    assert_int_equal(scan_and_count(f), 6);
+    assert_int_equal(scan_and_count(f), 1);
+    fixture_destroy(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_is_known),  cmocka_unit_test(test_a_moment_ago),
         cmocka_unit_test(test_too_many),       cmocka_unit_test(test_scans),
-        cmocka_unit_test(test_scans_that_ask),
+        cmocka_unit_test(test_scans_that_ask), cmocka_unit_test(test_stopped_after_asking),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
