@@ -149,16 +149,11 @@ static void left_behind(struct job *job, const char *why)
 }
 
 /* A job that never began in this epoch: what an earlier one staged goes, wherever the source is.
- * Only from the directory where it was: at another one there may be the area of another job. */
+ * Only from the directory where that was: in another one there may be the area of another job. */
 void closing_unbegun(struct job *job)
 {
     job->state = JOB_FINISHING;
     job->finish = CLOSE_STAGING;
-    if (job->opened_identity.size > 0)
-        return;
-    left_behind(job, "it has another address by now");
-    job->state = JOB_ENDING;
-    job_ended(job);
 }
 
 static void finished(struct job *job, const struct msg_closed *closed)

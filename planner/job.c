@@ -176,7 +176,8 @@ void job_fail(struct job *job, u32 code, const char *message)
     if (job->state == JOB_PROBING && job->was_opened &&
         (code == ERR_Cancelled || code == ERR_Configuration))
         return; /* what the last owner left there is taken away first (job_begun) */
-    if (job->state == JOB_PROBING && !job->begin_posted && job->was_opened) {
+    if (job->state == JOB_PROBING && !job->begin_posted && job->was_opened &&
+        job->opened_identity.size > 0) {
         closing_unbegun(job);
     } else if (job->state == JOB_PROBING && !job->begin_posted) {
         job->state = JOB_ENDING;

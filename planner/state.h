@@ -282,9 +282,9 @@ struct job {
 
     bool close_posted;
     bool finish_sent;
-    u32 finish; /* CLOSE_… */
-    struct buf
-        opened_identity; /* of the destination, when an earlier epoch began; empty = unknown */
+    u32 finish;                 /* CLOSE_… */
+    struct buf opened_identity; /* of the destination, when an earlier epoch began; empty = none
+                                 * did */
     bool close_drained;
     bool close_given_up; /* what directories are left stay as they are */
     u32 closing_batches;

@@ -90,8 +90,8 @@ struct claimed_job {
     char *spec;                      /* JSON */
     char *limits;                    /* JSON, as the synchronization has them */
     struct buf source_identity;      /* as of earlier jobs; empty = none yet */
-    struct buf destination_identity; /* of the asset, as the last job that wrote began; empty =
-                                        none yet, or it has another address by now */
+    struct buf destination_identity; /* as this job last began; empty = it did not, or has ended
+                                        since */
     struct counters counters;
 };
 

@@ -256,16 +256,19 @@ static int enter_running(struct ledger *ledger, const struct truth_request *requ
 {
     struct parameter parameters[] = {parameter_s64((s64)request->job),
                                      parameter_bytes(buf_bytes(&request->source_place)),
-                                     parameter_bytes(buf_bytes(&request->destination_place))};
+                                     parameter_bytes(buf_bytes(&request->destination_place)),
+                                     parameter_bytes(buf_bytes(&request->destination_identity))};
     PGresult *result;
     bool moved;
 
     if (postgres_query(
             ledger->postgres,
-            "INSERT INTO claim (job, source_place, destination_place) VALUES ($1, $2, $3)"
+            "INSERT INTO claim (job, source_place, destination_place, destination_identity)"
+            " VALUES ($1, $2, $3, $4)"
             " ON CONFLICT (job) DO UPDATE SET source_place = excluded.source_place,"
-            " destination_place = excluded.destination_place",
-            parameters, 3, NULL, err) < 0 ||
+            " destination_place = excluded.destination_place,"
+            " destination_identity = excluded.destination_identity",
+            parameters, 4, NULL, err) < 0 ||
         begin_anew(ledger, request->job, err) < 0 ||
         postgres_query(
             ledger->postgres,

@@ -29,7 +29,7 @@ static const char claim_sql[] =
     " RETURNING j.id, j.epoch, j.phase, j.opened, j.cancel_requested, j.name, s.name, "
     "j.source_address,"
     "  j.destination_address, j.destination_asset, j.spec, s.source_identity,"
-    "  CASE WHEN d.address = j.destination_address THEN d.identity END, j.resolved, j.approved,"
+    "  (SELECT destination_identity FROM claim WHERE job = j.id), j.resolved, j.approved,"
     "  s.labels ? 'syncline.adhoc', s.spec->'limits',"
     "  (SELECT name FROM asset WHERE id = s.source), d.name,"
     "  d.spec #>> '{directory,create}' = 'true'"

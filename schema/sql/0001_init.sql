@@ -129,11 +129,13 @@ CREATE UNIQUE INDEX job_active ON job (synchronization)
   WHERE phase IN ('Queued', 'Probing', 'Running', 'Closing');
 CREATE INDEX job_to_claim ON job (created_at) WHERE phase IN ('Queued', 'Probing', 'Running', 'Closing');
 
--- Who writes where now. place = filesystem id and path within it. Gone when the job ends.
+-- Who writes where now. place = filesystem id and path within it; the identity is that of the directory there, in
+-- which the job may have a staging area. As the job last began; gone when it ends.
 CREATE TABLE claim (
-  job               bigint PRIMARY KEY REFERENCES job ON DELETE CASCADE,
-  source_place      bytea NOT NULL,
-  destination_place bytea NOT NULL
+  job                  bigint PRIMARY KEY REFERENCES job ON DELETE CASCADE,
+  source_place         bytea NOT NULL,
+  destination_place    bytea NOT NULL,
+  destination_identity bytea NOT NULL
 );
 
 -- A subtree of a job less the subtrees split off from it. Gone when the job ends.

@@ -337,7 +337,8 @@ static const char *const approve_sql[] = {
     "UPDATE synchronization s SET source_identity = NULL FROM job j WHERE j.id = $1"
     " AND s.id = j.synchronization AND j.phase = 'Failed'",
     "UPDATE job SET approved = phase = 'Held', phase = 'Queued', reason = NULL, message = NULL,"
-    " finished_at = NULL, owner = NULL, lease_until = NULL, cancel_requested = false WHERE id = $1",
+    " finished_at = NULL, owner = NULL, lease_until = NULL, cancel_requested = false,"
+    " opened = false WHERE id = $1", /* its end took the staging area away */
     "INSERT INTO event (job, kind, message) VALUES ($1, 'Queued', 'approved')",
     "SELECT pg_notify('syncline_jobs', name), pg_notify('syncline_job', name) FROM job"
     " WHERE id = $1",

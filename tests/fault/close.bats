@@ -109,3 +109,32 @@ stranded() {
   job_run stranded
   same_tree "$WORK/src" "$WORK/dst"
 }
+
+@test "an approved job that cannot begin leaves the staging area of another alone" {
+  # Goal: who took its own staging area away before takes no other's. Method: a job is held; another synchronization is
+  # at work at the same destination when it is approved, so that it may not begin.
+  mkdir "$WORK/src" && (cd "$WORK/src" && touch old{1..20})
+  syncline up
+  syncline sync "$WORK/src" "$WORK/dst"
+  rm "$WORK"/src/old* && echo new >"$WORK/src/new"
+  status=0
+  syncline sync --delete "$WORK/src" "$WORK/dst" || status=$?
+  [ "$status" -eq 8 ]
+  sql_is t "SELECT opened FROM job WHERE phase = 'Held'"
+  held=$(stack_psql -c "SELECT name FROM job WHERE phase = 'Held'")
+  tree_make "$WORK/other" 400
+  sync_define busy "fault:delay_ms=50;dir:$WORK/other" "$WORK/dst"
+  job_start busy
+  eventually 20 test -e "$WORK/dst/.syncline/staging-area"
+  staging=$(stat -c %i "$WORK/dst/.syncline")
+  syncline approve "$held"
+  status=0
+  syncline wait "$held" || status=$?
+  [ "$status" -eq 7 ]
+  sql_is Overlap "SELECT reason FROM job WHERE name = '$held'"
+  [ "$(stat -c %i "$WORK/dst/.syncline")" = "$staging" ]
+  is_running "$JOB_WAITER"
+  job_wait busy
+  [ -e "$WORK/dst/old1" ]
+  no_leftovers "$WORK/dst"
+}

@@ -130,6 +130,30 @@ static void taken_over(void **state)
     planner_down(&two);
 }
 
+/* Goal: who takes a job over knows at which directory it had begun, whatever is at that address for
+ * others by now. Method: the asset is another one when the lease has ended. */
+static void taken_over_where_it_was(void **state)
+{
+    static const char was[] = "identity of dst/1";
+    struct planner_end one, two;
+    struct truth_request *answer;
+    u64 job;
+    WORLD;
+
+    job = add_job(world, "p");
+    one = planner_up(world, "one");
+    begin_one(&one, job);
+    run_sql(world, "UPDATE asset SET identity = 'another'");
+    run_sql(world, "UPDATE job SET lease_until = now() - interval '1s'");
+    two = planner_up(world, "two");
+    answer = claim_up_to(&two, 1);
+    assert_int_equal(answer->claim_count, 1);
+    assert_true(bytes_equal(buf_bytes(&answer->claims[0].destination_identity), bytes_text(was)));
+    truth_request_destroy(&answer);
+    planner_down(&one);
+    planner_down(&two);
+}
+
 /* Goal: every request about a lost job says so and changes nothing. Method: the epoch is raised. */
 static void lost_jobs_are_left_alone(void **state)
 {
@@ -384,11 +408,17 @@ static void ends(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        WORLD_TEST(claimed_once), WORLD_TEST(claim_is_complete),
-        WORLD_TEST(taken_over),   WORLD_TEST(lost_jobs_are_left_alone),
-        WORLD_TEST(leases),       WORLD_TEST(notified),
-        WORLD_TEST(begins),       WORLD_TEST(identities),
-        WORLD_TEST(conflicts),    WORLD_TEST(ends),
+        WORLD_TEST(claimed_once),
+        WORLD_TEST(claim_is_complete),
+        WORLD_TEST(taken_over),
+        WORLD_TEST(lost_jobs_are_left_alone),
+        WORLD_TEST(leases),
+        WORLD_TEST(notified),
+        WORLD_TEST(begins),
+        WORLD_TEST(identities),
+        WORLD_TEST(conflicts),
+        WORLD_TEST(ends),
+        WORLD_TEST(taken_over_where_it_was),
     };
 
     return cmocka_run_group_tests(tests, services_up, NULL);

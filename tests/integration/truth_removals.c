@@ -254,6 +254,7 @@ static void held_is_approved(void **state)
     request->shard_done = true;
     add_row(request, OPERATION_put, OUTCOME_moved, 0, "l");
     ask_for(&r.planner, request, ERR_Ok);
+    run_sql(r.world, "UPDATE job SET opened = true");
     assert_approve(r.world, "p-1", ERR_Usage);
     assert_approve(r.world, "p-9", ERR_NotFound);
     end_held(&r);
@@ -265,6 +266,8 @@ static void held_is_approved(void **state)
     claim = claim_up_to(&r.planner, 1);
     assert_int_equal(claim->claim_count, 1);
     assert_true(claim->claims[0].approved && claim->claims[0].resolved);
+    assert_false(claim->claims[0].opened); /* by its end its staging area was gone */
+    assert_int_equal(claim->claims[0].destination_identity.size, 0);
     r.epoch = claim->claims[0].epoch;
     truth_request_destroy(&claim);
     request = ask(&r.planner, begin_request(r.job, r.epoch, "src/1", "dst/1"));
