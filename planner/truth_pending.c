@@ -65,10 +65,13 @@ static const char replaced_sql[] =
     "DELETE FROM pending p USING incoming n WHERE p.job = $1 AND p.key = n.key AND n.what <> 'p'"
     " AND p.operation <> 'inventory'";
 
+/* What was to be removed, and of which an item says what became of it, is done for good
+ * (removed_sql): nothing else of the close refers to it. */
 static const char done_sql[] =
     "UPDATE pending p SET outcome = n.outcome, there_inode = CASE WHEN n.outcome IN"
     "  ('moved', 'linked', 'unchanged') AND n.inode <> 0 THEN n.inode ELSE p.there_inode END"
-    " FROM incoming n WHERE p.job = $1 AND p.key = n.key AND n.what IN ('o', 'i', 'u')";
+    " FROM incoming n WHERE p.job = $1 AND p.key = n.key AND n.what IN ('o', 'i', 'u')"
+    " AND n.outcome NOT IN ('removed', 'kept')";
 
 static const char checked_sql[] =
     "UPDATE pending p SET outcome = n.outcome,"
@@ -102,6 +105,8 @@ static const char *const linked_sql[] = {
 };
 
 static const char *const removed_sql[] = {
+    "DELETE FROM pending p USING incoming n WHERE p.job = $1 AND p.key = n.key"
+    " AND n.outcome IN ('removed', 'kept') AND $2::bigint IS NOT NULL AND $3::bigint IS NOT NULL",
     "DELETE FROM object o USING incoming n WHERE o.asset = $2 AND o.key = n.key"
     " AND n.outcome = 'removed' AND $1::bigint IS NOT NULL AND $3::bigint IS NOT NULL",
     "DELETE FROM directory d USING incoming n WHERE d.job = $1 AND d.key = n.key"

@@ -371,6 +371,10 @@ static void removals_by_depth(void **state)
     request->shard = 1;
     ask_counters(&r.planner, request,
                  "scanned=1 found=1 moved=1 removed=1 extra=1 bytes_found=10 bytes_moved=10");
+    assert_sql(r.world,
+               "SELECT string_agg(path_text(path), ' ' ORDER BY path) FROM pending"
+               " WHERE outcome IS NULL",
+               "a a/b c");
     for (int i = 0; i < 2; i++) { /* the second is read back */
         request = segment_of(&r, 1, 2);
         request->feed = FEED_REMOVALS;
@@ -381,7 +385,8 @@ static void removals_by_depth(void **state)
         ask_counters(&r.planner, request,
                      "scanned=1 found=1 moved=1 removed=2 extra=3 bytes_found=10 bytes_moved=10");
     }
-    assert_sql(r.world, "SELECT count(*) FROM directory", "0");
+    assert_sql(r.world, "SELECT (SELECT count(*) FROM directory) + (SELECT count(*) FROM pending)",
+               "0");
     assert_sql(r.world, "SELECT string_agg(path_text(path), ' ' ORDER BY path) FROM object",
                "a/b/2 keep");
     assert_sql(r.world,
