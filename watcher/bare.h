@@ -2,7 +2,7 @@
  * control lists, so that they need not be asked again.
  *
  * What is known is known of an object as it was at one change time. Where each change of attributes
- * gives an object another one (asset.h: dates_changes), the same object with the same change time
+ * gives an object another one (asset.h: dated_device), the same object with the same change time
  * has none still; one that gained some is another, and is asked. An object whose change time is not
  * well past is not taken in, as two changes may then share it; nor is one whose change time is of
  * whole seconds: where they are counted so, a clock that is set back brings each of them again.

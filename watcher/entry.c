@@ -58,7 +58,8 @@ static int extras_of(struct entry_decider *decider, const struct entry_side *sid
                      struct bytes name, struct buf *out, struct err *err)
 {
     struct asset *asset = side->directory->asset;
-    struct bare_set *bare = asset->dates_changes ? decider->bare : NULL;
+    bool dated = asset->dated_device != 0 && asset->dated_device == side->attributes->device;
+    struct bare_set *bare = dated ? decider->bare : NULL;
     u32 which = decider->rules.extras, not_kept = 0;
     s64 now_ns;
 

@@ -31,8 +31,9 @@ struct asset {
     const struct asset_ops *ops;
     char *address; /* as it was opened */
     s64 opened_ns; /* clock_boot_ns before the root descriptor was opened */
-    /* each change of an object, of its extras too, gives it another ctime (set by the driver) */
-    bool dates_changes;
+    /* 0, or the device of which each change of an object, of its extras too, gives it another ctime
+     * (set by the driver); an object of another device may be mounted in the tree */
+    u64 dated_device;
     /* NULL, or called right before the step of asset_publish that others see (set by fault:) */
     void (*before_publish)(void *context);
     void *before_publish_context;

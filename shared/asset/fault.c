@@ -69,7 +69,7 @@ static int fault_open(const char *rest, struct asset **out, struct err *err)
     asset->ops = asset_fault_ops;
     asset->ops.capabilities = inner->ops->capabilities;
     asset->base.ops = &asset->ops;
-    asset->base.dates_changes = inner->dates_changes;
+    asset->base.dated_device = inner->dated_device;
     asset->inner = inner;
     asset->options = options;
     asset->counts = fault_counts_of(rest, options.seed);

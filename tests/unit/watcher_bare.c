@@ -133,7 +133,7 @@ static struct fixture *watched_trees(void)
         fixture_file(f, "destination", name, 5);
     }
     snprintf(path, sizeof path, "%s/source", f->base);
-    if (!f->source->dates_changes || setxattr(path, "user.root", "1", 1, 0) < 0) {
+    if (f->source->dated_device == 0 || setxattr(path, "user.root", "1", 1, 0) < 0) {
         fixture_destroy(f);
         return NULL;
     }
@@ -208,18 +208,23 @@ static void test_scans(void **state)
 }
 
 /* Goal: where change times say nothing, or are not past yet, everybody is asked each time.
- * Method: the same trees without the driver's word, and with the clock as it is. */
+ * Method: the same trees without the driver's word, and with its word on another device, and with
+ * the clock as it is. */
 static void test_scans_that_ask(void **state)
 {
     struct fixture *f = watched_trees();
+    u64 device;
 
     (void)state;
     if (!f)
         skip();
-    f->source->dates_changes = false;
+    device = f->source->dated_device;
+    f->source->dated_device = 0;
     assert_int_equal(scan_and_count(f), 6);
     assert_int_equal(scan_and_count(f), 3);
-    f->source->dates_changes = true;
+    f->source->dated_device = device + 1; /* as if others were mounted there */
+    assert_int_equal(scan_and_count(f), 3);
+    f->source->dated_device = device;
     bare_destroy(&f->bare);
     f->bare = bare_new();
     watched.now_ns = NULL;

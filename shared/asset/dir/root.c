@@ -15,23 +15,24 @@
 
 #include "base/clock.h"
 
-/* Filesystems of this host that give an object another ctime with each change of its attributes and
- * lists. Of others, above all of those that ask somebody else, nothing is known. tmpfs is the last
- * of them to do so, since Linux 6.1. */
-static bool dates_changes(int fd)
+/* The device, if its filesystem is one of this host that gives an object another ctime with each
+ * change of its attributes and lists; else 0. Of others, above all of those that ask somebody else,
+ * nothing is known. tmpfs is the last of them to do so, since Linux 6.1. */
+static u64 dated_device(int fd)
 {
     static const u64 magics[] = {EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC, BTRFS_SUPER_MAGIC, TMPFS_MAGIC};
     unsigned major = 0, minor = 0;
+    struct attributes root;
     struct utsname kernel;
     struct statfs there;
 
     if (uname(&kernel) < 0 || sscanf(kernel.release, "%u.%u", &major, &minor) != 2 || major < 6 ||
-        (major == 6 && minor < 1) || fstatfs(fd, &there) < 0)
-        return false;
+        (major == 6 && minor < 1) || fstatfs(fd, &there) < 0 || dir_stat(fd, "", &root) < 0)
+        return 0;
     for (size_t i = 0; i < COUNT_OF(magics); i++)
         if ((u64)there.f_type == magics[i])
-            return true;
-    return false;
+            return root.device;
+    return 0;
 }
 
 static int dir_open(const char *rest, struct asset **out, struct err *err)
@@ -50,7 +51,7 @@ static int dir_open(const char *rest, struct asset **out, struct err *err)
     asset->root = fd;
     asset->path = text_copy(rest);
     asset->uid = geteuid();
-    asset->base.dates_changes = dates_changes(fd);
+    asset->base.dated_device = dated_device(fd);
     pthread_mutex_init(&asset->settling, NULL);
     *out = &asset->base;
     return 0;
