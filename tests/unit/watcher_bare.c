@@ -3,6 +3,8 @@
  * count the questions and whose clock is far ahead, so that change times are well past. */
 #include "watcher_fixture.h"
 
+#include "base/clock.h"
+
 #include <sys/xattr.h>
 
 #define NOW_NS (1000 * NS_PER_S + 1)
