@@ -166,9 +166,9 @@ struct ledger_rows {
 int ledger_rows_decode(const struct truth_request *request, bool closing, struct ledger_rows *out,
                        struct err *err);
 void ledger_rows_release(struct ledger_rows *rows);
-/* Tuples for COPY object (LEDGER_COPY_OBJECT). */
-void ledger_rows_objects(const struct ledger_rows *rows, const struct truth_request *request,
-                         struct buf *out);
+/* Copies the objects among them (LEDGER_COPY_OBJECT). */
+int ledger_rows_objects(struct ledger *ledger, const struct ledger_rows *rows,
+                        const struct truth_request *request, struct err *err);
 #define LEDGER_COPY_OBJECT                                                                         \
     "COPY object (asset, key, path, kind, size, mtime_ns, hash, checksum, not_kept, job, shard) "  \
     "FROM STDIN (FORMAT binary)"

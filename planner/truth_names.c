@@ -129,20 +129,29 @@ static void add_tuple(const struct ledger_name *at, struct buf *out)
     copy_bytes(out, bytes_of(&waits, 1));
 }
 
+struct loading {
+    const struct ledger_names *names;
+    u32 next;
+};
+
+static bool fill(void *context, struct buf *tuples)
+{
+    struct loading *loading = context;
+
+    for (; loading->next < loading->names->count && tuples->size < COPY_CHUNK; loading->next++)
+        if (!loading->names->names[loading->next].superseded)
+            add_tuple(&loading->names->names[loading->next], tuples);
+    return loading->next < loading->names->count;
+}
+
 int ledger_names_load(struct ledger *ledger, const struct ledger_names *names, struct err *err)
 {
-    struct buf tuples = {0};
-    int rc;
+    struct loading loading = {.names = names};
 
-    for (u32 i = 0; i < names->count; i++)
-        if (!names->names[i].superseded)
-            add_tuple(&names->names[i], &tuples);
-    rc = postgres_copy(
+    return postgres_copy(
         ledger->postgres,
         "COPY incoming_name (key, parent, path, depth, operation, kind, size, mtime_ns, device,"
         " inode, there_inode, there_links, there_ctime_ns, differs, over_directory, waits)"
         " FROM STDIN (FORMAT binary)",
-        buf_bytes(&tuples), err);
-    buf_release(&tuples);
-    return rc;
+        fill, &loading, err);
 }

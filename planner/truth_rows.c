@@ -155,29 +155,49 @@ void ledger_rows_release(struct ledger_rows *rows)
 
 /* ---- tuples ---- */
 
-void ledger_rows_objects(const struct ledger_rows *rows, const struct truth_request *request,
-                         struct buf *out)
+/* What of the rows is copied, a chunk at a time. */
+struct loading {
+    const struct ledger_rows *rows;
+    const struct truth_request *request;
+    bool objects; /* as in ledger_rows_load */
+    u32 next;
+};
+
+static void add_object(const struct ledger_row *at, const struct truth_request *request,
+                       struct buf *out)
 {
-    struct bytes hash = bytes_text(hash_kind_name(request->hash));
+    const struct rec_row *row = &at->row;
 
-    for (u32 i = 0; i < rows->count; i++) {
-        const struct rec_row *row = &rows->rows[i].row;
+    copy_row(out, 11);
+    copy_s64(out, (s64)request->asset);
+    copy_bytes(out, bytes_of(at->key, KEY_BYTES));
+    copy_bytes(out, row->path);
+    copy_bytes(out, bytes_text(kind_name(row->kind)));
+    copy_s64(out, (s64)row->size);
+    copy_s64(out, row->mtime_ns);
+    copy_bytes(out, bytes_text(hash_kind_name(request->hash)));
+    copy_bytes(out, row->digest);
+    copy_s32(out, (s32)row->not_kept);
+    copy_s64(out, (s64)request->job);
+    copy_s32(out, (s32)request->shard);
+}
 
-        if (rows->rows[i].class != ROW_OBJECT)
-            continue;
-        copy_row(out, 11);
-        copy_s64(out, (s64)request->asset);
-        copy_bytes(out, bytes_of(rows->rows[i].key, KEY_BYTES));
-        copy_bytes(out, row->path);
-        copy_bytes(out, bytes_text(kind_name(row->kind)));
-        copy_s64(out, (s64)row->size);
-        copy_s64(out, row->mtime_ns);
-        copy_bytes(out, hash);
-        copy_bytes(out, row->digest);
-        copy_s32(out, (s32)row->not_kept);
-        copy_s64(out, (s64)request->job);
-        copy_s32(out, (s32)request->shard);
-    }
+static bool fill_objects(void *context, struct buf *tuples)
+{
+    struct loading *loading = context;
+
+    for (; loading->next < loading->rows->count && tuples->size < COPY_CHUNK; loading->next++)
+        if (loading->rows->rows[loading->next].class == ROW_OBJECT)
+            add_object(&loading->rows->rows[loading->next], loading->request, tuples);
+    return loading->next < loading->rows->count;
+}
+
+int ledger_rows_objects(struct ledger *ledger, const struct ledger_rows *rows,
+                        const struct truth_request *request, struct err *err)
+{
+    struct loading loading = {.rows = rows, .request = request};
+
+    return postgres_copy(ledger->postgres, LEDGER_COPY_OBJECT, fill_objects, &loading, err);
 }
 
 static void copy_message(struct buf *out, struct bytes message)
@@ -221,21 +241,27 @@ static void add_incoming(const struct ledger_row *at, struct buf *out)
     copy_s64(out, (s64)row->inode);
 }
 
+static bool fill_incoming(void *context, struct buf *tuples)
+{
+    struct loading *loading = context;
+
+    for (; loading->next < loading->rows->count && tuples->size < COPY_CHUNK; loading->next++) {
+        const struct ledger_row *row = &loading->rows->rows[loading->next];
+
+        if (row->class != ROW_NONE && (loading->objects || row->class != ROW_OBJECT))
+            add_incoming(row, tuples);
+    }
+    return loading->next < loading->rows->count;
+}
+
 int ledger_rows_load(struct ledger *ledger, const struct ledger_rows *rows, bool objects,
                      struct err *err)
 {
-    struct buf tuples = {0};
-    int rc = 0;
+    struct loading loading = {.rows = rows, .objects = objects};
 
-    for (u32 i = 0; i < rows->count; i++)
-        if (rows->rows[i].class != ROW_NONE && (objects || rows->rows[i].class != ROW_OBJECT))
-            add_incoming(&rows->rows[i], &tuples);
-    if (tuples.size > 0)
-        rc = postgres_copy(
-            ledger->postgres,
-            "COPY incoming (what, key, path, kind, operation, outcome, size, mtime_ns,"
-            " checksum, not_kept, code, message, depth, inode) FROM STDIN (FORMAT binary)",
-            buf_bytes(&tuples), err);
-    buf_release(&tuples);
-    return rc;
+    return postgres_copy(
+        ledger->postgres,
+        "COPY incoming (what, key, path, kind, operation, outcome, size, mtime_ns,"
+        " checksum, not_kept, code, message, depth, inode) FROM STDIN (FORMAT binary)",
+        fill_incoming, &loading, err);
 }

@@ -123,15 +123,9 @@ static int store_others(struct ledger *ledger, const struct truth_request *reque
 static int copy_objects(struct ledger *ledger, const struct truth_request *request,
                         const struct ledger_rows *rows, struct err *err)
 {
-    struct buf tuples = {0};
-    int rc;
-
     if (postgres_run(ledger->postgres, "SAVEPOINT plain", err) < 0)
         return -1;
-    ledger_rows_objects(rows, request, &tuples);
-    rc = postgres_copy(ledger->postgres, LEDGER_COPY_OBJECT, buf_bytes(&tuples), err);
-    buf_release(&tuples);
-    if (rc == 0)
+    if (ledger_rows_objects(ledger, rows, request, err) == 0)
         return 1;
     if (strcmp(postgres_sqlstate(ledger->postgres), "23505") != 0) /* unique_violation */
         return -1;

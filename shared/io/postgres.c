@@ -15,7 +15,6 @@
 #include <stdlib.h>
 
 #define PARAMETERS_MAX 48
-#define COPY_CHUNK (64u << 10)
 #define CONNECT_MS 3000
 
 struct postgres {
@@ -245,20 +244,29 @@ static const char copy_tail[2] = "\377\377";
 
 static int put_copy(struct postgres *postgres, const void *data, size_t size)
 {
-    const char *at = data;
-
-    while (size > 0) {
-        size_t chunk = size < COPY_CHUNK ? size : COPY_CHUNK;
-
-        if (PQputCopyData(postgres->connection, at, (int)chunk) != 1)
-            return -1;
-        at += chunk;
-        size -= chunk;
-    }
-    return 0;
+    return size == 0 || PQputCopyData(postgres->connection, data, (int)size) == 1 ? 0 : -1;
 }
 
-int postgres_copy(struct postgres *postgres, const char *sql, struct bytes rows, struct err *err)
+/* A failure on the way is told, with its reason, by the result at the end. */
+static void put_tuples(struct postgres *postgres, copy_fill_fn *fill, void *context)
+{
+    struct buf tuples = {0};
+    bool more;
+    int rc = put_copy(postgres, copy_head, sizeof copy_head);
+
+    do {
+        buf_clear(&tuples);
+        more = fill(context, &tuples);
+        if (rc == 0)
+            rc = put_copy(postgres, tuples.data, tuples.size);
+    } while (rc == 0 && more);
+    if (rc == 0)
+        put_copy(postgres, copy_tail, sizeof copy_tail);
+    buf_release(&tuples);
+}
+
+int postgres_copy(struct postgres *postgres, const char *sql, copy_fill_fn *fill, void *context,
+                  struct err *err)
 {
     PGresult *result = PQexec(postgres->connection, sql), *next;
 
@@ -266,10 +274,7 @@ int postgres_copy(struct postgres *postgres, const char *sql, struct bytes rows,
     if (PQresultStatus(result) != PGRES_COPY_IN)
         return result_error(postgres, result, err);
     PQclear(result);
-    /* a failure on the way is told, with its reason, by the result at the end */
-    if (put_copy(postgres, copy_head, sizeof copy_head) == 0 &&
-        put_copy(postgres, rows.data, rows.size) == 0)
-        put_copy(postgres, copy_tail, sizeof copy_tail);
+    put_tuples(postgres, fill, context);
     PQputCopyEnd(postgres->connection, NULL);
     result = PQgetResult(postgres->connection);
     if (!result)

@@ -46,9 +46,13 @@ int postgres_query(struct postgres *postgres, const char *sql, const struct para
 int postgres_run(struct postgres *postgres, const char *sql, struct err *err);
 const char *postgres_sqlstate(const struct postgres *postgres);
 
-/* COPY … FROM STDIN (FORMAT binary): `rows` are tuples without header and trailer, made by copy_*.
- */
-int postgres_copy(struct postgres *postgres, const char *sql, struct bytes rows, struct err *err);
+/* COPY … FROM STDIN (FORMAT binary). `fill` appends the next tuples, made by copy_*, without header
+ * and trailer: about COPY_CHUNK of them, so that what is copied is never in memory as a whole;
+ * false: those were the last. */
+#define COPY_CHUNK (256u << 10)
+typedef bool copy_fill_fn(void *context, struct buf *tuples);
+int postgres_copy(struct postgres *postgres, const char *sql, copy_fill_fn *fill, void *context,
+                  struct err *err);
 void copy_row(struct buf *rows, u16 columns);
 void copy_null(struct buf *rows);
 void copy_s64(struct buf *rows, s64 value);
