@@ -4,6 +4,7 @@
 
 #include "base/err.h"
 #include "base/types.h"
+#include "svc/settings.h"
 
 enum exit_code {
     EXIT_OK = 0,
@@ -30,6 +31,7 @@ struct command;
 struct ctl {
     struct common common;
     const struct command *command;
+    struct settings settings; /* configuration files that were read */
 };
 
 struct command {
@@ -91,6 +93,10 @@ int command_hash(struct ctl *ctl, int argc, char **argv);
 int command_completion(struct ctl *ctl, int argc, char **argv);
 int command_version(struct ctl *ctl, int argc, char **argv);
 int command_help(struct ctl *ctl, int argc, char **argv);
+
+/* Reads the configuration files for ctl->command; faults go to stderr. -1, Configuration. What only
+ * says something about the command itself works without. */
+int ctl_read_settings(struct ctl *ctl, int argc, char **argv, struct err *err);
 
 /* The help of one command on stdout. */
 void help_command(const struct command *command);

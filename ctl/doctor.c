@@ -76,6 +76,7 @@ static void look(struct ctl *ctl, struct findings *findings)
     struct session session = {.hold_fd = -1};
     struct err err;
 
+    doctor_settings(findings, &ctl->settings);
     if (session_locate(ctl, SESSION_FIND, &session, &err) == 0) {
         doctor_host(findings, session.embedded ? session.layout.root : NULL);
         doctor_services(findings, &session);

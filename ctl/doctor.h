@@ -23,6 +23,8 @@ struct findings {
 void finding_add(struct findings *findings, enum health health, const char *check, const char *next,
                  const char *format, ...) __attribute__((format(printf, 5, 6)));
 
+/* Which configuration files were read, and what they say. */
+void doctor_settings(struct findings *findings, const struct settings *settings);
 /* The kernel, limits and clock of this host; `directory`: what is kept on its disks, or NULL. */
 void doctor_host(struct findings *findings, const char *directory);
 /* Postgres, Redis, planners and workers, assets and jobs; `session` was located, not opened. */

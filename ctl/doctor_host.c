@@ -2,6 +2,8 @@
  * version: containers and policies take away what a kernel has. */
 #include "ctl/doctor.h"
 
+#include "base/buf.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/landlock.h>
@@ -153,6 +155,32 @@ static void check_directory(struct findings *findings, const char *directory)
     else
         finding_add(findings, HEALTH_OK, "permissions", NULL, "%s is yours alone to write",
                     directory);
+}
+
+/* The keys of a file, and which of them a higher level has: "lanes, roots (not used)". */
+static void list_keys(const struct settings *settings, u32 file, struct buf *out)
+{
+    for (enum setting setting = 1; setting < SETTING_COUNT; setting++)
+        if (settings->files[file].has[setting])
+            buf_printf(out, "%s%s%s", out->size ? ", " : "", setting_table[setting].field.path,
+                       settings->from[setting] == file + 1 ? "" : " (not used)");
+}
+
+void doctor_settings(struct findings *findings, const struct settings *settings)
+{
+    if (settings->count == 0)
+        finding_add(findings, HEALTH_OK, "settings", NULL,
+                    "no configuration file is read: " SETTINGS_VARIABLE " is " SETTINGS_OFF);
+    for (u32 i = 0; i < settings->count; i++) {
+        struct buf keys = {0};
+
+        list_keys(settings, i, &keys);
+        finding_add(findings, HEALTH_OK, "settings", NULL, "%s: %s", settings->files[i].path,
+                    !settings->files[i].there ? "not there"
+                    : keys.size               ? buf_text(&keys)
+                                              : "has no keys");
+        buf_release(&keys);
+    }
 }
 
 void doctor_host(struct findings *findings, const char *directory)

@@ -11,7 +11,7 @@ int main(int argc, char **argv)
 {
     struct ctl ctl = {0};
     struct err err;
-    int first, words;
+    int first, words, result;
 
     /* columns of tables are counted in characters; everything else is the same in every language */
     setlocale(LC_CTYPE, "C.UTF-8");
@@ -30,5 +30,9 @@ int main(int argc, char **argv)
         help_command(ctl.command);
         return EXIT_OK;
     }
-    return ctl.command->run(&ctl, argc - words, argv + words);
+    if (ctl_read_settings(&ctl, argc, argv, &err) < 0)
+        return ctl_fail(&err, NULL);
+    result = ctl.command->run(&ctl, argc - words, argv + words);
+    settings_release(&ctl.settings);
+    return result;
 }

@@ -1,5 +1,5 @@
-/* session.c: see session.h. The environment names a stack, or the state directory holds one, or one
- * is made. */
+/* session.c: see session.h. The environment or a configuration file names a stack, or the state
+ * directory holds one, or one is made. */
 #include "ctl/session.h"
 
 #include "base/buf.h"
@@ -73,12 +73,36 @@ int session_connect(struct session *session, struct err *err)
     return 0;
 }
 
+/* Is the directory of an embedded stack named by an option, or at a higher level than the file that
+ * names a database? Then that stack is meant. */
+static bool means_directory(const struct ctl *ctl)
+{
+    const u32 *from = ctl->settings.from;
+    u32 database = from[SETTING_databaseUrl] + from[SETTING_databaseUrlFile]; /* one is 0 */
+    const char *directory = getenv("SYNCLINE_STATE_DIR");
+
+    if (database == 0)
+        return false;
+    return ctl->common.state_dir ||
+           (directory && directory[0] && from[SETTING_stateDir] < database);
+}
+
+static int read_urls(const struct ctl *ctl, struct session *out, struct err *err)
+{
+    if (means_directory(ctl))
+        return 0;
+    if (config_secret("SYNCLINE_DATABASE_URL", &out->database_url, err) < 0)
+        return settings_context(&ctl->settings, SETTING_databaseUrlFile, err);
+    if (config_secret("SYNCLINE_REDIS_URL", &out->redis_url, err) < 0)
+        return settings_context(&ctl->settings, SETTING_redisUrlFile, err);
+    return 0;
+}
+
 int session_locate(const struct ctl *ctl, enum session_need need, struct session *out,
                    struct err *err)
 {
     *out = (struct session){.hold_fd = -1};
-    if (config_secret("SYNCLINE_DATABASE_URL", &out->database_url, err) < 0 ||
-        config_secret("SYNCLINE_REDIS_URL", &out->redis_url, err) < 0)
+    if (read_urls(ctl, out, err) < 0)
         return -1;
     if (!out->database_url || !out->database_url[0]) {
         free(out->database_url);

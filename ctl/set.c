@@ -8,24 +8,25 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-struct setting {
+struct assignment {
     enum kind kind;
     const char *name;
     int count;
     char **fields; /* FIELD=VALUE */
 };
 
-static int set_fields(struct definition *definition, const struct setting *setting, struct err *err)
+static int set_fields(struct definition *definition, const struct assignment *assignment,
+                      struct err *err)
 {
-    for (int i = 0; i < setting->count; i++) {
-        const char *equals = strchr(setting->fields[i], '=');
+    for (int i = 0; i < assignment->count; i++) {
+        const char *equals = strchr(assignment->fields[i], '=');
         char field[64];
 
-        if (!equals || equals == setting->fields[i])
+        if (!equals || equals == assignment->fields[i])
             return err_set(err, ERR_Usage, "'%.80s' is not FIELD=VALUE, such as %s",
-                           setting->fields[i], "limits.bandwidth=10MiB/s");
-        snprintf(field, sizeof field, "%.*s", (int)(equals - setting->fields[i]),
-                 setting->fields[i]);
+                           assignment->fields[i], "limits.bandwidth=10MiB/s");
+        snprintf(field, sizeof field, "%.*s", (int)(equals - assignment->fields[i]),
+                 assignment->fields[i]);
         if (definition_set(definition->kind, definition->spec, field, equals + 1, err) < 0)
             return -1;
     }
@@ -33,38 +34,39 @@ static int set_fields(struct definition *definition, const struct setting *setti
 }
 
 /* Reads the definition and sets its fields, which have to go together in the end. */
-static int make(struct postgres *postgres, const struct setting *setting, struct changes *changes,
-                struct err *err)
+static int make(struct postgres *postgres, const struct assignment *assignment,
+                struct changes *changes, struct err *err)
 {
     struct buf file = {0};
     struct definition *item;
     int result;
 
-    buf_printf(&file, "%s/%s", kind_word(setting->kind), setting->name);
-    result = definitions_load(postgres, setting->kind == KIND_ASSETS, setting->name,
+    buf_printf(&file, "%s/%s", kind_word(assignment->kind), assignment->name);
+    result = definitions_load(postgres, assignment->kind == KIND_ASSETS, assignment->name,
                               buf_text(&file), &changes->given, err);
     buf_release(&file);
     if (result < 0)
         return -1;
     item = &changes->given.items[0];
-    return set_fields(item, setting, err) < 0 ? -1 : definition_check(item->kind, item->spec, err);
+    return set_fields(item, assignment, err) < 0 ? -1
+                                                 : definition_check(item->kind, item->spec, err);
 }
 
 /* A job that runs takes new limits, and nothing else. */
 static void tell_active(const struct ctl *ctl, struct postgres *postgres,
-                        const struct setting *setting)
+                        const struct assignment *assignment)
 {
     static const char sql[] =
         "SELECT j.name FROM job j JOIN synchronization s ON s.id = j.synchronization"
         " WHERE s.name = $1 AND j.phase IN ('Queued', 'Probing', 'Running', 'Closing')";
-    struct parameter name = parameter_text(setting->name);
+    struct parameter name = parameter_text(assignment->name);
     bool others = false;
     PGresult *rows;
     struct err ignored;
 
-    for (int i = 0; i < setting->count; i++)
-        others = others || strncmp(setting->fields[i], "limits.", 7) != 0;
-    if (ctl->common.quiet || setting->kind != KIND_SYNCS ||
+    for (int i = 0; i < assignment->count; i++)
+        others = others || strncmp(assignment->fields[i], "limits.", 7) != 0;
+    if (ctl->common.quiet || assignment->kind != KIND_SYNCS ||
         postgres_query(postgres, sql, &name, 1, &rows, &ignored) < 0)
         return;
     if (PQntuples(rows) > 0)
@@ -74,7 +76,7 @@ static void tell_active(const struct ctl *ctl, struct postgres *postgres,
     PQclear(rows);
 }
 
-static int set(const struct ctl *ctl, const struct setting *setting, struct changes *changes,
+static int set(const struct ctl *ctl, const struct assignment *assignment, struct changes *changes,
                struct err *err)
 {
     struct session session = {.hold_fd = -1};
@@ -84,20 +86,20 @@ static int set(const struct ctl *ctl, const struct setting *setting, struct chan
     if (result == 0)
         result = definitions_begin(session.postgres, err);
     if (result == 0)
-        result = make(session.postgres, setting, changes, err);
+        result = make(session.postgres, assignment, changes, err);
     if (result == 0)
         result = changes_apply(session.postgres, changes, false, err);
     else
         definitions_end(session.postgres, false, &ignored);
     if (result == 0) {
         changes_print(ctl, changes, false);
-        tell_active(ctl, session.postgres, setting);
+        tell_active(ctl, session.postgres, assignment);
     }
     session_close(&session);
     return result;
 }
 
-static int read_setting(struct ctl *ctl, int argc, char **argv, struct setting *out,
+static int read_setting(struct ctl *ctl, int argc, char **argv, struct assignment *out,
                         struct err *err)
 {
     argc = options_take(NULL, 0, &ctl->common, argc, argv, err);
@@ -105,7 +107,7 @@ static int read_setting(struct ctl *ctl, int argc, char **argv, struct setting *
         return argc < 0 ? -1 : 0;
     if (argc < 2)
         return err_set(err, ERR_Usage, "set wants a name, and one FIELD=VALUE or more");
-    *out = (struct setting){KIND_SYNCS, argv[0], argc - 1, argv + 1};
+    *out = (struct assignment){KIND_SYNCS, argv[0], argc - 1, argv + 1};
     if (!strchr(argv[0], '/'))
         return 0;
     if (kind_and_name(argv[0], &out->kind, &out->name, err) < 0)
@@ -119,20 +121,20 @@ static int read_setting(struct ctl *ctl, int argc, char **argv, struct setting *
 int command_set(struct ctl *ctl, int argc, char **argv)
 {
     struct changes changes = {0};
-    struct setting setting;
+    struct assignment assignment;
     struct err err;
     int code = EXIT_OK;
 
-    if (read_setting(ctl, argc, argv, &setting, &err) < 0)
+    if (read_setting(ctl, argc, argv, &assignment, &err) < 0)
         return ctl_fail(&err, "syncline set --help");
     if (ctl->common.help) {
         help_command(ctl->command);
         return EXIT_OK;
     }
-    if (set(ctl, &setting, &changes, &err) < 0)
+    if (set(ctl, &assignment, &changes, &err) < 0)
         code = err.code == ERR_NotFound
-                   ? ctl_fail(&err, setting.kind == KIND_ASSETS ? "syncline get assets --all"
-                                                                : "syncline get syncs --all")
+                   ? ctl_fail(&err, assignment.kind == KIND_ASSETS ? "syncline get assets --all"
+                                                                   : "syncline get syncs --all")
                    : changes_fail(&changes, &err);
     changes_release(&changes);
     return code;

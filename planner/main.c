@@ -20,8 +20,9 @@ int main(int argc, char **argv)
     if (done)
         return 0;
     if (!config.planner || !config.database_url) {
-        fprintf(stderr, "syncline-planner: SYNCLINE_PLANNER (the endpoint to bind) and "
-                        "SYNCLINE_DATABASE_URL must be set; see --help\n");
+        fprintf(stderr,
+                "syncline-planner: planner (the endpoint to bind) and databaseUrl must be set, "
+                "as variables or in a file; see --help\n");
         config_release(&config);
         return 2;
     }

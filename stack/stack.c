@@ -10,6 +10,7 @@
 #include "stack/paths.h"
 #include "stack/services.h"
 #include "svc/confine.h"
+#include "svc/settings.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -153,8 +154,10 @@ static int spawn_supervisor(const struct layout *layout, const struct stack_coun
     char *argv[16] = {program, "supervise", "--state-dir", layout->root};
     int used = 4, result;
     int log_fd = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    char *settled[] = {SETTINGS_VARIABLE "=" SETTINGS_OFF, NULL}; /* files were read */
     struct spawn_request request = {.path = program,
                                     .argv = argv,
+                                    .extra_environment = settled,
                                     .stdout_fd = announce_fd,
                                     .stderr_fd = log_fd,
                                     .directory = "/",

@@ -7,6 +7,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "svc/settings.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -79,6 +80,7 @@ static void clean_environment(void)
         unsetenv(names[i]);
     setenv("LC_ALL", "C.UTF-8", 1);
     setenv("TZ", "UTC", 1);
+    setenv(SETTINGS_VARIABLE, SETTINGS_OFF, 1); /* files were read, and are in the environment */
 }
 
 static int take_lock(struct supervisor *supervisor, struct err *err)

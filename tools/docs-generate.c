@@ -3,6 +3,7 @@
  *
  *   docs-generate            docs/protocol.md on stdout; run from the top of the tree
  *   docs-generate manual     fields of definitions, as scdoc (tools/man)
+ *   docs-generate settings   keys of configuration files, as scdoc (tools/man)
  *   docs-generate words      the words of each list of states.def, one list a line, to compare with
  * SQL */
 #include <stdio.h>
@@ -251,12 +252,10 @@ static void print_plain(const char *text)
         printf(strchr("*_\\", *text) ? "\\%c" : "%c", *text);
 }
 
-static void print_field(const char *path, const char *wanted, const char *otherwise,
-                        const char *text)
+/* What stands below a term: the text, the default (NULL: there is none, and it must be given). */
+static void print_description(const char *wanted, const char *otherwise, const char *text)
 {
-    putchar(42);
-    print_plain(path);
-    printf("*\n\t");
+    printf("\n\t");
     print_plain(text);
     if (!otherwise)
         printf(". It must be given");
@@ -268,6 +267,20 @@ static void print_field(const char *path, const char *wanted, const char *otherw
             printf(*wanted == '|' ? ", " : "%c", *wanted);
     }
     printf("\n\n");
+}
+
+static void print_term(const char *name)
+{
+    putchar(42);
+    print_plain(name);
+    putchar(42);
+}
+
+static void print_field(const char *path, const char *wanted, const char *otherwise,
+                        const char *text)
+{
+    print_term(path);
+    print_description(wanted, otherwise, text);
 }
 
 static void print_manual(void)
@@ -289,8 +302,29 @@ static void print_manual(void)
     }
 }
 
+/* A key, its variable, and what a field has too. */
+static void print_setting(const char *key, const char *variable, const char *wanted,
+                          const char *otherwise, const char *text)
+{
+    print_term(key);
+    printf(", ");
+    print_term(variable);
+    print_description(wanted, otherwise, text);
+}
+
+static void print_settings(void)
+{
+#define SETTING(key, variable, type, wanted, otherwise, secrecy, text)                             \
+    print_setting(#key, variable, wanted, otherwise, text);
+#include "schema/settings.def"
+}
+
 int main(int argc, char **argv)
 {
+    if (argc == 2 && strcmp(argv[1], "settings") == 0) {
+        print_settings();
+        return 0;
+    }
     if (argc == 2 && strcmp(argv[1], "manual") == 0) {
         print_manual();
         return 0;
@@ -300,7 +334,7 @@ int main(int argc, char **argv)
         return 0;
     }
     if (argc != 1) {
-        fprintf(stderr, "usage: docs-generate [words|manual]\n");
+        fprintf(stderr, "usage: docs-generate [words|manual|settings]\n");
         return 2;
     }
     return print_protocol() < 0;

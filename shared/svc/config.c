@@ -1,5 +1,6 @@
 /* config.c: see config.h. Flags are read by getopt_long into the same strings that the environment
- * gives, and both are judged in one place, so that a wrong value reads the same wherever it stood.
+ * gives, which files have completed, and all are judged in one place, so that a wrong value reads
+ * the same wherever it stood.
  */
 #include "svc/config.h"
 
@@ -7,6 +8,7 @@
 #include "base/names.h"
 #include "schema/limits.h"
 #include "svc/confine.h"
+#include "svc/settings.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,38 +21,22 @@
 #define SECRET_BYTES_MAX 65536
 #define WORKER_NAME_BYTES_MAX 128
 
-enum setting {
-    OPTION_PLANNER = 1,
-    OPTION_NAME,
-    OPTION_LANES,
-    OPTION_LOG_LEVEL,
-    OPTION_LOG_JSON,
-    OPTION_ROOTS,
-    OPTION_METRICS,
-    OPTION_COUNT
-};
-
-/* What the user gave, each from its flag or else from its variable. */
+/* What the user gave, each from its flag or else from its variable, which a file may have filled.
+ */
 struct given {
-    const char *value[OPTION_COUNT];
-    bool from_flag[OPTION_COUNT];
-};
-
-static const char *const variables[OPTION_COUNT] = {
-    [OPTION_PLANNER] = "SYNCLINE_PLANNER",   [OPTION_NAME] = "SYNCLINE_NAME",
-    [OPTION_LANES] = "SYNCLINE_LANES",       [OPTION_LOG_LEVEL] = "SYNCLINE_LOG_LEVEL",
-    [OPTION_LOG_JSON] = "SYNCLINE_LOG_JSON", [OPTION_ROOTS] = "SYNCLINE_ROOTS",
-    [OPTION_METRICS] = "SYNCLINE_METRICS",
+    const char *value[SETTING_COUNT];
+    bool from_flag[SETTING_COUNT];
+    struct settings settings;
 };
 
 static const struct option flags[] = {
-    {"planner", required_argument, NULL, OPTION_PLANNER},
-    {"name", required_argument, NULL, OPTION_NAME},
-    {"lanes", required_argument, NULL, OPTION_LANES},
-    {"log-level", required_argument, NULL, OPTION_LOG_LEVEL},
-    {"log-json", no_argument, NULL, OPTION_LOG_JSON},
-    {"roots", required_argument, NULL, OPTION_ROOTS},
-    {"metrics", required_argument, NULL, OPTION_METRICS},
+    {"planner", required_argument, NULL, SETTING_planner},
+    {"name", required_argument, NULL, SETTING_name},
+    {"lanes", required_argument, NULL, SETTING_lanes},
+    {"log-level", required_argument, NULL, SETTING_logLevel},
+    {"log-json", no_argument, NULL, SETTING_logJson},
+    {"roots", required_argument, NULL, SETTING_roots},
+    {"metrics", required_argument, NULL, SETTING_metrics},
     {"help", no_argument, NULL, 'h'},
     {"version", no_argument, NULL, 'V'},
     {0},
@@ -60,6 +46,30 @@ static const struct option flags[] = {
 static bool has_metrics(const char *program)
 {
     return strcmp(program, "syncline-planner") == 0;
+}
+
+static bool has_flag(enum setting setting)
+{
+    for (const struct option *flag = flags; flag->name; flag++)
+        if (flag->val == (int)setting)
+            return true;
+    return false;
+}
+
+/* What a setting is for was said with its option, if it has one. */
+static void print_variables(const char *program)
+{
+    for (enum setting setting = 1; setting < SETTING_COUNT; setting++) {
+        const struct setting_row *row = &setting_table[setting];
+
+        if (setting == SETTING_metrics && !has_metrics(program))
+            continue;
+        printf("  %-26s or key %s of the configuration file%s\n", row->variable, row->field.path,
+               has_flag(setting) ? "" : ":");
+        if (!has_flag(setting))
+            printf("  %-26s %s\n", "", row->field.text);
+    }
+    printf("  %-26s the one file to read, or off\n", SETTINGS_VARIABLE);
 }
 
 static void print_help(const char *program)
@@ -78,17 +88,15 @@ static void print_help(const char *program)
            "                     others; default: all that their user may\n"
            "%s"
            "  --help, --version\n\n"
-           "From the environment only:\n"
-           "  SYNCLINE_DATABASE_URL  Postgres connection string\n"
-           "  SYNCLINE_REDIS_URL     redis://[:password@]host:port/db or unix:///path\n"
-           "                         either may be in the file that ..._URL_FILE names\n"
-           "  SYNCLINE_STATE_DIR     directory of the embedded stack\n",
+           "Without its option, a setting is what its variable says, or else its key in a\n"
+           "configuration file: see syncline-config(5).\n",
            program, LANES_MAX,
            has_metrics(program)
                ? "  --metrics WHERE    where /metrics, /healthz and /readyz can be read\n"
                  "                     (SYNCLINE_METRICS): tcp://HOST:PORT, unix:/PATH or off;\n"
                  "                     default: off\n"
                : "");
+    print_variables(program);
 }
 
 static int read_flags(const char *program, int argc, char **argv, struct given *given, bool *done,
@@ -109,10 +117,10 @@ static int read_flags(const char *program, int argc, char **argv, struct given *
         }
         if (option == ':')
             return err_set(err, ERR_Usage, "%s: a value is missing", argv[optind - 1]);
-        if (option == '?' || (option == OPTION_METRICS && !has_metrics(program)))
+        if (option == '?' || (option == SETTING_metrics && !has_metrics(program)))
             return err_set(err, ERR_Usage, "%s: no such option, or it takes no value",
                            argv[optind - 1]);
-        given->value[option] = option == OPTION_LOG_JSON ? "1" : optarg;
+        given->value[option] = option == SETTING_logJson ? "1" : optarg;
         given->from_flag[option] = true;
     }
     if (optind < argc)
@@ -120,10 +128,20 @@ static int read_flags(const char *program, int argc, char **argv, struct given *
     return 0;
 }
 
+static int read_files(struct settings *settings, struct err *err)
+{
+    struct buf faults = {0};
+    int rc = settings_load(settings, &faults, err);
+
+    fputs(buf_text(&faults), stderr);
+    buf_release(&faults);
+    return rc;
+}
+
 static void read_environment(struct given *given)
 {
-    for (int i = 1; i < OPTION_COUNT; i++) {
-        const char *value = getenv(variables[i]);
+    for (int i = 1; i < SETTING_COUNT; i++) {
+        const char *value = getenv(setting_table[i].variable);
 
         if (!given->from_flag[i] && value && value[0])
             given->value[i] = value;
@@ -146,13 +164,14 @@ static int wrong(const struct given *given, enum setting option, const char *wan
         if (flags[i].val == (int)option)
             return err_set(err, ERR_Configuration, "--%s %s: must be %s", flags[i].name,
                            given->value[option], wanted);
-    return err_set(err, ERR_Configuration, "%s=%s: must be %s", variables[option],
-                   given->value[option], wanted);
+    err_set(err, ERR_Configuration, "%s=%s: must be %s", setting_table[option].variable,
+            given->value[option], wanted);
+    return settings_context(&given->settings, option, err);
 }
 
 static int judge_lanes(const struct given *given, struct config *out, struct err *err)
 {
-    const char *text = given->value[OPTION_LANES];
+    const char *text = given->value[SETTING_lanes];
     char *end;
     long number;
 
@@ -162,7 +181,7 @@ static int judge_lanes(const struct given *given, struct config *out, struct err
     errno = 0;
     number = strtol(text, &end, 10);
     if (errno || *end || number < 1 || number > LANES_MAX)
-        return wrong(given, OPTION_LANES, "a number from 1 to 256", err);
+        return wrong(given, SETTING_lanes, "a number from 1 to 256", err);
     out->lanes = (u32)number;
     return 0;
 }
@@ -170,17 +189,17 @@ static int judge_lanes(const struct given *given, struct config *out, struct err
 static int judge_log(const struct given *given, struct config *out, struct err *err)
 {
     static const char *const levels[] = {"debug", "info", "warn", "error"};
-    const char *level = given->value[OPTION_LOG_LEVEL], *json = given->value[OPTION_LOG_JSON];
+    const char *level = given->value[SETTING_logLevel], *json = given->value[SETTING_logJson];
     size_t i = LOG_INFO;
 
     if (level)
         for (i = 0; i < COUNT_OF(levels) && strcmp(level, levels[i]) != 0;)
             i++;
     if (i == COUNT_OF(levels))
-        return wrong(given, OPTION_LOG_LEVEL, "debug, info, warn or error", err);
+        return wrong(given, SETTING_logLevel, "debug, info, warn or error", err);
     out->log_level = (enum log_level)i;
     if (json && strcmp(json, "0") != 0 && strcmp(json, "1") != 0)
-        return wrong(given, OPTION_LOG_JSON, "0 or 1", err);
+        return wrong(given, SETTING_logJson, "0 or 1", err);
     out->log_json = json && json[0] == '1';
     return 0;
 }
@@ -188,7 +207,7 @@ static int judge_log(const struct given *given, struct config *out, struct err *
 static int judge_name(const char *program, const struct given *given, struct config *out,
                       struct err *err)
 {
-    const char *name = given->value[OPTION_NAME];
+    const char *name = given->value[SETTING_name];
     const char *role = strncmp(program, "syncline-", 9) == 0 ? program + 9 : program;
     struct buf made = {0};
 
@@ -200,19 +219,19 @@ static int judge_name(const char *program, const struct given *given, struct con
     }
     if (strlen(name) == 0 || strlen(name) > WORKER_NAME_BYTES_MAX ||
         !utf8_is_valid(bytes_text(name)))
-        return wrong(given, OPTION_NAME, "1 to 128 bytes of UTF-8", err);
+        return wrong(given, SETTING_name, "1 to 128 bytes of UTF-8", err);
     out->name = text_copy(name);
     return 0;
 }
 
 static int judge_roots(const struct given *given, struct config *out, struct err *err)
 {
-    const char *roots = given->value[OPTION_ROOTS];
+    const char *roots = given->value[SETTING_roots];
 
     if (!roots)
         return 0;
     if (!roots_are_valid(roots))
-        return wrong(given, OPTION_ROOTS, "absolute paths of directories, separated by colons",
+        return wrong(given, SETTING_roots, "absolute paths of directories, separated by colons",
                      err);
     out->roots = text_copy(roots);
     return 0;
@@ -231,13 +250,13 @@ static bool is_host_and_port(const char *text)
 
 static int judge_metrics(const struct given *given, struct config *out, struct err *err)
 {
-    const char *metrics = given->value[OPTION_METRICS];
+    const char *metrics = given->value[SETTING_metrics];
 
     if (!metrics || strcmp(metrics, "off") == 0)
         return 0;
     if (strncmp(metrics, "unix:/", 6) != 0 &&
         (strncmp(metrics, "tcp://", 6) != 0 || !is_host_and_port(metrics + 6)))
-        return wrong(given, OPTION_METRICS, "tcp://HOST:PORT, unix:/PATH or off", err);
+        return wrong(given, SETTING_metrics, "tcp://HOST:PORT, unix:/PATH or off", err);
     out->metrics = text_copy(metrics);
     return 0;
 }
@@ -245,19 +264,20 @@ static int judge_metrics(const struct given *given, struct config *out, struct e
 static int judge(const char *program, const struct given *given, struct config *out,
                  struct err *err)
 {
-    if (!given->value[OPTION_PLANNER])
-        return err_set(
-            err, ERR_Configuration,
-            "no planner is named: set --planner or SYNCLINE_PLANNER to an endpoint such as "
-            "ipc:///run/syncline/planner-1.ipc or tcp://planner:5570");
-    out->planner = text_copy(given->value[OPTION_PLANNER]);
+    if (!given->value[SETTING_planner])
+        return err_set(err, ERR_Configuration,
+                       "no planner is named: set --planner, SYNCLINE_PLANNER, or planner in a "
+                       "configuration file, to an endpoint such as "
+                       "ipc:///run/syncline/planner-1.ipc or tcp://planner:5570");
+    out->planner = text_copy(given->value[SETTING_planner]);
     if (judge_lanes(given, out, err) < 0 || judge_log(given, out, err) < 0 ||
         judge_name(program, given, out, err) < 0 || judge_roots(given, out, err) < 0 ||
         judge_metrics(given, out, err) < 0)
         return -1;
-    if (config_secret("SYNCLINE_DATABASE_URL", &out->database_url, err) < 0 ||
-        config_secret("SYNCLINE_REDIS_URL", &out->redis_url, err) < 0)
-        return -1;
+    if (config_secret("SYNCLINE_DATABASE_URL", &out->database_url, err) < 0)
+        return settings_context(&given->settings, SETTING_databaseUrlFile, err);
+    if (config_secret("SYNCLINE_REDIS_URL", &out->redis_url, err) < 0)
+        return settings_context(&given->settings, SETTING_redisUrlFile, err);
     if (getenv("SYNCLINE_STATE_DIR"))
         out->state_dir = text_copy(getenv("SYNCLINE_STATE_DIR"));
     return 0;
@@ -267,6 +287,7 @@ int config_read(const char *program, int argc, char **argv, struct config *out, 
                 struct err *err)
 {
     struct given given = {0};
+    int rc;
 
     memset(out, 0, sizeof *out);
     *done = false;
@@ -274,11 +295,15 @@ int config_read(const char *program, int argc, char **argv, struct config *out, 
         return -1;
     if (*done)
         return 0;
-    read_environment(&given);
-    if (judge(program, &given, out, err) == 0)
-        return 0;
-    config_release(out);
-    return -1;
+    rc = read_files(&given.settings, err);
+    if (rc == 0) {
+        read_environment(&given);
+        rc = judge(program, &given, out, err);
+    }
+    settings_release(&given.settings);
+    if (rc < 0)
+        config_release(out);
+    return rc;
 }
 
 static void release_secret(char **secret)

@@ -1,19 +1,7 @@
-/* config.h: settings of a process: flag > environment > default. Secrets come from the environment
- * or from the file that SYNCLINE_…_FILE names, never from flags.
- *
- *   --planner LIST    SYNCLINE_PLANNER        endpoints; a planner binds the first, workers
- *                                             connect to all
- *   --name NAME       SYNCLINE_NAME           what operators call it (default: <role>-<pid>)
- *   --lanes N         SYNCLINE_LANES          worker threads (default: cores)
- *   --log-level L     SYNCLINE_LOG_LEVEL      debug | info | warn | error
- *   --log-json        SYNCLINE_LOG_JSON=1
- *   --roots A:B       SYNCLINE_ROOTS          directories that workers may use (confine.h)
- *   --metrics WHERE   SYNCLINE_METRICS        planner: where /metrics, /healthz and /readyz are:
- *                                             tcp://HOST:PORT, unix:/PATH or off (default)
- *                     SYNCLINE_DATABASE_URL   libpq connection string (or …_URL_FILE)
- *                     SYNCLINE_REDIS_URL      redis://[:password@]host:port/db or unix:///path
- *                                             (or …_URL_FILE)
- *                     SYNCLINE_STATE_DIR      of the embedded stack */
+/* config.h: settings of a process: flag > environment > configuration files (svc/settings.h) >
+ * default. What there is to set stands in schema/settings.def; which of it has a flag, in config.c.
+ * Secrets come from the environment, a file that nobody else may read, or the one that
+ * SYNCLINE_…_FILE names, never from flags. */
 #ifndef SYNCLINE_SVC_CONFIG_H
 #define SYNCLINE_SVC_CONFIG_H
 
@@ -34,8 +22,9 @@ struct config {
     bool log_json;
 };
 
-/* For the four processes: reads flags and environment; --help and --version print and *done is
- * true. Usage errors: -1 with ERR_Usage or ERR_Configuration. */
+/* For the four processes: reads flags, environment and files, and completes the environment from
+ * the files: to be called before there are threads. --help and --version print and *done is true.
+ * Faults of a file are printed on stderr. Errors: -1 with ERR_Usage or ERR_Configuration. */
 int config_read(const char *program, int argc, char **argv, struct config *out, bool *done,
                 struct err *err);
 void config_release(struct config *config);

@@ -20,6 +20,7 @@ setup_file() {
 ./bin/syncline-verifier
 ./share/bash-completion/completions/syncline
 ./share/man/man1/syncline.1
+./share/man/man5/syncline-config.5
 ./share/man/man5/syncline-definitions.5
 ./share/man/man8/syncline-planner.8
 ./share/man/man8/syncline-watcher.8

@@ -19,6 +19,7 @@ stack_setup() {
   for name in $(compgen -e SYNCLINE_); do
     [[ $name == SYNCLINE_BIN ]] || unset "$name"
   done
+  export SYNCLINE_CONFIG=off # nothing of the files of this machine
   unset "${!PG@}"
   BASE=$(mktemp -d "${TMPDIR:-/tmp}/syncline-e2e.XXXXXX")
   chmod 755 "$BASE" # user postgres has to pass
@@ -171,6 +172,7 @@ as_user() {
     chmod -R a+rX "$BASE/bin"
   fi
   setpriv --reuid nobody --regid nogroup --clear-groups \
-    env -i PATH="$BASE/bin:$PATH" HOME="$BASE/home" TZ=America/New_York LC_ALL=tr_TR.UTF-8 "$@"
+    env -i PATH="$BASE/bin:$PATH" HOME="$BASE/home" TZ=America/New_York LC_ALL=tr_TR.UTF-8 \
+    SYNCLINE_CONFIG=off "$@"
 }
 STACK_STARTED=()

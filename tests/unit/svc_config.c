@@ -25,6 +25,7 @@ static int clear_environment(void **state)
     (void)state;
     for (size_t i = 0; i < COUNT_OF(variables); i++)
         unsetenv(variables[i]);
+    setenv("SYNCLINE_CONFIG", "off", 1);
     return 0;
 }
 
