@@ -1,6 +1,6 @@
-/* conf.c: whatever bytes come as definitions, each fault is a line with its place, and what is
- * accepted prints and reads back as the same; so do values for `set` and selectors, as far as they
- * are accepted.
+/* conf.c: whatever bytes come as definitions or as a configuration file, each fault is a line with
+ * its place, and what is accepted prints and reads back as the same; so do values for `set` and
+ * selectors, as far as they are accepted.
  *
  * With libFuzzer: clang -fsanitize=fuzzer,address -DSYNCLINE_LIBFUZZER … tests/fuzz/conf. Without
  * it, main runs seeded mutations of the files in tests/fuzz/conf and of definitions at random:
@@ -8,6 +8,7 @@
 #include "base/names.h"
 #include "base/random.h"
 #include "conf/conf.h"
+#include "conf/settings.h"
 #include "conf/table.h"
 #include "harness/definitions.h"
 
@@ -88,6 +89,24 @@ static void try_documents(struct bytes input)
     buf_release(&faults);
 }
 
+/* The input as a configuration file. */
+static void try_settings(struct bytes input)
+{
+    struct setting_value values[SETTING_COUNT] = {0};
+    struct buf faults = {0};
+    struct err err = {0};
+    int rc = settings_read("f", input, values, &faults, &err);
+
+    require((rc == 0) == (faults.size == 0), "a refusal without a fault", input);
+    require(rc == 0 || err.code == ERR_Configuration, "a refusal without its code", input);
+    check_faults(&faults, input);
+    for (u32 i = 0; i < SETTING_COUNT; i++)
+        require(!values[i].text || (values[i].text[0] && values[i].at.line > 0),
+                "a value that is none, or without its place", input);
+    setting_values_release(values);
+    buf_release(&faults);
+}
+
 /* The input as the value of each field, and as a selector. */
 static void try_text(struct bytes input)
 {
@@ -122,6 +141,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size)
         memcpy(copy, data, size);
     try_documents(input);
+    try_settings(input);
     try_text(input);
     free(copy);
     return 0;
