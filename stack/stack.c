@@ -154,7 +154,9 @@ static int spawn_supervisor(const struct layout *layout, const struct stack_coun
     char *argv[16] = {program, "supervise", "--state-dir", layout->root};
     int used = 4, result;
     int log_fd = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-    char *settled[] = {SETTINGS_VARIABLE "=" SETTINGS_OFF, NULL}; /* files were read */
+    /* files were read already, and the services of others are none of its business */
+    char *settled[] = {SETTINGS_VARIABLE "=" SETTINGS_OFF,
+                       "SYNCLINE_DATABASE_URL=", "SYNCLINE_REDIS_URL=", NULL};
     struct spawn_request request = {.path = program,
                                     .argv = argv,
                                     .extra_environment = settled,

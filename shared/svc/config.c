@@ -64,12 +64,12 @@ static void print_variables(const char *program)
 
         if (setting == SETTING_metrics && !has_metrics(program))
             continue;
-        printf("  %-26s or key %s of the configuration file%s\n", row->variable, row->field.path,
+        printf("  %-27s or key %s of the configuration file%s\n", row->variable, row->field.path,
                has_flag(setting) ? "" : ":");
         if (!has_flag(setting))
-            printf("  %-26s %s\n", "", row->field.text);
+            printf("  %-27s %s\n", "", row->field.text);
     }
-    printf("  %-26s the one file to read, or off\n", SETTINGS_VARIABLE);
+    printf("  %-27s the one file to read, or off\n", SETTINGS_VARIABLE);
 }
 
 static void print_help(const char *program)

@@ -16,7 +16,10 @@ static int fail(int fd, const char *path, int error, struct err *err)
 {
     if (fd >= 0)
         close(fd);
-    err_errno(err, error, "the configuration file %.300s cannot be read", path);
+    err_errno(err, error,
+              "the configuration file %.300s cannot be read (" SETTINGS_VARIABLE
+              " may name another, or be off)",
+              path);
     err->code = ERR_Configuration;
     return -1;
 }

@@ -113,6 +113,7 @@ FILE
   [[ $output != *everybody* ]]
   grep -q '"lanes":"\?3' "$STACK/log/mover-1.log"
   [ -S "$STACK/run/planner-1.http" ]
+  for pid in $(stack_pids); do run -1 grep -a nowhere "/proc/$pid/environ"; done # no secret goes further than it must
   run -0 --separate-stderr env SYNCLINE_LANES=1 "$SYNCLINE_BIN/syncline" --state-dir "$STACK" doctor
   [[ $output == *"ok       settings     $USER_FILE: databaseUrl, redisUrl, planner, name, lanes (not used), logJson, metrics"* ]]
   [[ $output == *"ok       settings     /etc/syncline/syncline.yaml: not there"* ]]

@@ -203,7 +203,7 @@ static void refuses_unreadable(void **state)
     name[0] = '/';
     name[sizeof name - 1] = '\0';
     at.paths[0] = name;
-    refused("cannot be read: File name too long");
+    refused("cannot be read (SYNCLINE_CONFIG may name another, or be off): File name too long");
     at.paths[0] = at.user;
 }
 
