@@ -89,7 +89,7 @@ static void print_help(const char *program)
            "%s"
            "  --help, --version\n\n"
            "Without its option, a setting is what its variable says, or else its key in a\n"
-           "configuration file: see syncline-config(5).\n",
+           "configuration file, see syncline-config(5):\n",
            program, LANES_MAX,
            has_metrics(program)
                ? "  --metrics WHERE    where /metrics, /healthz and /readyz can be read\n"
