@@ -347,6 +347,25 @@ worker_holds() { (($(worker_says "$1" busy) > 0)); }
   job_wait p
 }
 
+@test "a job whose only mover is drained is cancelled, and leaves nothing" {
+  # Goal: what a job has staged is taken away by a mover that gets nothing new, as nobody else could.
+  # Method: the only mover is drained in mid-job; cancel.
+  syncline up -q
+  tree_make "$WORK/a" 800
+  mkdir "$WORK/b"
+  sync_define p "fault:delay_ms=4;dir:$WORK/a" "$WORK/b"
+  eventually 10 worker_is_listed mover-1
+  job_start p
+  eventually 20 view_has p moved 50
+  syncline -q worker drain "$(worker_id mover-1)"
+  eventually 20 job_has p "waiting_for = 'a mover'"
+  syncline -q cancel p-1
+  local code=0
+  job_wait p 2>/dev/null || code=$?
+  [ "$code" -eq 9 ]
+  no_leftovers "$WORK/b"
+}
+
 @test "what is old goes by itself" {
   # Goal: the planner does it, soon after its start, and says so.
   # Method: rows made old by UPDATE; the planner is started again.
