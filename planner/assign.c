@@ -99,6 +99,8 @@ void assignment_lapse(struct job *job, struct assignment *assignment, const char
               message_kind_name(lapsed.kind), lapsed.sequence,
               log_text(lapsed.worker ? lapsed.worker->name : ""), log_text(why));
     job->planner->leases_expired += strcmp(why, "busy") != 0;
+    if (lapsed.kind == MSG_probe)
+        job->probe_hangs = strcmp(why, "no progress") == 0;
     assignment_end(job, assignment);
     give_back(job, lapsed);
 }

@@ -86,6 +86,7 @@ void job_probed(struct job *job, struct assignment *assignment, const struct msg
     struct buf text = {0};
 
     assignment_end(job, assignment);
+    job->probe_hangs = false;
     if (job->state != JOB_PROBING || job->begin_posted)
         return; /* asked twice, as one of the answers was late */
     if (probed->code != ERR_Ok) {

@@ -68,7 +68,7 @@ void closing_done(struct job *job, struct truth_request *answer)
 
 static void assign_close(struct job *job, struct job_batch *batch)
 {
-    struct worker *worker = worker_pick(job->planner, ROLE_mover, 0);
+    struct worker *worker = worker_pick_mover(job);
     struct envelope envelope = {.message = {.kind = MSG_close}, .bodies = 1};
     struct assignment *assignment;
 
@@ -107,7 +107,7 @@ static void post_rows(struct job *job, struct bytes rows)
 
 static void send_finish(struct job *job)
 {
-    struct worker *worker = worker_pick(job->planner, ROLE_mover, 0);
+    struct worker *worker = worker_pick_mover(job);
     struct envelope envelope = {.message = {.kind = MSG_close}, .bodies = 1};
     const struct buf *identity =
         job->finish == CLOSE_STAGING ? &job->opened_identity : &job->destination_identity;

@@ -329,6 +329,8 @@ static const char *waiting_for(const struct job *job, char *place, size_t size)
         return "a mover";
     if (job->state == JOB_RUNNING && !worker_exists(planner, ROLE_verifier))
         return "a verifier";
+    if (job->state == JOB_PROBING && job->probe_hangs)
+        return "source or destination, where a look at it hangs: its server may be away";
     return "";
 }
 

@@ -23,6 +23,8 @@ static void add_row(const struct job *job, struct frame_writer *writer, const st
     buf_clear(path);
     path_join(path, batch->dirs[item->dir].path, item->name);
     row.path = buf_bytes(path);
+    if (item->operation == OPERATION_directory && item->flags & ITEM_REPLACES)
+        row.message = bytes_text("takes the place of what is no directory"); /* truth_plan.c asks */
     if (item->operation == OPERATION_refuse) {
         (void)item_refuse(item, &err); /* its error is what is told */
         row.outcome = OUTCOME_failed;

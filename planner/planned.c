@@ -13,24 +13,67 @@ struct planned_note {
     u32 scan;
 };
 
+/* A path up to its component `count`, counted from 1. */
+static struct bytes components(struct bytes path, u32 count)
+{
+    for (size_t end = 0; end < path.size; end++)
+        if (path.data[end] == '/' && --count == 0)
+            return bytes_of(path.data, end);
+    return path;
+}
+
+static bool is_over_another(const struct rec_item *item)
+{
+    return item->operation == OPERATION_directory && item->flags & ITEM_REPLACES;
+}
+
+/* The items, and behind them, of each of their directories that is to take the place of something
+ * else, the one that does: what is in it is done only if that is as planned. */
 static void describe(const struct batch *batch, struct truth_request *request)
 {
     struct buf path = {0};
 
+    request->planned = memory_or_die(((size_t)batch->item_count + batch->dir_count + 1) *
+                                     sizeof *request->planned);
     request->planned_count = batch->item_count;
-    request->planned = memory_or_die(((size_t)batch->item_count + 1) * sizeof *request->planned);
     for (u32 i = 0; i < batch->item_count; i++) {
         const struct rec_item *item = &batch->items[i];
 
         request->planned[i] = (struct truth_planned){.kind = item->kind,
                                                      .operation = item->operation,
+                                                     .replaces = is_over_another(item),
                                                      .size = item->size,
                                                      .mtime_ns = item->mtime_ns};
         buf_clear(&path);
         path_join(&path, batch->dirs[item->dir].path, item->name);
         path_key(buf_bytes(&path), request->planned[i].key);
     }
+    for (u32 i = 0; i < batch->dir_count; i++) {
+        const struct rec_dir *dir = &batch->dirs[i];
+        struct truth_planned *above = &request->planned[request->planned_count];
+
+        if (dir->replaces == 0)
+            continue;
+        *above = (struct truth_planned){
+            .kind = KIND_directory, .operation = OPERATION_directory, .replaces = true};
+        path_key(components(dir->path, dir->replaces), above->key);
+        request->planned_count++;
+    }
     buf_release(&path);
+}
+
+/* What is in a directory that may not take its place is not as planned. */
+static void judge_places(const struct batch *batch, struct truth_request *answer)
+{
+    const struct truth_planned *above = answer->planned + batch->item_count;
+
+    for (u32 dir = 0; dir < batch->dir_count; dir++) {
+        if (batch->dirs[dir].replaces == 0 || above++->code == ERR_Ok)
+            continue;
+        for (u32 i = 0; i < batch->item_count; i++)
+            if (batch->items[i].dir == dir && answer->planned[i].code == ERR_Ok)
+                answer->planned[i].code = ERR_NotAsPlanned;
+    }
 }
 
 void planned_ask(struct job *job, struct shard *shard, const struct envelope *envelope,
@@ -79,12 +122,13 @@ static void go_on(struct job *job, struct shard *shard, const struct batch *batc
 
 /* What is as listed goes on, as what cannot be carried does, which is not written and fails anyway.
  */
-static void sort_out(struct job *job, struct shard *shard, const struct truth_request *answer,
+static void sort_out(struct job *job, struct shard *shard, struct truth_request *answer,
                      const struct batch *batch)
 {
     bool keep[BATCH_ITEMS] = {false}, carried = false;
     u32 left = 0;
 
+    judge_places(batch, answer);
     for (u32 i = 0; i < batch->item_count; i++) {
         bool refused = batch->items[i].operation == OPERATION_refuse;
 

@@ -22,6 +22,9 @@ struct worker *worker_by_peer(struct planner *planner, const struct peer *peer);
 struct worker *worker_pick(struct planner *planner, enum role role, u32 spare);
 /* The same for what must be done though all that are left are to be drained. */
 struct worker *worker_pick_any(struct planner *planner, enum role role, u32 spare);
+/* For what a job needs to come to its end: of one that ends early, who is to be drained, too, if
+ * there is nobody else. */
+struct worker *worker_pick_mover(struct job *job);
 bool worker_has_room(const struct worker *worker, u32 spare);
 /* One that takes new work. */
 bool worker_exists(struct planner *planner, enum role role);

@@ -101,6 +101,8 @@ static const struct {
 
 /* A worker with several planners had no room: nothing has begun, so that nothing is to be revoked.
  * What was sent is sent again, here or elsewhere, but not at once. */
+#define PROBE_HUNG_MS 2000
+
 static void on_busy(struct job *job, struct assignment *assignment)
 {
     s64 later_ms = clock_monotonic_ms() + RETRY_FIRST_MS;
@@ -124,12 +126,17 @@ static void on_busy(struct job *job, struct assignment *assignment)
         }
         assignment_end(job, assignment);
         shard->state = SHARD_PENDING;
+    } else if (assignment->kind == MSG_probe) { /* it hangs in the one before */
+        job->probe_hangs = true;
+        job->retry_ms = clock_monotonic_ms() + PROBE_HUNG_MS;
+        job->probe_sent[assignment->worker->role == ROLE_mover] = false;
+        assignment_end(job, assignment);
     } else {
         job->retry_ms = later_ms;
         if (assignment->kind == MSG_revoke && assignment->target != 0) {
             tokens_unused(job, assignment->target);
             assignment_end(job, assignment);
-        } else { /* probe, open, grant, settle, finish, the revoke of a takeover */
+        } else { /* open, grant, settle, finish, the revoke of a takeover */
             assignment_lapse(job, assignment, "busy");
         }
     }

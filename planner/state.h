@@ -235,6 +235,7 @@ struct job {
 
     /* the probe */
     bool probe_sent[2], probed[2]; /* watcher, mover */
+    bool probe_hangs;              /* one gave no answer, and none has come since */
     struct buf source_identity, destination_identity, source_place, destination_place;
     s64 retry_ms; /* not before then */
     bool begin_posted;

@@ -36,7 +36,7 @@ static bool opening_is_due(const struct job *job)
 
 static void send_open(struct job *job)
 {
-    struct worker *worker = worker_pick(job->planner, ROLE_mover, 0);
+    struct worker *worker = worker_pick_mover(job);
     struct envelope envelope = {.message = {.kind = MSG_open}};
     u32 sequence = job_sequence(job);
 
@@ -106,7 +106,7 @@ static u32 batches_without_token(const struct job *job)
 
 static void send_grant(struct job *job, u32 count)
 {
-    struct worker *worker = worker_pick(job->planner, ROLE_mover, 0);
+    struct worker *worker = worker_pick_mover(job);
     struct envelope envelope = {.message = {.kind = MSG_grant}};
     struct assignment *assignment;
     u32 sequence, first;

@@ -133,6 +133,7 @@ struct owned_job {
 struct truth_planned {
     u8 key[KEY_BYTES];
     u32 kind, operation;
+    bool replaces; /* a directory, something that is none */
     u64 size;
     s64 mtime_ns;
     u32 code; /* result: Ok: as listed; NotAsPlanned, NotPlanned */

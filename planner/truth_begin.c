@@ -338,11 +338,12 @@ static int keep_changed(struct ledger *ledger, struct truth_request *request, st
 
 /* ---- what failed in another job ---- */
 
-/* Removals that failed are none of it: this job removes nothing. */
+/* Removals that failed are none of it: this job removes nothing; nor what a plan left alone. */
 static const char failed_sql[] =
     "SELECT i.path FROM job f JOIN job j ON j.synchronization = f.synchronization"
     " JOIN item i ON i.job = f.id WHERE j.id = $1 AND f.name = $2 AND i.operation <> 'remove'"
-    " AND i.outcome IN ('failed', 'changed', 'vanished') ORDER BY i.path LIMIT $3";
+    " AND i.outcome IN ('failed', 'changed', 'vanished')"
+    " AND coalesce(i.code, '') NOT IN ('NotPlanned', 'NotAsPlanned') ORDER BY i.path LIMIT $3";
 
 static int read_only(struct ledger *ledger, struct truth_request *request, struct err *err)
 {

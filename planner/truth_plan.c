@@ -48,13 +48,23 @@ static bool has_key(const struct truth_planned *item, const char *uuid)
     return true;
 }
 
-enum planned_column { PLANNED_KEY, PLANNED_OPERATION, PLANNED_KIND, PLANNED_SIZE, PLANNED_MTIME };
+enum planned_column {
+    PLANNED_KEY,
+    PLANNED_OPERATION,
+    PLANNED_KIND,
+    PLANNED_SIZE,
+    PLANNED_MTIME,
+    PLANNED_REPLACES
+};
 
-/* Directories are of no size, and their time is not theirs alone. */
+/* Directories are of no size, and their time is not theirs alone. One takes the place of something
+ * else only where the plan says so (plan.c). */
 static bool holds(const PGresult *rows, int row, const struct truth_planned *item)
 {
     if (strcmp(result_text(rows, row, PLANNED_OPERATION), operation_name(item->operation)) != 0 ||
         strcmp(result_text(rows, row, PLANNED_KIND), kind_name(item->kind)) != 0)
+        return false;
+    if (item->replaces && result_text(rows, row, PLANNED_REPLACES)[0] != 't')
         return false;
     return item->kind == KIND_directory ||
            ((u64)result_s64(rows, row, PLANNED_SIZE) == item->size &&
@@ -84,8 +94,8 @@ int ledger_plan(struct ledger *ledger, struct truth_request *request, struct err
         return -1;
     put_keys(request, &keys);
     rc = postgres_query(ledger->postgres,
-                        "SELECT key, operation, kind, size, mtime_ns FROM item WHERE job = $1"
-                        " AND outcome = 'planned' AND key = ANY ($2::uuid[])",
+                        "SELECT key, operation, kind, size, mtime_ns, message IS NOT NULL FROM item"
+                        " WHERE job = $1 AND outcome = 'planned' AND key = ANY ($2::uuid[])",
                         (struct parameter[]){parameter_s64(plan), parameter_text(buf_text(&keys))},
                         2, &rows, err);
     buf_release(&keys);
@@ -98,20 +108,30 @@ int ledger_plan(struct ledger *ledger, struct truth_request *request, struct err
 
 /* ---- names for the close ---- */
 
-/* Names of one object go together: if one of them is not as planned, none is touched. What is left
- * of links and puts counts as changed, of removals as extra. */
+/* Names of one object go together: if one of them is not as planned, none is touched. So do what
+ * takes the place of a directory and what is in that directory: else what is there would go for
+ * nothing. What is left of links and puts counts as changed, of removals as extra. */
 static const char names_sql[] =
-    "WITH each AS (SELECT p.key, p.operation, p.device, p.inode, i.key IS NOT NULL AS listed,"
-    "  i.operation = CASE WHEN p.leader = p.key THEN 'put' ELSE p.operation END"
+    "WITH RECURSIVE each AS (SELECT p.key, p.operation, p.device, p.inode,"
+    "  i.key IS NOT NULL AS listed,"
+    "  (i.operation = CASE WHEN p.leader = p.key THEN 'put' ELSE p.operation END"
     "   AND i.kind = p.kind AND (p.kind = 'directory'"
-    "    OR (i.size = p.size AND i.mtime_ns = p.mtime_ns)) IS TRUE AS holds"
+    "    OR (i.size = p.size AND i.mtime_ns = p.mtime_ns))) IS TRUE AS holds"
     "  FROM pending p LEFT JOIN item i ON i.job = $2 AND i.key = p.key AND i.outcome = 'planned'"
     "  WHERE p.job = $1 AND p.outcome IS NULL),"
-    " judged AS (SELECT key, listed, CASE WHEN operation = 'link'"
-    "   THEN bool_and(coalesce(holds, false)) OVER (PARTITION BY operation, device, inode)"
-    "   ELSE coalesce(holds, false) END AS holds FROM each),"
+    " below AS (SELECT w.key AS top, p.key, -p.depth AS level FROM pending w JOIN pending p"
+    "   ON p.job = $1 AND p.operation = 'remove' AND -p.depth = -w.depth - 1 AND p.parent = w.key"
+    "   WHERE w.job = $1 AND w.waits AND w.outcome IS NULL"
+    "  UNION ALL SELECT b.top, p.key, -p.depth FROM below b JOIN pending p"
+    "   ON p.job = $1 AND p.operation = 'remove' AND -p.depth = b.level - 1 AND p.parent = b.key),"
+    " tops AS (SELECT b.top, bool_and(e.holds) AS holds FROM below b JOIN each e ON e.key = b.key"
+    "  GROUP BY b.top),"
+    " judged AS (SELECT e.key, e.listed, bool_and(e.holds AND coalesce(t.holds, true)) OVER"
+    "   (PARTITION BY CASE WHEN e.operation = 'link' THEN NULL ELSE e.key END, e.device, e.inode)"
+    "   AS holds FROM each e LEFT JOIN tops t ON t.top = e.key),"
     " gone AS (DELETE FROM pending p USING judged j WHERE p.job = $1 AND p.key = j.key"
-    "  AND NOT j.holds RETURNING p.key, p.shard, p.path, p.kind, p.operation, p.size, j.listed),"
+    "  AND NOT (j.holds AND j.key NOT IN (SELECT b.key FROM below b JOIN judged t ON t.key = b.top"
+    "   AND NOT t.holds)) RETURNING p.key, p.shard, p.path, p.kind, p.operation, p.size, j.listed),"
     " kept AS (INSERT INTO item (job, key, shard, path, kind, operation, outcome, size, code)"
     "  SELECT $1, key, shard, path, kind, operation, CASE WHEN operation = 'remove'"
     "   THEN 'kept'::item_outcome ELSE 'changed' END, size,"

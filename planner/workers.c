@@ -230,6 +230,12 @@ struct worker *worker_pick_any(struct planner *planner, enum role role, u32 spar
     return worker || worker_exists(planner, role) ? worker : pick(planner, role, spare, true);
 }
 
+struct worker *worker_pick_mover(struct job *job)
+{
+    return job->fail_code == ERR_Ok ? worker_pick(job->planner, ROLE_mover, 0)
+                                    : worker_pick_any(job->planner, ROLE_mover, 0);
+}
+
 bool worker_is_drained(const struct worker *worker)
 {
     return worker->draining && worker->held == 0 && worker->busy == 0;

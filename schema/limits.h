@@ -25,7 +25,8 @@
 #define ASSET_PROBE_MS 60000    /* while something refers to it; FAILED: sooner, so that it is seen to be back */
 #define ASSET_PROBE_FAILED_MS 15000
 #define ASSET_QUESTIONS 64      /* about single assets that a worker holds at most; one for each address */
-#define PROBE_THREADS 4         /* of a worker: so many filesystems may hang before probes wait */
+#define JOB_PROBES 64           /* for jobs that a worker holds at most; one for each pair of addresses */
+#define PROBE_THREADS 4         /* of a worker; there are more as soon as all hang, up to one for each probe */
 #define ASSET_PROBE_WAIT_MS 10000 /* a probe without an answer for this long means AssetUnreachable */
 #define RETENTION_MS 60000      /* one planner at a time looks this often for what was kept long enough */
 #define EVENT_DAYS 30

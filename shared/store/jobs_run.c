@@ -28,7 +28,8 @@ static const char reference_sql[] =
     " LEFT JOIN LATERAL (SELECT count(*) AS items, coalesce(sum(octet_length(path)), 0)::bigint"
     "  AS bytes, count(*) FILTER (WHERE operation = 'link') AS links FROM (SELECT path, operation"
     "   FROM item i WHERE i.job = r.id AND i.operation <> 'remove'"
-    "   AND i.outcome IN ('failed', 'changed', 'vanished') LIMIT $2) i) f ON true"
+    "   AND i.outcome IN ('failed', 'changed', 'vanished')"
+    "   AND coalesce(i.code, '') NOT IN ('NotPlanned', 'NotAsPlanned') LIMIT $2) i) f ON true"
     " WHERE j.uid = $1::uuid AND n.reference IS NOT NULL";
 /* clang-format on */
 
@@ -75,7 +76,9 @@ static int check_failed(const PGresult *row, const char *name, bool well, struct
                        "job %s is %s: what it did not come to is no failed item of it", name,
                        result_text(row, 0, REFERENCE_PHASE));
     if (result_s64(row, 0, REFERENCE_ITEMS) == 0)
-        return err_set(err, ERR_Usage, "no item of job %s failed, but for removals", name);
+        return err_set(err, ERR_Usage,
+                       "no item of job %s failed, but for removals and what was not as planned",
+                       name);
     if (result_s64(row, 0, REFERENCE_ITEMS) > ONLY_PATHS ||
         result_s64(row, 0, REFERENCE_BYTES) > ONLY_BYTES)
         return err_set(err, ERR_Usage,

@@ -1,6 +1,7 @@
 /* retention.c: see retention.h. Object rows say what is proven, whichever job proved it: they go
  * with their asset, not with the job. Of a synchronization its last job stays, its last success,
- * and one that can be approved. */
+ * one that can be approved, and one whose plan or failed items a job goes by, or would if it were
+ * approved. */
 #include "store/retention.h"
 
 #include "base/buf.h"
@@ -19,7 +20,8 @@
 /* Ended jobs beyond what their synchronization keeps. `same`: the place among those of its kind: a
  * success that brought the destination up to date (1), and a verify that found all well (2). */
 #define RETIRED_JOBS                                                                               \
-    "SELECT r.id FROM (SELECT j.id, j.phase, j.superseded_by, k.kind, row_number() OVER"           \
+    "SELECT r.id FROM (SELECT j.id, j.name, j.synchronization, j.phase, j.superseded_by, k.kind, " \
+    "row_number() OVER"                                                                            \
     "   (PARTITION BY j.synchronization ORDER BY j.number DESC) AS place, row_number() OVER"       \
     "   (PARTITION BY j.synchronization, k.kind ORDER BY j.number DESC) AS same,"                  \
     "   CASE WHEN s.spec ->> 'historyLimit' ~ '^[0-9]{1,9}$' THEN"                                 \
@@ -35,6 +37,11 @@
                        " WHERE r.place > r.kept AND r.phase NOT IN " ACTIVE_PHASES                 \
                        " AND NOT (r.kind > 0 AND r.same = 1) AND NOT (r.phase = 'Held' AND "       \
                        "r.superseded_by IS NULL)"                                                  \
+                       " AND NOT EXISTS (SELECT FROM job u WHERE u.synchronization ="              \
+                       "  r.synchronization AND (u.phase IN " ACTIVE_PHASES                        \
+                       "   OR (u.superseded_by IS NULL AND (u.phase = 'Held'"                      \
+                       "    OR (u.phase = 'Failed' AND u.reason = 'SourceChanged'))))"             \
+                       "  AND r.name IN (u.spec #>> '{run,plan}', u.spec #>> '{run,only}'))"       \
                        " LIMIT " STEP_JOBS
 
 /* Pairs of `sync` that nobody has run for long. */

@@ -3,8 +3,8 @@
  * A lane takes from one queue that all share, and answers by notes to the loop thread, which alone
  * touches sockets. Both hand-overs are a wake-up, never a poll. Probes have threads of their own: a
  * job must not wait for its probe until another job's long scans have ended, and there are several,
- * as one may hang in a filesystem whose server is away. They have little to do, and close what is
- * idle, too. */
+ * as one may hang in a filesystem whose server is away; while all of them do, there is one more
+ * with each heartbeat. They have little to do, and close what is idle, too. */
 #include "svc/worker_internal.h"
 
 #include "base/clock.h"
@@ -12,6 +12,8 @@
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+#define PROBE_THREADS_MORE (JOB_PROBES + ASSET_QUESTIONS) /* one for each that may hang */
 
 /* ---- packets ---- */
 
@@ -136,23 +138,37 @@ static void *lane_main(void *argument)
     return NULL;
 }
 
+static bool start_thread(struct worker *worker, struct queue *queue)
+{
+    struct lane *lane = &worker->lanes[worker->threads];
+
+    lane->worker = worker;
+    lane->queue = queue;
+    if (pthread_create(&lane->thread, NULL, lane_main, lane) != 0)
+        return false;
+    worker->threads++;
+    worker->lanes_left++;
+    worker->probe_threads += queue == worker->probes;
+    return true;
+}
+
 /* The first threads are those for probes; they are not among the lanes that planners count on. */
 void lanes_start(struct worker *worker)
 {
     u32 wanted = worker->config.lanes + PROBE_THREADS;
 
-    worker->lanes = memory_or_die(wanted * sizeof *worker->lanes);
-    for (u32 i = 0; i < wanted; i++) {
-        struct lane *lane = &worker->lanes[i];
-
-        lane->worker = worker;
-        lane->queue = i < PROBE_THREADS ? worker->probes : worker->waiting;
-        if (pthread_create(&lane->thread, NULL, lane_main, lane) != 0)
+    worker->lanes = memory_or_die((wanted + PROBE_THREADS_MORE) * sizeof *worker->lanes);
+    for (u32 i = 0; i < wanted; i++)
+        if (!start_thread(worker, i < PROBE_THREADS ? worker->probes : worker->waiting))
             break; /* fewer lanes than asked for, as the machine has it */
-        worker->lanes_left++;
-    }
-    worker->threads = worker->lanes_left;
-    worker->config.lanes = worker->threads > PROBE_THREADS ? worker->threads - PROBE_THREADS : 0;
+    worker->config.lanes = worker->threads - worker->probe_threads;
+}
+
+void lanes_add_probes(struct worker *worker, u32 count)
+{
+    while (count-- > 0 && worker->probe_threads < PROBE_THREADS + PROBE_THREADS_MORE)
+        if (!start_thread(worker, worker->probes))
+            return; /* with the next heartbeat */
 }
 
 void lanes_join(struct worker *worker)

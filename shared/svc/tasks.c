@@ -81,28 +81,47 @@ bool task_is_probe(const struct task *task)
     return task->kind == MSG_probe || task->kind == MSG_probe_asset;
 }
 
+/* Probes take no lane. */
 bool task_is_counted(const struct task *task)
 {
-    return task->kind != MSG_probe_asset;
+    return !task_is_probe(task);
 }
 
-/* Questions about assets come again and again, and one that hangs is never done: of each address
- * one is taken, and of all together a bounded number. */
+static bool is_same_probe(const struct message *a, const struct message *b)
+{
+    if (a->kind == MSG_probe_asset)
+        return bytes_equal(a->probe_asset.address, b->probe_asset.address);
+    return bytes_equal(a->probe.source, b->probe.source) &&
+           bytes_equal(a->probe.destination, b->probe.destination);
+}
+
+/* Probes come again and again, and one that hangs is never done: of the same addresses one is
+ * taken, and of all together a bounded number. */
 static bool has_room(const struct worker *worker, const struct message *message)
 {
-    u32 questions = 0;
+    u32 most = message->kind == MSG_probe ? JOB_PROBES : ASSET_QUESTIONS, count = 0;
 
-    if (message->kind != MSG_probe_asset)
+    if (message->kind != MSG_probe_asset && message->kind != MSG_probe)
         return worker->held < CREDIT_PER_LANE * worker->config.lanes;
     for (const struct task *task = worker->tasks; task; task = task->next) {
-        if (task->kind != MSG_probe_asset || task->answered)
+        if (task->kind != message->kind || task->answered)
             continue;
-        if (bytes_equal(task->delivery->envelope.message.probe_asset.address,
-                        message->probe_asset.address))
+        if (is_same_probe(&task->delivery->envelope.message, message))
             return false;
-        questions++;
+        count++;
     }
-    return questions < ASSET_QUESTIONS;
+    return count < most;
+}
+
+u32 tasks_stuck_probes(struct worker *worker)
+{
+    bool none_ended = worker->probes_done == worker->probes_done_before;
+    u32 waiting = 0;
+
+    for (const struct task *task = worker->tasks; task; task = task->next)
+        waiting += task_is_probe(task) && !atomic_load(&task->running);
+    worker->probes_done_before = worker->probes_done;
+    return none_ended ? waiting : 0;
 }
 
 void tasks_admit(struct worker *worker, u64 session, struct delivery **delivery)
@@ -158,6 +177,7 @@ void tasks_forget(struct worker *worker, struct task *task)
     if (!task->answered)
         worker->held -= task_is_counted(task);
     worker->done++;
+    worker->probes_done += task_is_probe(task);
     stream_close(&task->stream);
     delivery_destroy(&task->delivery);
     free(task);
@@ -178,7 +198,7 @@ void tasks_list_held(const struct worker *worker, u64 session, struct buf *out)
             .progress = atomic_load(&task->running) ? atomic_load(&task->progress) : together,
         };
 
-        if (task->session == session && !task->answered && task_is_counted(task))
+        if (task->session == session && !task->answered && task->kind != MSG_probe_asset)
             frame_add_held(&writer, &held);
     }
     frame_end(&writer);

@@ -158,6 +158,7 @@ static void on_heartbeat(void *context)
     planners_beat(worker, now_ms);
     for (struct task *task = worker->tasks; task; task = task->next)
         stream_resend(task, now_ms);
+    lanes_add_probes(worker, tasks_stuck_probes(worker));
     if (assets_are_idle(now_ms) && !atomic_exchange(&worker->tidying, true))
         queue_put(worker->probes, &worker->tidying);
 }

@@ -85,8 +85,7 @@ struct task {
 
 /* A probe: not for the lanes, and a hung filesystem must not keep them from their work. */
 bool task_is_probe(const struct task *task);
-/* Counts against the credit that planners have, and stands in the beat: all but questions about one
- * asset, which are nobody's assignment. */
+/* Counts against the credit that planners have: all but probes. */
 bool task_is_counted(const struct task *task);
 
 bool tasks_take_kind(const struct worker *worker, u32 kind);
@@ -97,7 +96,10 @@ struct task *tasks_find(struct worker *worker, u64 session, const struct token *
 void tasks_stop(struct worker *worker, u64 session);
 void task_stop(struct task *task);
 void tasks_forget(struct worker *worker, struct task *task); /* frees */
+/* All but questions about one asset, which are nobody's assignment. */
 void tasks_list_held(const struct worker *worker, u64 session, struct buf *out);
+/* How many probes wait, if none has come to its end since the last call: with each heartbeat. */
+u32 tasks_stuck_probes(struct worker *worker);
 /* The token fields that every task message begins with. */
 bool message_token(const struct message *message, struct token *out);
 
@@ -173,6 +175,7 @@ struct lane {
     struct queue *queue; /* that it takes from */
 };
 void lanes_start(struct worker *worker);
+void lanes_add_probes(struct worker *worker, u32 count); /* threads for them, if it may have more */
 /* After their queue was closed and each has posted NOTE_lane_over. */
 void lanes_join(struct worker *worker);
 
@@ -202,13 +205,15 @@ struct worker {
     struct task *tasks;
     u32 held; /* tasks without an answer yet */
     u64 done;
+    u64 probes_done, probes_done_before; /* a heartbeat ago */
 
     struct queue *waiting; /* struct task, to lanes */
-    struct queue *probes;  /* struct task, or &tidying, to the thread for probes */
+    struct queue *probes;  /* struct task, or &tidying, to the threads for probes */
     _Atomic bool tidying;  /* it was told to close what is idle, and has not yet */
     struct queue *notes;   /* struct note, from lanes */
     struct lane *lanes;
-    u32 threads; /* of `lanes` */
+    u32 threads;       /* of `lanes` */
+    u32 probe_threads; /* of those */
     u32 lanes_left;
     _Atomic u32 busy;
     _Atomic u64 progress; /* of the lanes together */

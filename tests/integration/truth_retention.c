@@ -100,6 +100,37 @@ static void test_kept_jobs(void **state)
     planner_down(&one);
 }
 
+/* Goal: a job whose plan, or whose failed items, another one goes by stays as long as that one is
+ * active or may be approved. */
+static void test_referred_jobs(void **state)
+{
+    struct world *world = *state;
+    struct planner_end one = planner_up(world, "one");
+
+    add_job(world, "p");
+    add_ended(world, 12);
+    run_sql(world, "UPDATE synchronization SET spec = '{\"historyLimit\": 1}'");
+    run_sql(world, "INSERT INTO item (job, key, shard, path, kind, operation, outcome)"
+                   " SELECT id, gen_random_uuid(), 0, 'x', 'file', 'put', 'planned' FROM job"
+                   " WHERE number < 6");
+    for (u32 referred = 1; referred <= 6; referred++)
+        run_sql(world,
+                "UPDATE job SET spec = jsonb_build_object('run', jsonb_build_object("
+                " CASE number %% 2 WHEN 0 THEN 'plan' ELSE 'only' END, 'p-%u')) WHERE number = %u",
+                referred, referred + 6);
+    run_sql(world, "UPDATE job SET phase = 'Running' WHERE number = 7");
+    run_sql(world, "UPDATE job SET phase = 'Held' WHERE number IN (8, 9)");
+    run_sql(world, "UPDATE job SET superseded_by = 'p-12' WHERE number = 9");
+    run_sql(world, "UPDATE job SET reason = 'SourceChanged' WHERE number IN (10, 12)");
+    retain(&one, NULL);
+    assert_sql(world, JOBS_LEFT, "p-1 p-2 p-6 p-7 p-8 p-12");
+    assert_sql(world, "SELECT count(*) FROM item", "2");
+    run_sql(world, "UPDATE job SET phase = 'Failed', reason = NULL WHERE number IN (7, 8, 12)");
+    retain(&one, NULL);
+    assert_sql(world, JOBS_LEFT, "p-12");
+    planner_down(&one);
+}
+
 /* Goal: an ad-hoc pair goes with its assets and object rows, a month after its last job; one that
  * ran since, and one that is defined, stay. */
 static void test_adhoc(void **state)
@@ -191,9 +222,9 @@ static void test_one_at_a_time(void **state)
     struct planner_end one = planner_up(world, "one");
 
     run_sql(world, "INSERT INTO event (at, kind, message) VALUES ('2020-01-01', 'x', 'x')");
-    run_sql(world, "SELECT pg_advisory_lock(" ADVISORY_CLASS ", -2)");
+    run_sql(world, "SELECT pg_advisory_lock(" ADVISORY_CLASS ", -3)");
     assert_int_equal(retain(&one, NULL), 0);
-    run_sql(world, "SELECT pg_advisory_unlock(" ADVISORY_CLASS ", -2)");
+    run_sql(world, "SELECT pg_advisory_unlock(" ADVISORY_CLASS ", -3)");
     assert_int_equal(retain(&one, NULL), 1);
     planner_down(&one);
 }
@@ -201,9 +232,10 @@ static void test_one_at_a_time(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        WORLD_TEST(test_events),        WORLD_TEST(test_jobs),         WORLD_TEST(test_kept_jobs),
-        WORLD_TEST(test_adhoc),         WORLD_TEST(test_adhoc_begins), WORLD_TEST(test_gone),
-        WORLD_TEST(test_one_at_a_time),
+        WORLD_TEST(test_events),    WORLD_TEST(test_jobs),
+        WORLD_TEST(test_kept_jobs), WORLD_TEST(test_referred_jobs),
+        WORLD_TEST(test_adhoc),     WORLD_TEST(test_adhoc_begins),
+        WORLD_TEST(test_gone),      WORLD_TEST(test_one_at_a_time),
     };
 
     return cmocka_run_group_tests(tests, services_up, NULL);

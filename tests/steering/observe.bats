@@ -228,6 +228,32 @@ page_hangs() { ! page /metrics --max-time 1 >/dev/null 2>&1; }
   syncline -q down
 }
 
+@test "filesystems that hang keep no other job from its probe, however many, and jobs there say so" {
+  # Goal: more of them than a worker has threads for probes, and a job that asks for one of them again and again: another
+  # job is done, other assets are Ready; the job that hangs says where, makes no storm, and can be cancelled.
+  # Method: six pairs that never end their checks, a job of one more, and a job of a pair that is fit.
+  syncline up -q
+  tree_make "$WORK/a" 5
+  mkdir "$WORK/b" "$WORK/c"
+  local i
+  for i in 1 2 3 4 5 6; do
+    mkdir "$WORK/s$i" "$WORK/d$i"
+    sync_define "hung$i" "fault:hang_check=1;dir:$WORK/s$i" "fault:hang_check=1;dir:$WORK/d$i"
+  done
+  sync_define job "fault:hang_check=1;dir:$WORK/a" "$WORK/b"
+  syncline run job
+  eventually 40 sql_is 13 "SELECT count(*) FROM v_assets WHERE state = 'Failed' AND reason = 'AssetUnreachable'"
+  eventually 30 job_has job "waiting_for LIKE 'source or destination, where a look at it hangs%'"
+  sync_define fine "$WORK/a" "$WORK/c"
+  eventually 10 sql_is 2 "SELECT count(*) FROM v_assets WHERE state = 'Ready' AND name LIKE 'fine%'"
+  syncline run fine --wait -q
+  same_tree "$WORK/a" "$WORK/c"
+  (($(grep -c 'event=batch_lapsed.*step=probe' "$STACK/log/planner-1.log") <= 2))
+  syncline cancel job-1 --wait -q || true
+  job_has job "phase = 'Cancelled'"
+  syncline -q down
+}
+
 @test "a destination that a definition lets be made is made by its first job, and by nothing else" {
   # Goal: directory.create: fit while only its last component is missing; a dry run makes nothing; a source never is
   # made, nor anything inside the source, nor more than one level.
@@ -319,6 +345,25 @@ worker_holds() { (($(worker_says "$1" busy) > 0)); }
   eventually 10 job_has p "waiting_for = 'a mover'"
   syncline -q worker drain "$id" --undo
   job_wait p
+}
+
+@test "a job whose only mover is drained is cancelled, and leaves nothing" {
+  # Goal: what a job has staged is taken away by a mover that gets nothing new, as nobody else could.
+  # Method: the only mover is drained in mid-job; cancel.
+  syncline up -q
+  tree_make "$WORK/a" 800
+  mkdir "$WORK/b"
+  sync_define p "fault:delay_ms=4;dir:$WORK/a" "$WORK/b"
+  eventually 10 worker_is_listed mover-1
+  job_start p
+  eventually 20 view_has p moved 50
+  syncline -q worker drain "$(worker_id mover-1)"
+  eventually 20 job_has p "waiting_for = 'a mover'"
+  syncline -q cancel p-1
+  local code=0
+  job_wait p 2>/dev/null || code=$?
+  [ "$code" -eq 9 ]
+  no_leftovers "$WORK/b"
 }
 
 @test "what is old goes by itself" {

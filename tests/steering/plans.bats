@@ -112,6 +112,62 @@ change_tree() {
   [ "$WORK/dst/link1" -ef "$WORK/dst/link3" ]
 }
 
+@test "what a plan does not say is not lost for it: changes of type are done whole or not at all" {
+  # Goal: a directory that was to make way stays whole where what takes its place, a put or a link, has changed, or where
+  # something more is in it; a file that came in place of a directory stays where the plan knows nothing of it, with all
+  # that was to go below; what still holds is done.
+  # Method: each of them; a plan in which everything holds as the opposite.
+  local place
+  for place in holds changed more link; do
+    mkdir -p "$WORK/src/$place/deep"
+    echo "$place" >"$WORK/src/$place/deep/file"
+  done
+  mkdir -p "$WORK/src/attributes" "$WORK/src/above/in" "$WORK/src/away" "$WORK/src/none" "$WORK/dst"
+  syncline up
+  sync_define s "$WORK/src" "$WORK/dst"
+  with_delete
+  syncline run s --wait --progress=none
+  rm -r "$WORK/src/holds" "$WORK/src/changed" "$WORK/src/more" "$WORK/src/link"
+  for place in holds changed more link; do echo new >"$WORK/src/$place"; done
+  ln "$WORK/src/link" "$WORK/src/name"
+  chmod 700 "$WORK/src/attributes"
+  echo new | tee "$WORK/src/above/in/new" "$WORK/src/away/new" >"$WORK/src/none/new"
+  rmdir "$WORK/dst/none"
+  echo file >"$WORK/dst/none"
+  syncline run s --dry-run --wait >/dev/null
+  echo longer | tee -a "$WORK/src/changed" >>"$WORK/src/link"
+  echo more >"$WORK/dst/more/deep/more"
+  rm -r "$WORK/dst/attributes" "$WORK/dst/above" "$WORK/dst/away"
+  echo precious | tee "$WORK/dst/attributes" >"$WORK/dst/above"
+  run -6 asked run s --plan s-2 --wait --json --progress=none
+  adds_up "$WORK/out"
+  [ "$(stack_psql -c "SELECT string_agg(path || ' ' || outcome, ',' ORDER BY path) FROM v_items
+                       WHERE job = 's-3' AND code = 'NotAsPlanned'")" = "$(paste -sd, <<'END'
+above/in changed
+above/in/new changed
+attributes changed
+changed changed
+changed/deep kept
+changed/deep/file kept
+link changed
+link/deep kept
+link/deep/file kept
+more changed
+more/deep kept
+more/deep/file kept
+name changed
+END
+  )" ]
+  [ "$(cat "$WORK/dst/"{changed,more,link}/deep/file)" = "$(printf 'changed\nmore\nlink')" ]
+  [ "$(cat "$WORK/dst/attributes" "$WORK/dst/above")" = "$(printf 'precious\nprecious')" ]
+  [ "$(cat "$WORK/dst/holds" "$WORK/dst/away/new" "$WORK/dst/none/new")" = "$(printf 'new\nnew\nnew')" ]
+  [ ! -e "$WORK/dst/name" ]
+  # what was left by intent did not fail: it is not done by the way
+  run -2 asked retry s-3 --failed-only
+  says 'no item of job s-3 failed, but for removals and what was not as planned'
+  no_leftovers "$WORK/dst"
+}
+
 @test "a plan that does not fit is refused in words" {
   # Goal: no dry run, one of another synchronization, one that did not end well, one older than the options, one that
   # is gone: exit codes and what to type; limits may change.
