@@ -164,7 +164,8 @@ static int fail_delete(const struct changes *changes, enum kind kind, const char
         return ctl_fail(err, next);
     }
     if (err->code == ERR_NotFound)
-        return ctl_fail(err, kind == KIND_ASSETS ? "syncline get assets" : "syncline get syncs");
+        return ctl_fail(err, kind == KIND_ASSETS ? "syncline get assets --all"
+                                                 : "syncline get syncs --all");
     return changes_fail(changes, err);
 }
 

@@ -159,5 +159,8 @@ int command_backup(struct ctl *ctl, int argc, char **argv)
         fprintf(stderr, "to restore: createdb syncline && pg_restore --no-owner -d syncline %s\n",
                 argv[0]);
     free(file);
-    return result < 0 ? ctl_fail(&err, NULL) : EXIT_OK;
+    return result < 0 ? ctl_fail(&err, ctl_exit_code(&err) == EXIT_UNREACHABLE
+                                           ? NULL
+                                           : "syncline admin backup --help")
+                      : EXIT_OK;
 }

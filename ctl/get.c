@@ -282,6 +282,20 @@ static int watch(struct session *session, const struct get_options *options, str
     return result < 0 ? -1 : 0;
 }
 
+/* Nothing on stdout is an answer for a script; a person is told that it is one. */
+static void tell_none(const struct ctl *ctl, const struct get_options *options)
+{
+    static const char *const none[] = {"no jobs", "no workers", "no assets", "no syncs"};
+    bool hides = options->kind != KIND_WORKERS && !options->all && !options->name;
+
+    if (ctl->common.quiet || (options->format != OUTPUT_TABLE && options->format != OUTPUT_WIDE))
+        return;
+    fprintf(stderr, "there are %s%s\n", none[options->kind],
+            options->selector ? " with such labels"
+            : hides           ? ", but for what sync may have made: see --all"
+                              : "");
+}
+
 static int get(struct ctl *ctl, const struct get_options *options)
 {
     static const char *const next[] = {"syncline get jobs --all", "syncline get workers",
@@ -297,6 +311,8 @@ static int get(struct ctl *ctl, const struct get_options *options)
         print_changes(&(struct listing){.kind = options->kind}, &listing, options->format);
     else if (result == 0)
         listing_print(&listing, options->format, options->name != NULL);
+    if (result == 0 && listing.count == 0)
+        tell_none(ctl, options);
     if (result == 0 && options->watch)
         result = watch(&session, options, &listing, &err);
     listing_release(&listing);

@@ -69,7 +69,7 @@ int command_hash(struct ctl *ctl, int argc, char **argv)
         struct digest digest;
 
         if (hash_file(content, argv[i], buffer, &digest, &err) < 0) {
-            code = ctl_fail(&err, NULL);
+            code = ctl_fail(&err, "syncline hash --help");
             continue;
         }
         digest_hex(&digest, hex);

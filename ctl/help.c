@@ -2,9 +2,23 @@
  * command. */
 #include "ctl/ctl.h"
 #include "ctl/options.h"
+#include "ctl/show.h"
 
+#include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
+
+/* Names, and what other programs said, may hold what would steer a terminal. */
+static void say(const char *text)
+{
+    struct buf shown = {0};
+
+    show_lines(&shown, text);
+    while (shown.size > 0 && shown.data[shown.size - 1] == '\n')
+        shown.size--;
+    fprintf(stderr, "syncline: %s\n", buf_text(&shown));
+    buf_release(&shown);
+}
 
 /* How many words of argv the name is: 0 if it is not this command. */
 static int matches(const struct command *command, int argc, char **argv)
@@ -19,27 +33,33 @@ static int matches(const struct command *command, int argc, char **argv)
     return argc > 1 && strcmp(argv[1], space + 1) == 0 ? 2 : 0;
 }
 
-/* "worker" alone, or with a second word that does not exist. */
+/* "worker" alone, or with a second word that does not exist; "keys", of which none is there yet. */
 static bool explain_group(const char *word)
 {
-    bool any = false;
+    bool any = false, later = false;
 
     for (const struct command *at = commands; at->name; at++) {
         size_t length = strlen(word);
 
-        if (strncmp(at->name, word, length) != 0 || at->name[length] != ' ' || !at->run)
+        if (strncmp(at->name, word, length) != 0 || at->name[length] != ' ')
+            continue;
+        later = later || !at->run;
+        if (!at->run)
             continue;
         if (!any)
             fprintf(stderr, "syncline: %s wants one of its commands\n", word);
         fprintf(stderr, "  next: syncline %s\n", at->name);
         any = true;
     }
-    return any;
+    if (later && !any)
+        fprintf(stderr, "syncline: %s: not in this version\n  next: syncline help\n", word);
+    return any || later;
 }
 
 const struct command *command_find(int argc, char **argv, int *words)
 {
     const char *names[64], *nearest;
+    struct err err;
     u32 count = 0;
 
     for (const struct command *at = commands; at->name; at++) {
@@ -57,16 +77,19 @@ const struct command *command_find(int argc, char **argv, int *words)
         if (at->run && at->summary)
             names[count++] = at->name;
     nearest = nearest_word(argv[0], names, count);
-    fprintf(stderr, "syncline: there is no command '%s'\n  next: syncline %s\n", argv[0],
-            nearest ? nearest : "help");
+    err_set(&err, ERR_Usage, "there is no command '%.80s'", argv[0]);
+    say(err.text);
+    fprintf(stderr, "  next: syncline %s\n", nearest ? nearest : "help");
     return NULL;
 }
 
 void help_command(const struct command *command)
 {
-    printf("Usage: syncline %s%s%s [options]\n\n%s%s.\n", command->name,
-           command->arguments[0] ? " " : "", command->arguments, command->summary ? "To " : "",
-           command->summary ? command->summary : "");
+    const char *summary = command->summary ? command->summary : command->name;
+
+    printf("Usage: syncline %s%s%s [options]\n\n%c%s.\n", command->name,
+           command->arguments[0] ? " " : "", command->arguments, toupper((unsigned char)summary[0]),
+           summary + 1);
     if (command->help)
         printf("\n%s", command->help);
 }
@@ -181,7 +204,7 @@ int ctl_fail(const struct err *err, const char *next)
 {
     if (!next)
         next = next_step(err);
-    fprintf(stderr, "syncline: %s\n", err->text);
+    say(err->text);
     if (next)
         fprintf(stderr, "  next: %s\n", next);
     return ctl_exit_code(err);
@@ -189,12 +212,13 @@ int ctl_fail(const struct err *err, const char *next)
 
 int ctl_usage(const struct ctl *ctl, const char *format, ...)
 {
+    struct err wrong;
     va_list arguments;
 
-    fprintf(stderr, "syncline: ");
     va_start(arguments, format);
-    vfprintf(stderr, format, arguments);
+    vsnprintf(wrong.text, sizeof wrong.text, format, arguments);
     va_end(arguments);
-    fprintf(stderr, "\n  next: syncline %s --help\n", ctl->command->name);
+    say(wrong.text);
+    fprintf(stderr, "  next: syncline %s --help\n", ctl->command->name);
     return EXIT_USAGE;
 }

@@ -98,7 +98,9 @@ int job_start(const struct ctl *ctl, struct session *session, const char *synchr
 
     if (start(session, synchronization, wanted->run, &job, &err) < 0)
         code = err.code == ERR_Usage ? ctl_fail(&err, wanted->next)
-                                     : ending_not_started(&err, synchronization, job);
+               : err.code == ERR_NotFound && wanted->next
+                   ? ctl_fail(&err, LIST ", or syncline get syncs --all")
+                   : ending_not_started(&err, synchronization, job);
     else if (wanted->wait)
         code = wait_and_report(ctl, session, job, options, wanted->ending);
     else

@@ -137,9 +137,9 @@ static void print_csv(const struct report_line *line)
 
 static void add_row(struct table *table, const struct report_line *line)
 {
-    struct buf shown = {0}, bytes = {0}, note = {0};
+    struct buf path = {0}, bytes = {0}, note = {0};
 
-    name_escape(&shown, line->path);
+    buf_append(&path, line->path.data, line->path.size); /* the table escapes it */
     show_bytes(&bytes, line->bytes);
     buf_append_text(&note, line->error ? line->error : "");
     buf_append_text(&note, line->note ? line->note : "");
@@ -147,9 +147,9 @@ static void add_row(struct table *table, const struct report_line *line)
         buf_append_text(&note, ", ");
     report_not_kept(line->not_kept, ", ", &note);
     table_row(table, (const char *[]){line->outcome, line->operation, buf_text(&bytes),
-                                      line->path.size ? buf_text(&shown) : ".", line->checksum,
+                                      line->path.size ? buf_text(&path) : ".", line->checksum,
                                       buf_text(&note)});
-    buf_release(&shown);
+    buf_release(&path);
     buf_release(&bytes);
     buf_release(&note);
 }

@@ -118,6 +118,14 @@ static int read_setting(struct ctl *ctl, int argc, char **argv, struct assignmen
                          argv[0]);
 }
 
+/* A field that is wrong by itself, or in what it makes of all definitions. */
+static int set_fail(const struct changes *changes, const struct err *err)
+{
+    if (changes->faults.size == 0 && ctl_exit_code(err) == EXIT_USAGE)
+        return ctl_fail(err, "syncline set --help");
+    return changes_fail(changes, err);
+}
+
 int command_set(struct ctl *ctl, int argc, char **argv)
 {
     struct changes changes = {0};
@@ -135,7 +143,7 @@ int command_set(struct ctl *ctl, int argc, char **argv)
         code = err.code == ERR_NotFound
                    ? ctl_fail(&err, assignment.kind == KIND_ASSETS ? "syncline get assets --all"
                                                                    : "syncline get syncs --all")
-                   : changes_fail(&changes, &err);
+                   : set_fail(&changes, &err);
     changes_release(&changes);
     return code;
 }

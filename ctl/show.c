@@ -82,17 +82,27 @@ void show_json(json_t *json, bool indent)
     json_decref(json);
 }
 
-void show_line(struct buf *out, const char *text)
+static void show_harmless(struct buf *out, const char *text, bool one_line)
 {
     for (const unsigned char *at = (const unsigned char *)text; *at; at++) {
         /* controls of one byte, and those that UTF-8 has behind 0xc2 */
         bool steers = *at < 0x20 || *at == 0x7f || (*at == 0xc2 && at[1] >= 0x80 && at[1] < 0xa0);
 
-        if (steers)
+        if (steers && (one_line || *at != '\n'))
             buf_printf(out, "\\x%02x", *at);
         else
             buf_append(out, at, 1);
     }
+}
+
+void show_line(struct buf *out, const char *text)
+{
+    show_harmless(out, text, true);
+}
+
+void show_lines(struct buf *out, const char *text)
+{
+    show_harmless(out, text, false);
 }
 
 struct table {
@@ -112,6 +122,9 @@ struct table *table_new(const struct column *columns, u32 count)
         scols_table_new_column(table->scols, columns[i].name, 0,
                                (columns[i].right ? SCOLS_FL_RIGHT : 0) |
                                    (columns[i].wide ? SCOLS_FL_TRUNC : 0));
+    /* libsmartcols writes the backslash of each \x as \x5c: names in a message, which is what the
+     * last column has, would be escaped twice */
+    scols_column_set_safechars(scols_table_get_column(table->scols, count - 1), "\\");
     /* cut to the terminal's width only where there is a terminal */
     if (!isatty(STDOUT_FILENO))
         scols_table_set_termforce(table->scols, SCOLS_TERMFORCE_NEVER);

@@ -25,6 +25,9 @@ void show_json(json_t *json, bool indent);
 /* Text as one line: what would steer a terminal stands as \xHH. */
 void show_line(struct buf *out, const char *text);
 
+/* The same, but line breaks stay. */
+void show_lines(struct buf *out, const char *text);
+
 /* A table that is printed at once. Values are escaped. */
 struct table;
 struct column {

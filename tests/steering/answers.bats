@@ -1,0 +1,111 @@
+#!/usr/bin/env bats
+# How the command answers, whatever is asked and wherever the answer goes: a full disk, a closed pipe, a person's terminal.
+# One stack serves all tests of this file; each has names of its own.
+
+bats_require_minimum_version 1.5.0
+load ../harness/stack
+
+setup_file() {
+  stack_setup
+  export BASE SYNCLINE_STATE_DIR=$STACK
+  syncline up
+  mkdir -p "$WORK/src" "$WORK/dst"
+  printf x >"$WORK/src/"$'red\033[31m'
+  printf y >"$WORK/src/plain"
+  {
+    document Asset odd-src "directory: {path: $WORK/src}"
+    document Asset odd-dst "directory: {path: $WORK/dst}"
+    document Synchronization odd 'source: odd-src, destination: odd-dst'
+  } | syncline apply -f -
+  syncline run odd --wait
+}
+teardown_file() { BATS_TEST_COMPLETED=1 stack_teardown; }
+
+# document KIND NAME SPEC
+document() {
+  printf -- '---\napiVersion: syncline/v1\nkind: %s\nmetadata: {name: %s}\nspec: {%s}\n' "$1" "$2" "$3"
+}
+
+says() { [[ $output == *"$1"* ]] || { printf 'says not "%s":\n%s\n' "$1" "$output" >&2; return 1; }; }
+
+readonly ANSWERS=("get jobs" "get jobs -o json" "get syncs -o yaml" "get assets -o name" "report odd-1"
+  "report odd-1 -o csv" "events -o json" "describe sync/odd" "status --json" "completion bash" "help" "version")
+
+@test "an answer that cannot be written makes the command fail, and says so" {
+  # Goal: a script on a full disk does not take nothing for an answer. Method: /dev/full; no stdout at all, which must
+  # not become the connection's either.
+  local answer
+  for answer in "${ANSWERS[@]}"; do
+    run -7 --separate-stderr bash -c '"$SYNCLINE_BIN/syncline" $1 >/dev/full' - "$answer"
+    [[ $stderr == *'the output cannot be written'*'next: '* ]] || { echo "$answer: $stderr"; return 1; }
+    run -7 --separate-stderr bash -c '"$SYNCLINE_BIN/syncline" $1 >&-' - "$answer"
+    [[ $stderr == *'the output cannot be written'* ]] || { echo "$answer: $stderr"; return 1; }
+  done
+  # differences that nobody could read are no answer
+  document Synchronization odd 'source: odd-src, destination: odd-dst, compare: checksum' >"$BATS_TEST_TMPDIR/odd.yaml"
+  run -7 bash -c '"$SYNCLINE_BIN/syncline" diff -f "$1" >/dev/full' - "$BATS_TEST_TMPDIR/odd.yaml"
+}
+
+@test "a reader that has seen enough is no failure" {
+  # Goal: `| head -1` ends well and quietly. Method: a reader that ends before anything is written.
+  local answer
+  for answer in "${ANSWERS[@]}"; do
+    run -0 --separate-stderr bash -c \
+      '{ while [ -e "$2" ]; do sleep 0.01; done; "$SYNCLINE_BIN/syncline" $1; } | { exec <&-; rm "$2"; }
+       exit "${PIPESTATUS[0]}"' - "$answer" "$(mktemp -p "$BATS_TEST_TMPDIR")"
+    [ -z "$stderr" ] || { echo "$answer: $stderr"; return 1; }
+  done
+}
+
+@test "names never steer the terminal, and are escaped once" {
+  # Goal: a name with an escape sequence is shown as what it is. Method: in errors of each kind; in a report.
+  local odd=$'x\033[31m'
+  local command
+  for command in "$odd" "get $odd" "get job $odd" "get jobs -o $odd" "describe asset/$odd" "describe $odd/a" \
+    "run $odd" "wait $odd" "report $odd" "set $odd a=b" "set odd $odd=1" "delete sync/$odd" "events --job $odd" \
+    "worker drain $odd" "filter test $odd x" "scale $odd=1" "up $odd" "hash /$odd" "completion $odd" "--$odd" "-$odd"; do
+    run --separate-stderr bash -c '"$SYNCLINE_BIN/syncline" $1' - "$command"
+    ((status == 2 || status == 3)) || { echo "$command: $status"; return 1; }
+    [[ $stderr != *$'\033'* && $stderr == *'next: '* ]] || { echo "$command: $stderr" | cat -v; return 1; }
+  done
+  run -0 syncline report odd-1
+  says 'red\x1b[31m '
+}
+
+@test "every error names the next command" {
+  # Goal: who was wrong is told how to go on. Method: those that are easily wrong, and what is to be typed.
+  local command next
+  while IFS='|' read -r command next; do
+    run --separate-stderr bash -c '"$SYNCLINE_BIN/syncline" $1' - "$command"
+    ((status == 2 || status == 3 || status == 7)) || { echo "$command: $status"; return 1; }
+    [[ $stderr == *"next: syncline $next"* ]] || { echo "$command: $stderr"; return 1; }
+  done <<'WRONG'
+run odd --plan nope|get jobs --all
+run nope --plan nope|get jobs --all, or syncline get syncs --all
+delete sync/nope|get syncs --all
+set odd limits.lane=3|set --help
+set odd lanes|set --help
+set odd limits.lanes=many|set --help
+hash /nope|hash --help
+admin backup /nope/file|admin backup --help
+admin backup /etc/passwd|admin backup --help
+keys|help
+keys add|help
+failover odd|help
+WRONG
+  run -2 syncline keys
+  says 'keys: not in this version'
+}
+
+@test "a list of nothing is told to people only" {
+  # Goal: who looks is told that nothing is there; a script gets nothing, or an empty list. Method: a label nobody has.
+  run -0 --separate-stderr syncline get assets -l no=body
+  [[ -z $output && $stderr == 'there are no assets with such labels' ]]
+  run -0 --separate-stderr syncline get assets -l no=body -q
+  [[ -z $output && -z $stderr ]]
+  run -0 --separate-stderr syncline get assets -l no=body -o name
+  [[ -z $output && -z $stderr ]]
+  run -0 --separate-stderr syncline get assets -l no=body -o json
+  [ "$(jq -c . <<<"$output")" = '{"items":[]}' ]
+  [ -z "$stderr" ]
+}
