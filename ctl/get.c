@@ -201,22 +201,30 @@ void get_print_workers(json_t *workers, enum output_format format)
 
 /* ---- again and again ---- */
 
-static bool was_there(const struct listing *seen, const struct list_item *item)
+/* By name: lists may be long, and are compared each second. */
+static json_t *index_items(const struct listing *listing)
 {
-    for (u32 i = 0; i < seen->count; i++)
-        if (strcmp(list_item_name(&seen->items[i]), list_item_name(item)) == 0)
-            return json_equal(seen->items[i].json, item->json);
-    return false;
+    json_t *index = json_object();
+
+    for (u32 i = 0; i < listing->count; i++)
+        json_object_set(index, list_item_name(&listing->items[i]), listing->items[i].json);
+    return index;
 }
 
 /* What is new or has changed, the newest last. */
 static void print_changes(const struct listing *seen, struct listing *now,
                           enum output_format format)
 {
+    json_t *index = index_items(seen);
+
     memcpy(now->widths, seen->widths, sizeof now->widths);
-    for (u32 i = now->count; i-- > 0;)
-        if (!was_there(seen, &now->items[i]))
+    for (u32 i = now->count; i-- > 0;) {
+        const struct list_item *item = &now->items[i];
+
+        if (!json_equal(json_object_get(index, list_item_name(item)), item->json))
             listing_print_again(now, i, format);
+    }
+    json_decref(index);
 }
 
 static void pause_for_news(struct postgres *postgres)

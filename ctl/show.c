@@ -88,7 +88,7 @@ static void show_harmless(struct buf *out, const char *text, bool one_line)
         /* controls of one byte, and those that UTF-8 has behind 0xc2 */
         bool steers = *at < 0x20 || *at == 0x7f || (*at == 0xc2 && at[1] >= 0x80 && at[1] < 0xa0);
 
-        if (steers && (one_line || *at != '\n'))
+        if (steers && (one_line || (*at != '\n' && *at != '\t')))
             buf_printf(out, "\\x%02x", *at);
         else
             buf_append(out, at, 1);

@@ -25,7 +25,7 @@ void show_json(json_t *json, bool indent);
 /* Text as one line: what would steer a terminal stands as \xHH. */
 void show_line(struct buf *out, const char *text);
 
-/* The same, but line breaks stay. */
+/* The same, but line breaks and tabs stay. */
 void show_lines(struct buf *out, const char *text);
 
 /* A table that is printed at once. Values are escaped. */

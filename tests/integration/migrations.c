@@ -229,6 +229,43 @@ static void sessions_have_limits(void **state)
     assert_sql(world, "SHOW application_name", "test");
 }
 
+/* Goal: who may only look sees everything and writes nothing. Method: each relation there is, as role
+ * syncline_ro: a look at it succeeds; what it holds as privileges on it, and on sequences. */
+static void readers_only_read(void **state)
+{
+    struct world *world = *state;
+    struct err err;
+    PGresult *names;
+
+    assert_int_equal(migrations_apply(world->sql, NULL, &err), 0);
+    assert_int_equal(postgres_query(world->sql,
+                                    "SELECT relname FROM pg_class WHERE relkind IN ('r', 'v', 'm', "
+                                    "'p') AND relnamespace = 'public'::regnamespace",
+                                    NULL, 0, &names, &err),
+                     0);
+    assert_true(PQntuples(names) > 20);
+    run_sql(world, "SET ROLE syncline_ro");
+    for (int row = 0; row < PQntuples(names); row++) {
+        char text[200];
+
+        snprintf(text, sizeof text, "SELECT * FROM %s LIMIT 1", result_text(names, row, 0));
+        run_sql(world, text);
+        snprintf(text, sizeof text, "DELETE FROM %s", result_text(names, row, 0));
+        assert_int_equal(postgres_run(world->sql, text, &err), -1);
+        snprintf(text, sizeof text, "INSERT INTO %s DEFAULT VALUES", result_text(names, row, 0));
+        assert_int_equal(postgres_run(world->sql, text, &err), -1);
+    }
+    PQclear(names);
+    assert_sql(world,
+               "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace"
+               " AND CASE WHEN relkind = 'S' THEN has_sequence_privilege(oid, 'USAGE, UPDATE')"
+               "  WHEN relkind IN ('r', 'v', 'm', 'p')"
+               "  THEN has_table_privilege(oid, 'INSERT, UPDATE, DELETE, TRUNCATE, TRIGGER') END",
+               "0");
+    assert_int_equal(postgres_run(world->sql, "CREATE TABLE mine (id int)", &err), -1);
+    run_sql(world, "RESET ROLE");
+}
+
 int main(void)
 {
 #define EMPTY_TEST(name) cmocka_unit_test_setup_teardown(name, empty_setup, world_teardown)
@@ -237,6 +274,7 @@ int main(void)
         EMPTY_TEST(applied_by_many),   EMPTY_TEST(without_privilege),
         EMPTY_TEST(words_agree),       EMPTY_TEST(paths_are_readable),
         EMPTY_TEST(errors_are_sorted), EMPTY_TEST(sessions_have_limits),
+        EMPTY_TEST(readers_only_read),
     };
 
     return cmocka_run_group_tests(tests, services_up, NULL);
