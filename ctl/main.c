@@ -2,37 +2,11 @@
  * its own; what it prints on stdout is data, all else goes to stderr. */
 #include "ctl/ctl.h"
 #include "ctl/options.h"
+#include "ctl/output.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <locale.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
-#include <unistd.h>
-
-static bool reader_is_gone(void)
-{
-    struct pollfd output = {.fd = STDOUT_FILENO, .events = POLLOUT};
-
-    return poll(&output, 1, 0) == 1 && (output.revents & (POLLERR | POLLHUP));
-}
-
-/* What could not be printed makes the command fail, unless its reader had seen enough. */
-static int end_output(int code)
-{
-    bool lost = ferror(stdout) != 0;
-
-    if (fflush(stdout) == 0 && !lost)
-        return code;
-    if (reader_is_gone())
-        return code;
-    fprintf(stderr,
-            "syncline: the output cannot be written%s%s\n"
-            "  next: make room where it goes, then ask again\n",
-            lost ? "" : ": ", lost ? "" : strerror(errno));
-    return code == EXIT_OK || code == EXIT_DIFFERENT ? EXIT_FAILED : code;
-}
 
 static int run(int argc, char **argv)
 {
@@ -64,17 +38,8 @@ static int run(int argc, char **argv)
     return result;
 }
 
-/* A descriptor that came closed would be given to a socket, which then had what is printed. What is
- * put there fails as a closed one does. */
-static void hold_standard_descriptors(void)
-{
-    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
-        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF)
-            (void)!open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
-}
-
 int main(int argc, char **argv)
 {
-    hold_standard_descriptors();
-    return end_output(run(argc, argv));
+    output_begin();
+    return output_end(run(argc, argv));
 }

@@ -229,8 +229,8 @@ static void sessions_have_limits(void **state)
     assert_sql(world, "SHOW application_name", "test");
 }
 
-/* Goal: who may only look sees everything and writes nothing. Method: each relation there is, as role
- * syncline_ro: a look at it succeeds; what it holds as privileges on it, and on sequences. */
+/* Goal: who may only look sees everything and writes nothing. Method: each relation there is, as
+ * role syncline_ro: a look at it succeeds; what it holds as privileges on it, and on sequences. */
 static void readers_only_read(void **state)
 {
     struct world *world = *state;

@@ -1,0 +1,13 @@
+/* output.h: where the command prints. */
+#ifndef SYNCLINE_CTL_OUTPUT_H
+#define SYNCLINE_CTL_OUTPUT_H
+
+/* First of all: a standard descriptor that came closed would be given to a socket, which then had
+ * what is printed. What is put there fails as a closed one does. */
+void output_begin(void);
+
+/* Last of all: what could not be printed makes the command fail, unless its reader had seen enough.
+ * Returns the exit code that follows from `code`. */
+int output_end(int code);
+
+#endif
