@@ -114,6 +114,8 @@ FILE
   grep -q '"lanes":"\?3' "$STACK/log/mover-1.log"
   [ -S "$STACK/run/planner-1.http" ]
   for pid in $(stack_pids); do run -1 grep -a nowhere "/proc/$pid/environ"; done # no secret goes further than it must
+  # well when every worker has said hello, which takes a moment
+  eventually 20 env SYNCLINE_LANES=1 "$SYNCLINE_BIN/syncline" --state-dir "$STACK" doctor
   run -0 --separate-stderr env SYNCLINE_LANES=1 "$SYNCLINE_BIN/syncline" --state-dir "$STACK" doctor
   [[ $output == *"ok       settings     $USER_FILE: databaseUrl, redisUrl, planner, name, lanes (not used), logJson, metrics"* ]]
   [[ $output == *"ok       settings     /etc/syncline/syncline.yaml: not there"* ]]
@@ -121,6 +123,7 @@ FILE
   pid=$(stack_pid mover-1)
   kill -KILL "$pid"
   eventually 20 is_another mover-1 "$pid"
+  eventually 20 env SYNCLINE_CONFIG=off "$SYNCLINE_BIN/syncline" --state-dir "$STACK" doctor
   run -0 env SYNCLINE_CONFIG=off "$SYNCLINE_BIN/syncline" --state-dir "$STACK" doctor --json
   [[ $(jq -r '.checks[] | select(.check == "settings") | .message' <<<"$output") == *"SYNCLINE_CONFIG is off" ]]
 }
