@@ -69,5 +69,9 @@ int changes_fail(const struct changes *changes, const struct err *err)
                  changes->job, changes->job);
         return ctl_fail(err, next);
     }
-    return ctl_fail(err, changes->faults.size > 0 ? "correct that, then again" : NULL);
+    if (changes->faults.size > 0)
+        return ctl_fail(err, "correct that, then again");
+    return ctl_fail(err, ctl_exit_code(err) == EXIT_USAGE || ctl_exit_code(err) == EXIT_NOT_FOUND
+                             ? "syncline help apply"
+                             : NULL);
 }

@@ -92,6 +92,8 @@ admin backup /etc/passwd|admin backup --help
 keys|help
 keys add|help
 failover odd|help
+apply -f /nope|help apply
+apply -f /dev/null|help apply
 WRONG
   run -2 syncline keys
   says 'keys: not in this version'
@@ -140,13 +142,6 @@ WRONG
   syncline wait "$job"
 }
 
-@test "a backup of a Postgres that is away is exit code 4" {
-  # Goal: a script tells away from failed. Method: a socket that is not there.
-  SYNCLINE_DATABASE_URL="host=$BATS_TEST_TMPDIR dbname=x" run -4 --separate-stderr syncline admin backup "$BATS_TEST_TMPDIR/b"
-  [[ $stderr == *'Postgres:'*'next: syncline status'* ]]
-  [ ! -e "$BATS_TEST_TMPDIR/b" ]
-}
-
 @test "faults without end are told as the first hundred, and their number" {
   # Goal: a mistake in a file of many definitions does not drown what matters. Method: 30 that write into one directory:
   # each is wrong against each.
@@ -157,4 +152,12 @@ WRONG
   run -2 --separate-stderr syncline apply -f "$BATS_TEST_TMPDIR/same.yaml"
   [ "$(wc -l <<<"$stderr")" = 103 ]
   [[ $stderr == *$'these are the first 100\nsyncline: '[0-9]*' faults in definitions; nothing was applied'* ]]
+}
+
+@test "the stack of another user is refused in words, with a way out" {
+  # Goal: who is on the wrong host or the wrong account sees it. Method: a state directory that may not be entered.
+  [ "$(id -u)" = 0 ] || skip "wants another user"
+  chmod 700 "$STACK"
+  run -2 --separate-stderr setpriv --reuid 65534 --regid 65534 --clear-groups "$SYNCLINE_BIN/syncline" get jobs
+  [[ $stderr == *'next: name a directory of your own with --state-dir'* ]]
 }
