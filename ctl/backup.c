@@ -150,6 +150,8 @@ int command_backup(struct ctl *ctl, int argc, char **argv)
     if (argc != 1)
         return ctl_usage(ctl, "admin backup wants the name of a file");
     result = session_locate(ctl, SESSION_FIND, &session, &err);
+    if (result == 0) /* whatever its schema; pg_dump does not say that nobody answers */
+        result = postgres_connect(session.database_url, "syncline", &session.postgres, &err);
     if (result == 0)
         result = path_resolve(argv[0], &file, &err);
     if (result == 0)

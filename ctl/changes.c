@@ -5,6 +5,9 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+
+#define FAULTS_SHOWN 100u
 
 int changes_apply(struct postgres *postgres, struct changes *changes, bool look, struct err *err)
 {
@@ -44,16 +47,31 @@ void changes_print(const struct ctl *ctl, const struct changes *changes, bool dr
     }
 }
 
+/* The first of them: definitions may be wrong against each other, and then each against all. */
+static void print_faults(struct buf faults)
+{
+    const char *at = buf_text(&faults), *end = at;
+
+    for (u32 i = 0; i < FAULTS_SHOWN && *end; i++)
+        end = strchrnul(end, '\n') + (strchr(end, '\n') != NULL);
+    fwrite(at, 1, (size_t)(end - at), stderr);
+    if (*end)
+        fprintf(stderr, "these are the first %u\n", FAULTS_SHOWN);
+}
+
 int changes_fail(const struct changes *changes, const struct err *err)
 {
-    struct buf faults = changes->faults;
     char next[200];
 
-    fputs(buf_text(&faults), stderr);
+    print_faults(changes->faults);
     if (err->code == ERR_ActiveJob && changes->job) {
         snprintf(next, sizeof next, "syncline wait %s, or syncline cancel %s; then again",
                  changes->job, changes->job);
         return ctl_fail(err, next);
     }
-    return ctl_fail(err, changes->faults.size > 0 ? "correct that, then again" : NULL);
+    if (changes->faults.size > 0)
+        return ctl_fail(err, "correct that, then again");
+    return ctl_fail(err, ctl_exit_code(err) == EXIT_USAGE || ctl_exit_code(err) == EXIT_NOT_FOUND
+                             ? "syncline help apply"
+                             : NULL);
 }

@@ -195,8 +195,12 @@ static const char *next_step(const struct err *err)
         return "syncline admin migrate";
     case ERR_Busy:
         return "try again";
-    default:
+    case ERR_StateDirectory:
+        return "name a directory of your own with --state-dir or SYNCLINE_STATE_DIR";
+    case ERR_Cancelled:
         return NULL;
+    default:
+        return "syncline doctor";
     }
 }
 

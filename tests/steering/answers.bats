@@ -92,6 +92,8 @@ admin backup /etc/passwd|admin backup --help
 keys|help
 keys add|help
 failover odd|help
+apply -f /nope|help apply
+apply -f /dev/null|help apply
 WRONG
   run -2 syncline keys
   says 'keys: not in this version'
@@ -108,4 +110,54 @@ WRONG
   run -0 --separate-stderr syncline get assets -l no=body -o json
   [ "$(jq -c . <<<"$output")" = '{"items":[]}' ]
   [ -z "$stderr" ]
+}
+
+@test "a list of ten thousand is watched without falling behind" {
+  # Goal: what is new is told within seconds, however long the list is. Method: 500 synchronizations of 20 jobs each, by
+  # SQL; get -w of all of them, and a job that starts meanwhile.
+  stack_psql -qc "INSERT INTO synchronization (name, kind, source, destination, spec)
+    SELECT 'many-' || n, kind, source, destination, '{}' FROM synchronization, generate_series(1, 500) n WHERE name = 'odd'"
+  stack_psql -qc "INSERT INTO job (name, synchronization, number, source_address, destination_address, destination_asset,
+      phase, started_at, finished_at)
+    SELECT s.name || '-' || n, s.id, n, 'dir:/a', 'dir:/b', s.destination, 'Succeeded', now(), now()
+    FROM synchronization s, generate_series(1, 20) n WHERE s.name LIKE 'many-%'"
+  [ "$(syncline get jobs -o name | wc -l)" = 100 ]
+  "$SYNCLINE_BIN/syncline" get jobs --limit 20000 -o name -w >"$BATS_TEST_TMPDIR/seen" 3>&- &
+  local watcher=$! tries job
+  for ((tries = 0; tries < 100; tries++)); do
+    (($(wc -l <"$BATS_TEST_TMPDIR/seen") > 10000)) && break
+    sleep 0.1
+  done
+  run -0 --separate-stderr syncline run odd
+  job=$output
+  for ((tries = 0; tries < 50; tries++)); do
+    grep -qx "job/$job" "$BATS_TEST_TMPDIR/seen" && break
+    sleep 0.1
+  done
+  kill -INT "$watcher"
+  local code=0
+  wait "$watcher" || code=$?
+  [ "$code" = 130 ]
+  grep -qx "job/$job" "$BATS_TEST_TMPDIR/seen"
+  syncline wait "$job"
+}
+
+@test "faults without end are told as the first hundred, and their number" {
+  # Goal: a mistake in a file of many definitions does not drown what matters. Method: 30 that write into one directory:
+  # each is wrong against each.
+  local n
+  for ((n = 1; n <= 30; n++)); do
+    document Synchronization "same-$n" 'source: odd-src, destination: odd-dst'
+  done >"$BATS_TEST_TMPDIR/same.yaml"
+  run -2 --separate-stderr syncline apply -f "$BATS_TEST_TMPDIR/same.yaml"
+  [ "$(wc -l <<<"$stderr")" = 103 ]
+  [[ $stderr == *$'these are the first 100\nsyncline: '[0-9]*' faults in definitions; nothing was applied'* ]]
+}
+
+@test "the stack of another user is refused in words, with a way out" {
+  # Goal: who is on the wrong host or the wrong account sees it. Method: a state directory that may not be entered.
+  [ "$(id -u)" = 0 ] || skip "wants another user"
+  chmod 700 "$STACK"
+  run -2 --separate-stderr setpriv --reuid 65534 --regid 65534 --clear-groups "$SYNCLINE_BIN/syncline" get jobs
+  [[ $stderr == *'next: name a directory of your own with --state-dir'* ]]
 }
