@@ -32,6 +32,10 @@
 #define EVENT_DAYS 30
 #define ADHOC_DAYS 30           /* an ad-hoc synchronization goes this long after its last job */
 #define HISTORY_LIMIT 30        /* ended jobs of a synchronization that says nothing else */
+#define PLAN_LATE_MS 10000      /* a time that is decided later than this after it came passed while no planner ran */
+#define PLAN_STARTING_MS 3600000 /* startingDeadline of a plan that says nothing else */
+#define PLAN_BATCH 256          /* plans whose times are decided in one transaction */
+#define PLAN_MISSED_ROWS 100    /* missed times of one plan that get a row of their own, the latest ones */
 #define BACKOFF_FIRST_MS 1000   /* retry.backoff of a synchronization that says nothing else */
 #define BACKOFF_MOST_MS 300000  /* the same, retry.maxBackoff */
 

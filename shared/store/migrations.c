@@ -9,7 +9,7 @@
 #include <stdio.h>
 
 /* number, file in schema/sql without .sql */
-#define MIGRATIONS(M) M(1, 0001_init)
+#define MIGRATIONS(M) M(1, 0001_init) M(2, 0002_schedule)
 
 #define EMBED(version, name)                                                                       \
     __asm__(".pushsection .rodata\n"                                                               \
