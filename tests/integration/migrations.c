@@ -158,12 +158,13 @@ static void words_agree(void **state)
                "SELECT string_agg(v::text, ',' ORDER BY v) FROM"
                " unnest(enum_range(NULL::item_outcome)) v",
                outcomes + 1);
-    assert_sql(world,
-               "SELECT string_agg(attname::text, ',' ORDER BY attnum) FROM pg_attribute WHERE"
-               " attrelid = 'job'::regclass AND attnum >= (SELECT attnum FROM pg_attribute WHERE"
-               " attrelid = 'job'::regclass AND attname = 'scanned') AND attnum < (SELECT attnum FROM"
-               " pg_attribute WHERE attrelid = 'job'::regclass AND attname = 'waits')",
-               counters + 1);
+    assert_sql(
+        world,
+        "SELECT string_agg(attname::text, ',' ORDER BY attnum) FROM pg_attribute WHERE"
+        " attrelid = 'job'::regclass AND attnum >= (SELECT attnum FROM pg_attribute WHERE"
+        " attrelid = 'job'::regclass AND attname = 'scanned') AND attnum < (SELECT attnum FROM"
+        " pg_attribute WHERE attrelid = 'job'::regclass AND attname = 'waits')",
+        counters + 1);
     /* the phases of the index that allows one active job are those that have not ended */
 #define PHASE(name, number, ended, exit_code)                                                      \
     assert_int_equal(phase_has_ended(PHASE_##name), (ended));                                      \
