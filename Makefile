@@ -22,7 +22,7 @@ endif
 
 # Asked once, and only for what compiles. On a fresh machine nothing of this is there before `make deps`, so
 # targets that install it go on in a make of their own.
-PKGS = libczmq libzmq msgpack libpq hiredis jansson yaml-0.1 libmicrohttpd libxxhash libcrypto smartcols glib-2.0
+PKGS = libczmq libzmq msgpack libpq hiredis jansson yaml-0.1 libmicrohttpd libxxhash libcrypto smartcols
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 

@@ -1,10 +1,11 @@
 /* times.h: the moments at which a schedule comes, in UTC. Pure but for the zone, which was read
  * before. Moments are milliseconds since the epoch.
  *
- * Around changes of the clock, as in ISC cron: if neither the minute nor the hour begins with "*", a
- * time that does not exist comes once, at the first moment after the gap, and one that comes twice
- * counts the first time only; else the fields follow elapsed time: each moment whose clock fits, and
- * no other. @every comes at anchor + n × D for every whole n, whatever the clock of the zone shows.
+ * Around changes of the clock, as in ISC cron: if neither the minute nor the hour begins with "*",
+ * a time that does not exist comes once, at the first moment after the gap, and one that comes
+ * twice counts the first time only; else the fields follow elapsed time: each moment whose clock
+ * fits, and no other. @every comes at anchor + n × D for every whole n, whatever the clock of the
+ * zone shows.
  */
 #ifndef SYNCLINE_CRON_TIMES_H
 #define SYNCLINE_CRON_TIMES_H
