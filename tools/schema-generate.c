@@ -24,6 +24,11 @@
 #define DURATION_PATTERN "^([0-9]+(ms|[smhdw]))+$"
 #define PATH_PATTERN "^/+[^/]"
 #define RULE_PATTERN "^[+-] "
+#define BLANK "[ \\t]"
+#define SCHEDULE_PATTERN                                                                           \
+    "^" BLANK "*(@(yearly|annually|monthly|weekly|daily|midnight|hourly)" BLANK "*|@every" BLANK   \
+    "+([0-9]+(ms|[smhdw]))+" BLANK "*|[0-9A-Za-z*,/-]+(" BLANK "+[0-9A-Za-z*,/-]+){4}" BLANK "*)$"
+#define ZONE_PATTERN "^[A-Za-z][A-Za-z0-9+_-]*(/[A-Za-z0-9+_-]+)*$"
 
 /* ---- the schema ---- */
 
@@ -76,11 +81,13 @@ static json_t *value_schema(const struct field *field)
         return text_like(RATE_PATTERN);
     case FIELD_DURATION:
         return text_like(DURATION_PATTERN);
-    case FIELD_NAME:
-        return text_like(NAME_PATTERN);
+    case FIELD_SCHEDULE:
+        return json_pack("{s:s, s:s, s:i}", "type", "string", "pattern", SCHEDULE_PATTERN,
+                         "maxLength", (int)FIELD_TEXT_BYTES);
+    case FIELD_ZONE:
+        return text_like(ZONE_PATTERN);
     default:
-        return json_pack("{s:s, s:i, s:i}", "type", "string", "minLength", 1, "maxLength",
-                         (int)FIELD_TEXT_BYTES);
+        return text_like(NAME_PATTERN);
     }
 }
 
@@ -235,7 +242,8 @@ static void print_docs(void)
         "```\n\n"
         "An editor that knows JSON Schema completes and checks them with\n"
         "[schema/definitions.schema.json](../schema/definitions.schema.json). `apply` checks more "
-        "(filters, ranges of durations,\npaths, what does not go together) and says each fault "
+        "(filters, schedules, zones, ranges of\ndurations, paths, what does not go together) and "
+        "says each fault "
         "with its line and column.\n\n"
         "- `metadata.name`: " NAME_RULE ".\n"
         "- `metadata.labels`: up to %u.\n"
@@ -257,7 +265,9 @@ static void print_docs(void)
     printf("## What does not go together\n\n"
            "- the same asset as source and destination\n"
            "- `delete.max` without `delete.enabled`, be it true or false\n"
-           "- `retry.backoff` above `retry.maxBackoff`, defaults included\n");
+           "- `retry.backoff` above `retry.maxBackoff`, defaults included\n"
+           "- `timezone` with `@every`, which counts elapsed time; `jitter` as long as its "
+           "interval\n");
 }
 
 int main(int argc, char **argv)

@@ -3,6 +3,7 @@
 
 #include "base/units.h"
 #include "conf/table.h"
+#include "cron/cron.h"
 
 #include <stdio.h>
 
@@ -75,6 +76,38 @@ static void check_waits(const struct check *check)
     check->report(check->context, backoff.given ? "retry.backoff" : "retry.maxBackoff", text);
 }
 
+/* @every counts elapsed time, which is the same in every zone; and with a jitter of its interval or
+ * more, a time would come when the next one is due. */
+static void check_schedule(const struct check *check)
+{
+    const char *schedule = json_string_value(json_object_get(check->spec, "schedule"));
+    const char *jitter = json_string_value(json_object_get(check->spec, "jitter"));
+    const char *zone = json_string_value(json_object_get(check->spec, "timezone"));
+    struct cron cron;
+    char text[320];
+    size_t position;
+    struct err err;
+    s64 ms;
+
+    if (!schedule || cron_parse(schedule, &cron, &position, &err) < 0 || cron.every_ms == 0)
+        return;
+    if (zone) {
+        snprintf(
+            text, sizeof text,
+            "timezone (%.40s) with a schedule of @every, which counts elapsed time and looks at "
+            "no clock; leave timezone out, or write five fields",
+            zone);
+        check->report(check->context, "timezone", text);
+    }
+    if (!jitter || !units_duration(jitter, false, &ms) || ms < cron.every_ms)
+        return;
+    snprintf(text, sizeof text,
+             "jitter (%.40s) is not shorter than the interval (%.60s): a time would come when the "
+             "next one is due; write a shorter jitter",
+             jitter, schedule);
+    check->report(check->context, "jitter", text);
+}
+
 void contradictions_find(enum definition_kind kind, const json_t *spec,
                          void (*report)(void *context, const char *path, const char *text),
                          void *context)
@@ -84,6 +117,7 @@ void contradictions_find(enum definition_kind kind, const json_t *spec,
     check_ends(&check);
     check_delete(&check);
     check_waits(&check);
+    check_schedule(&check);
 }
 
 static void keep_first(void *context, const char *path, const char *text)

@@ -1,6 +1,6 @@
 /* conf.h: definitions as operators write them, in YAML (or JSON, which is YAML, too): read, checked
  * against schema/definitions.def, and given as JSON. Pure: whether the assets that are named exist
- * is for the truth to say; whether a schedule and a time zone mean something, for the planner. */
+ * is for the truth to say; whether a time zone does, this host's zone database says. */
 #ifndef SYNCLINE_CONF_CONF_H
 #define SYNCLINE_CONF_CONF_H
 
@@ -66,8 +66,9 @@ int definition_set(enum definition_kind kind, json_t *spec, const char *path, co
                    struct err *err);
 
 /* Do the fields of `spec` go together: the same asset at both ends, retry.backoff above
- * retry.maxBackoff, delete.max without delete.enabled? A synchronization of the truth, whose source
- * and destination are columns, is asked with or without them. Configuration, naming the fields. */
+ * retry.maxBackoff, delete.max without delete.enabled, a zone or a long jitter for @every? A
+ * synchronization of the truth, whose source and destination are columns, is asked with or without
+ * them. Configuration, naming the fields. */
 int definition_check(enum definition_kind kind, const json_t *spec, struct err *err);
 
 /* A selector as of kubectl: "team=media,tier!=gold,env in (a,b),env notin (a),has,!has"; all of it

@@ -71,6 +71,17 @@ static void refuse_properties(struct reader *reader, struct mark at, const yaml_
                   shown(name, bytes_text((const char *)tag)));
 }
 
+/* Escapes, and lines that are folded, make it longer than what is read; blocks have a line more. */
+static bool is_verbatim(const yaml_event_t *event, const struct node *node)
+{
+    size_t width = node->plain ? 0 : 2;
+
+    for (const char *at = node->text; *at; at++)
+        width += (*at & 0xc0) != 0x80;
+    return event->start_mark.line == event->end_mark.line &&
+           event->end_mark.column - event->start_mark.column == width;
+}
+
 static int read_scalar(struct reader *reader, const yaml_event_t *event, struct node *node)
 {
     const char *text = (const char *)event->data.scalar.value;
@@ -78,6 +89,7 @@ static int read_scalar(struct reader *reader, const yaml_event_t *event, struct 
     refuse_properties(reader, node->at, event->data.scalar.anchor, event->data.scalar.tag);
     node->plain = event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
     node->text = text_of_bytes(bytes_of(text, event->data.scalar.length));
+    node->verbatim = is_verbatim(event, node);
     if (strlen(node->text) == event->data.scalar.length)
         return 0;
     fault_add(reader->faults, node->at, "a text with a zero byte in it; leave that out");

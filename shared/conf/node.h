@@ -20,8 +20,9 @@ enum node_kind {
 struct node {
     enum node_kind kind;
     struct mark at;
-    bool plain; /* a scalar without quotes: it may be a number, true, false or null */
-    char *text; /* of a scalar; NUL-terminated, without NUL inside */
+    bool plain;    /* a scalar without quotes: it may be a number, true, false or null */
+    bool verbatim; /* a scalar on one line that, but for its quotes, is written as it is read */
+    char *text;    /* of a scalar; NUL-terminated, without NUL inside */
     u32 count;
     struct node **items; /* of a list; values of an object */
     struct node **keys;  /* of an object: scalars, none twice */

@@ -14,7 +14,6 @@ static const char *const kind_names[] = {
 
 /* Kinds that are known and checked, and refused. To bring one in, take its line away. */
 static const char *const not_in_this_version[COUNT_OF(kind_names)] = {
-    [DEFINITION_PLAN] = "write a Synchronization, and let a timer start `syncline run NAME`",
     [DEFINITION_LIVE] = "write a Synchronization, and start it with `syncline run NAME`",
 };
 

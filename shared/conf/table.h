@@ -20,6 +20,8 @@ enum field_type {
     FIELD_DURATION,
     FIELD_NAME,
     FIELD_TEXT,
+    FIELD_SCHEDULE,
+    FIELD_ZONE,
 };
 
 struct field {

@@ -6,6 +6,8 @@
 #include "base/names.h"
 #include "base/units.h"
 #include "conf/labels.h"
+#include "cron/cron.h"
+#include "cron/zone.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -39,6 +41,8 @@ void value_wanted(const struct field *field, struct buf *out)
         [FIELD_DURATION] = "a duration",
         [FIELD_NAME] = "the name of an asset, such as photos-src",
         [FIELD_TEXT] = "a text",
+        [FIELD_SCHEDULE] = "a schedule, such as \"0 2 * * *\", \"@daily\" or \"@every 90s\"",
+        [FIELD_ZONE] = "the name of a time zone, such as Europe/Berlin",
     };
     const char *dots = strstr(field->wanted, "..");
 
@@ -119,6 +123,55 @@ static json_t *read_text(const struct field *field, const struct node *node, str
     fault_add(faults, node->at, "%s: expected a text of 1 to %u bytes", field->path,
               FIELD_TEXT_BYTES);
     return NULL;
+}
+
+/* Where the byte `position` of the text stands, if its line is as the text is; else where it
+ * begins. */
+static struct mark mark_inside(const struct node *node, size_t position)
+{
+    struct mark at = node->at;
+
+    if (!node->verbatim)
+        return at;
+    at.column += !node->plain;
+    for (size_t i = 0; i < position && node->text[i]; i++)
+        at.column += (node->text[i] & 0xc0) != 0x80;
+    return at;
+}
+
+static json_t *read_schedule(const struct field *field, const struct node *node,
+                             struct faults *faults)
+{
+    const char *text = text_read(node, field->path, faults);
+    size_t position = 0;
+    struct cron cron;
+    struct err err;
+
+    if (!text)
+        return NULL;
+    if (strlen(text) > FIELD_TEXT_BYTES)
+        fault_add(faults, node->at, "%s: more than %u bytes", field->path, FIELD_TEXT_BYTES);
+    else if (cron_parse(text, &cron, &position, &err) < 0)
+        fault_add(faults, mark_inside(node, position), "%s: %s", field->path, err.text);
+    else
+        return json_string(text);
+    return NULL;
+}
+
+static json_t *read_zone(const struct field *field, const struct node *node, struct faults *faults)
+{
+    const char *text = text_read(node, field->path, faults);
+    struct zone *zone = NULL;
+    struct err err;
+
+    if (!text)
+        return NULL;
+    if (zone_open(text, &zone, &err) < 0) {
+        fault_add(faults, node->at, "%s: %s", field->path, err.text);
+        return NULL;
+    }
+    zone_destroy(&zone);
+    return json_string(text);
 }
 
 static json_t *read_name(const struct field *field, const struct node *node, struct faults *faults)
@@ -364,6 +417,7 @@ json_t *value_read(const struct field *field, const struct node *node, struct fa
         [FIELD_CHOICE] = read_choice,     [FIELD_CHOICES] = read_list, [FIELD_RULES] = read_list,
         [FIELD_AMOUNT] = read_amount,     [FIELD_COUNT] = read_count,  [FIELD_RATE] = read_rate,
         [FIELD_DURATION] = read_duration, [FIELD_NAME] = read_name,    [FIELD_TEXT] = read_text,
+        [FIELD_SCHEDULE] = read_schedule, [FIELD_ZONE] = read_zone,
     };
 
     return readers[field->type](field, node, faults);

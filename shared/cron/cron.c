@@ -232,7 +232,7 @@ static int read_step(const struct reader *reader, const struct kind *kind, const
         step = 10 * step + (u32)(at[i] - '0');
     if (step == 0)
         return refuse(reader, at, "%s: a step of 0 never gets on; write 1 or more", kind->what);
-    if (range->first == range->last && step > kind->star_most - range->first)
+    if (range->first == range->last && range->first + step > kind->star_most)
         return refuse(reader, range->at, "%s: a step needs a range; write %u alone", kind->what,
                       range->first);
     if (!range->star && !range->pair)
@@ -376,7 +376,7 @@ static int read_line(const struct reader *reader, const char *at, struct cron *o
     }
     if (count == 1)
         return refuse(
-            reader, at,
+            reader, fields[0],
             "one word where five fields are wanted: minute, hour, day of the month, month, "
             "day of the week, such as \"0 2 * * *\"; or @daily, or @every 1h");
     if (count < FIELDS)

@@ -19,15 +19,15 @@
 #define COUNT_MOST 100000u /* of anything; the largest there is has some hundreds */
 #define NUMBER_MOST 100000 /* in a rule */
 
-void changes_release(struct changes *changes)
+void zone_changes_release(struct zone_changes *changes)
 {
     free(changes->at);
     free(changes->offsets);
-    *changes = (struct changes){0};
+    *changes = (struct zone_changes){0};
 }
 
 /* Of two at the same moment, the later one holds; one that changes nothing is none. */
-static void change_add(struct changes *changes, s64 at, s32 offset)
+static void change_add(struct zone_changes *changes, s64 at, s32 offset)
 {
     u32 count = changes->count;
 
@@ -167,10 +167,14 @@ static s64 when_in(const struct when *when, int year)
 }
 
 /* What the rule says of the moments after `after`. */
-static void add_later(struct changes *changes, const struct rule *rule, s64 after)
+static void add_later(struct zone_changes *changes, const struct rule *rule, s64 after)
 {
-    int year = after > CALENDAR_FIRST_S ? day_of_number(floor_div(after, DAY_S)).year - 1 : 1;
+    int year = 1;
 
+    if (after >= CALENDAR_END_S)
+        return;
+    if (after > CALENDAR_FIRST_S)
+        year = day_of_number(floor_div(after, DAY_S)).year - 1;
     for (; year < CALENDAR_END_YEAR; year++) {
         s64 begin = when_in(&rule->begin, year) - rule->standard;
         s64 end = when_in(&rule->end, year) - rule->summer;
@@ -178,14 +182,15 @@ static void add_later(struct changes *changes, const struct rule *rule, s64 afte
 
         for (int second = 0; second < 2; second++) {
             bool summer = north == (second == 0);
+            s64 at = summer ? begin : end;
 
-            if ((summer ? begin : end) > after)
-                change_add(changes, summer ? begin : end, summer ? rule->summer : rule->standard);
+            if (at > after && at < CALENDAR_END_S)
+                change_add(changes, at, summer ? rule->summer : rule->standard);
         }
     }
 }
 
-static const char *read_footer(struct bytes rest, s64 last, struct changes *out)
+static const char *read_footer(struct bytes rest, s64 last, struct zone_changes *out)
 {
     const u8 *end = rest.size > 1 ? memchr(rest.data + 1, '\n', rest.size - 1) : NULL;
     struct rule rule = {0};
@@ -244,7 +249,7 @@ static size_t block_size(const struct counts *counts, u32 width)
            counts->chars + (size_t)counts->leaps * (width + 4) + counts->standard + counts->utc;
 }
 
-static const char *read_times(const u8 *at, const struct counts *counts, struct changes *out,
+static const char *read_times(const u8 *at, const struct counts *counts, struct zone_changes *out,
                               s64 *last)
 {
     const u8 *types = at + (size_t)counts->times * 8;
@@ -269,14 +274,14 @@ static const char *read_times(const u8 *at, const struct counts *counts, struct 
     return NULL;
 }
 
-const char *tzif_read(struct bytes file, struct changes *out)
+const char *tzif_read(struct bytes file, struct zone_changes *out)
 {
     struct counts counts;
     const char *wrong;
     size_t size;
     s64 last;
 
-    *out = (struct changes){0};
+    *out = (struct zone_changes){0};
     if (!read_header(file, &counts) || file.size < block_size(&counts, 4))
         return "it is no TZif of version 2 or later";
     size = block_size(&counts, 4);
@@ -290,6 +295,6 @@ const char *tzif_read(struct bytes file, struct changes *out)
     if (!wrong)
         wrong = read_footer(bytes_of(file.data + size, file.size - size), last, out);
     if (wrong)
-        changes_release(out);
+        zone_changes_release(out);
     return wrong;
 }

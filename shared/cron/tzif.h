@@ -8,7 +8,7 @@
 #define ZONE_OFFSET_MOST_S 93600
 
 /* The changes of a zone's clock up to the year 2400. Zero-initialise it. */
-struct changes {
+struct zone_changes {
     s64 *at;      /* moments, each later than the one before */
     s32 *offsets; /* from at[i] on: what is added to UTC, another one than before */
     s32 first;    /* before all of them */
@@ -16,7 +16,7 @@ struct changes {
 };
 
 /* NULL; what is wrong with the bytes, and *out is then empty. */
-const char *tzif_read(struct bytes file, struct changes *out);
-void changes_release(struct changes *changes);
+const char *tzif_read(struct bytes file, struct zone_changes *out);
+void zone_changes_release(struct zone_changes *changes);
 
 #endif

@@ -15,7 +15,7 @@
 #define FILE_BYTES_MOST (1u << 20) /* the largest there is has 4 KiB */
 
 struct zone {
-    struct changes changes;
+    struct zone_changes changes;
     char *path; /* NULL: UTC, which no file says */
     struct stat file;
 };
@@ -82,7 +82,7 @@ void zone_destroy(struct zone **zone)
 {
     if (!*zone)
         return;
-    changes_release(&(*zone)->changes);
+    zone_changes_release(&(*zone)->changes);
     free((*zone)->path);
     free(*zone);
     *zone = NULL;
@@ -104,7 +104,7 @@ bool zone_is_stale(const struct zone *zone)
 /* ---- asking ---- */
 
 /* How many changes came up to that moment. */
-static u32 changes_until(const struct changes *changes, s64 utc_s)
+static u32 changes_until(const struct zone_changes *changes, s64 utc_s)
 {
     u32 low = 0, high = changes->count;
 

@@ -75,6 +75,10 @@ static void ask_schema(struct buf *lines, bool *takes, u32 count)
     DOCUMENT("Synchronization", "{\"name\":\"s\"}",                                                \
              "{\"source\":\"a\",\"destination\":\"b\"" fields "}")
 
+#define PLAN(schedule)                                                                             \
+    DOCUMENT("SynchronizationPlan", "{\"name\":\"p\"}",                                            \
+             "{\"source\":\"a\",\"destination\":\"b\",\"schedule\":" schedule "}")
+
 /* Goal: editors mark what `apply` refuses, and nothing else.
  * Method: definitions, good and bad, asked of both; where the reader alone refuses, it is said. */
 static void agree(void **state)
@@ -95,6 +99,26 @@ static void agree(void **state)
         {DOCUMENT("asset", "{\"name\":\"a\"}", "{}"), false, false},
         {DOCUMENT("SynchronizationPlan", "{\"name\":\"a\"}",
                   "{\"source\":\"a\",\"destination\":\"b\",\"schedule\":\"@hourly\"}"),
+         true, true},
+        {PLAN("\"@every 90s\",\"jitter\":\"1m\""), true, true},
+        {PLAN("\"@every 90s\",\"jitter\":\"2m\""), false, true},
+        {PLAN("\"@every 90s\",\"timezone\":\"UTC\""), false, true},
+        {PLAN("\"@every\""), false, false},
+        {PLAN("\"@every -1s\""), false, false},
+        {PLAN("\"@every 0s\""), false, true},
+        {PLAN("\"@reboot\""), false, false},
+        {PLAN("\"0 2 * *\""), false, false},
+        {PLAN("\"0 2 * * * *\""), false, false},
+        {PLAN("\"*/15 8-18 1,15 JAN-mar MON\",\"timezone\":\"America/Port-au-Prince\""), true,
+         true},
+        {PLAN("\"60 * * * *\""), false, true},
+        {PLAN("\"0 0 ? * *\""), false, false},
+        {PLAN("5"), false, false},
+        {PLAN("\"@daily\",\"timezone\":\"+01:00\""), false, false},
+        {PLAN("\"@daily\",\"timezone\":\"Europe/../UTC\""), false, false},
+        {PLAN("\"@daily\",\"timezone\":\"Mars/Olympus\""), false, true},
+        {DOCUMENT("LiveSynchronization", "{\"name\":\"a\"}",
+                  "{\"source\":\"a\",\"destination\":\"b\"}"),
          false, false},
         {"{\"apiVersion\":\"v1\",\"kind\":\"Asset\",\"metadata\":{\"name\":\"a\"},\"spec\":{"
          "\"directory\":{\"path\":\"/x\"}}}",
@@ -172,7 +196,7 @@ static void accepts(void **state)
 
     (void)state;
     for (u32 i = 0; i < ANY; i++) {
-        enum definition_kind kind = i % 2 ? DEFINITION_ASSET : DEFINITION_SYNCHRONIZATION;
+        enum definition_kind kind = (enum definition_kind)(i % 3);
         char name[DEFINITION_NAME_MAX + 1];
         json_t *document;
 

@@ -196,12 +196,28 @@ static json_t *any_amount(u64 *state)
                          : json_sprintf("%llu", (unsigned long long)number);
 }
 
+static json_t *any_schedule(u64 *state)
+{
+    static const char *const texts[] = {
+        "0 2 * * *",  "*/15 8-18 * * MON-FRI", "@daily",    "@every 90s",
+        "0 0 29 2 *", "5,35 0-6/2 1 jan,7 7",  "@every 1d", " 0\t2 * * * "};
+
+    return json_string(texts[any(state, COUNT_OF(texts))]);
+}
+
+static json_t *any_zone(u64 *state)
+{
+    static const char *const names[] = {"UTC", "Europe/Berlin", "America/Port-au-Prince",
+                                        "Etc/GMT+5", "America/Argentina/Salta"};
+
+    return json_string(names[any(state, COUNT_OF(names))]);
+}
+
 static json_t *any_object(enum definition_kind kind, const char *parent, u64 *state);
 
 static json_t *any_value(enum definition_kind kind, const struct field *field, u64 *state)
 {
     char name[DEFINITION_NAME_MAX + 1];
-    struct buf text = {0};
 
     switch (field->type) {
     case FIELD_OBJECT:
@@ -223,9 +239,10 @@ static json_t *any_value(enum definition_kind kind, const struct field *field, u
     case FIELD_NAME:
         any_name(state, name);
         return json_string(name);
-    case FIELD_TEXT:
-        any_text(state, 8, &text);
-        return text_of(&text);
+    case FIELD_SCHEDULE:
+        return any_schedule(state);
+    case FIELD_ZONE:
+        return any_zone(state);
     default:
         return any_number(field, state);
     }

@@ -14,7 +14,7 @@
 #define HEAD(kind, name) "apiVersion: syncline/v1\nkind: " kind "\nmetadata: {name: " name "}\n"
 #define ASSET HEAD("Asset", "a")
 #define SYNC HEAD("Synchronization", "s") "spec:\n  source: a\n  destination: b\n"
-#define PLAN HEAD("SynchronizationPlan", "p") "spec:\n  source: a\n  destination: b\n"
+#define LIVE HEAD("LiveSynchronization", "l") "spec:\n  source: a\n  destination: b\n"
 
 static void read_text(const char *text, size_t size, struct definitions *out, struct buf *faults)
 {
@@ -464,26 +464,20 @@ static void yaml(void **state)
  * Method: as above. */
 static void later(void **state)
 {
-    static const char refusal[] = "f:2:7: SynchronizationPlan is not in this version; write a "
-                                  "Synchronization, and let a timer start `syncline run NAME`\n";
+    static const char refusal[] =
+        "f:2:7: LiveSynchronization is not in this version; write a Synchronization, and start it "
+        "with `syncline run NAME`\n";
     static const struct fault_case cases[] = {
-        {PLAN "  schedule: \"0 2 * * *\"\n  timezone: Europe/Berlin\n  overlap: skip\n"
-              "  missed: once\n  startingDeadline: 1h\n  jitter: 0s\n  historyLimit: 3\n",
-         refusal},
-        {HEAD("LiveSynchronization",
-              "l") "spec: {source: a, destination: b, maxDelay: 1s, rescanInterval: 6h}\n",
-         "f:2:7: LiveSynchronization is not in this version; write a Synchronization, and start it "
-         "with `syncline run NAME`\n"},
+        {LIVE "  maxDelay: 1s\n  rescanInterval: 6h\n", refusal},
     };
     struct definitions read = {0};
     struct buf faults = {0};
 
     (void)state;
     all_have(cases, COUNT_OF(cases));
-    read_text(PLAN "  jitter: 2d\n", strlen(PLAN "  jitter: 2d\n"), &read, &faults);
+    read_text(LIVE "  maxDelay: 2d\n", strlen(LIVE "  maxDelay: 2d\n"), &read, &faults);
     assert_non_null(strstr(buf_text(&faults), refusal));
-    assert_non_null(strstr(buf_text(&faults), "f:7:11: jitter: expected a duration"));
-    assert_non_null(strstr(buf_text(&faults), "f:5:3: spec.schedule is missing"));
+    assert_non_null(strstr(buf_text(&faults), "f:7:13: maxDelay: expected a duration"));
     definitions_release(&read);
     buf_release(&faults);
 }

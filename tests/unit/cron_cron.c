@@ -155,7 +155,7 @@ static void refused(void **state)
         {"0 0 ? * *", 4, "day of the month: ? is not read here; write *"},
         {"\xc3\xa9 * * * *", 0, "minute: '\xc3\xa9' is no value; write * or 0 to 59"},
         {"0 0 * JANU *", 6, "month: there is no 'JANU'; did you mean JAN?"},
-        {"0 0 * jnu *", 6, "month: there is no 'jnu'; did you mean JAN?"},
+        {"0 0 * jnu *", 6, "month: there is no 'jnu'; did you mean JUN?"},
         {"0 0 * february *", 6, "month: there is no 'february'; did you mean FEB?"},
         {"0 0 * * Tues", 8, "day of the week: there is no 'Tues'; did you mean TUE?"},
         {"0 0 * XYZ *", 6, "month: 'XYZ' is no value; write * or 1 to 12, or a name such as JAN"},
