@@ -86,7 +86,7 @@ static void check_schedule(const struct check *check)
     struct cron cron;
     char text[320];
     size_t position;
-    struct err err;
+    struct err err = {0};
     s64 ms;
 
     if (!schedule || cron_parse(schedule, &cron, &position, &err) < 0 || cron.every_ms == 0)

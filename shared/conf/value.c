@@ -145,7 +145,7 @@ static json_t *read_schedule(const struct field *field, const struct node *node,
     const char *text = text_read(node, field->path, faults);
     size_t position = 0;
     struct cron cron;
-    struct err err;
+    struct err err = {0};
 
     if (!text)
         return NULL;
@@ -162,7 +162,7 @@ static json_t *read_zone(const struct field *field, const struct node *node, str
 {
     const char *text = text_read(node, field->path, faults);
     struct zone *zone = NULL;
-    struct err err;
+    struct err err = {0};
 
     if (!text)
         return NULL;

@@ -182,6 +182,18 @@ static bool follows_elapsed(const struct cron *cron)
     return cron->any_minute || cron->any_hour;
 }
 
+static bool clock_next(const struct times *times, s64 after_s, s64 *out_s)
+{
+    return follows_elapsed(&times->cron) ? elapsed_next(times, after_s, out_s)
+                                         : fixed_next(times, after_s, out_s);
+}
+
+static bool clock_last(const struct times *times, s64 until_s, s64 after_s, s64 *out_s)
+{
+    return follows_elapsed(&times->cron) ? elapsed_last(times, until_s, after_s, out_s)
+                                         : fixed_last(times, until_s, after_s, out_s);
+}
+
 /* The last anchor + n × D up to `until_ms`. */
 static s64 every_last(const struct times *times, s64 until_ms)
 {
@@ -199,8 +211,7 @@ bool times_next(const struct times *times, s64 after_ms, s64 *out_ms)
         *out_ms = every_last(times, after) + times->cron.every_ms;
         return *out_ms < CALENDAR_END_S * 1000;
     }
-    if (!(follows_elapsed(&times->cron) ? elapsed_next : fixed_next)(times, floor_div(after, 1000),
-                                                                     &found_s))
+    if (!clock_next(times, floor_div(after, 1000), &found_s))
         return false;
     *out_ms = found_s * 1000;
     return found_s < CALENDAR_END_S;
@@ -217,8 +228,7 @@ bool times_last(const struct times *times, s64 until_ms, s64 after_ms, s64 *out_
         *out_ms = every_last(times, until);
         return *out_ms > after;
     }
-    if (!(follows_elapsed(&times->cron) ? elapsed_last : fixed_last)(
-            times, floor_div(until, 1000), floor_div(after, 1000), &found_s))
+    if (!clock_last(times, floor_div(until, 1000), floor_div(after, 1000), &found_s))
         return false;
     *out_ms = found_s * 1000;
     return true;

@@ -194,7 +194,7 @@ static void mutate(u64 *state, struct buf *input)
 
 int main(int argc, char **argv)
 {
-    u64 rounds = argc > 1 ? strtoull(argv[1], NULL, 0) : 300000;
+    u64 rounds = argc > 1 ? strtoull(argv[1], NULL, 0) : 600000;
     u64 seed = argc > 2 ? strtoull(argv[2], NULL, 0) : 1;
     struct corpus corpus = {0};
     struct buf input = {0};

@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define SCHEDULES 14u
+#define SCHEDULES 8u
 #define YEARS 4
 #define BEFORE_MINUTES (3 * 1440) /* what the clock has shown before counts, too */
 
