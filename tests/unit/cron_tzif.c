@@ -114,7 +114,7 @@ static void put_file(struct buf *out, const struct sample *sample)
     buf_append_text(out, "AAA");
     put(out, 0, 1);
     for (u32 i = 0; i < sample->leaps; i++)
-        put(out, 0, 12);
+        buf_append(out, (u8[12]){0}, 12);
     buf_append_text(out, sample->footer);
 }
 
