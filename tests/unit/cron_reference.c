@@ -233,6 +233,45 @@ static void compare(const struct times *times, const struct walk *walk,
             before);
 }
 
+/* What is next after, and last until, a moment that is none of the schedule's. */
+static void probe(const struct times *times, const struct walk *walk, const struct moments *moments,
+                  u32 minute, const char *zone, const char *schedule)
+{
+    s64 begin = (walk->begin_s + BEFORE_MINUTES * 60) * 1000;
+    s64 at = (walk->begin_s + (s64)minute * 60) * 1000 + 30500, found;
+    u32 low = 0, high = moments->count;
+
+    if (at < begin)
+        return;
+    while (low < high) { /* how many came until then */
+        u32 middle = (low + high) / 2;
+
+        if (moments->ms[middle] <= at)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low < moments->count)
+        require(times_next(times, at, &found) && found == moments->ms[low], "next of any", zone,
+                schedule, at);
+    require(times_last(times, at, begin - 1, &found) == (low > 0), "last of any", zone, schedule,
+            at);
+    require(low == 0 || found == moments->ms[low - 1], "last of any", zone, schedule, at);
+}
+
+/* For hours after each change of the clock, and anywhere. */
+static void probe_all(const struct times *times, const struct walk *walk,
+                      const struct moments *moments, u64 *seed, const char *zone,
+                      const char *schedule)
+{
+    for (u32 i = 1; i < walk->count; i++)
+        if (walk->local_s[i] - walk->local_s[i - 1] != 60)
+            for (u32 after = 0; after < 240 && i + after < walk->count; after += 5)
+                probe(times, walk, moments, i + after, zone, schedule);
+    for (u32 i = 0; i < 200; i++)
+        probe(times, walk, moments, (u32)below(seed, (int)walk->count), zone, schedule);
+}
+
 static u64 minutes_compared, moments_compared, refused;
 
 static void compare_zone(const char *name, int year, u64 *seed)
@@ -260,6 +299,7 @@ static void compare_zone(const char *name, int year, u64 *seed)
         moments_compared += moments.count;
         if (cron_parse(text, &times.cron, &position, &err) == 0) {
             compare(&times, &walk, &moments, name, text);
+            probe_all(&times, &walk, &moments, seed, name, text);
             continue;
         }
         /* four years have a February 29, but for those around 2100 */
