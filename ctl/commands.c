@@ -125,11 +125,17 @@ const struct command commands[] = {
      command_set},
     {"get", "KIND [NAME]", "show jobs, workers, assets or syncs, newest first",
      "KIND is jobs (jo), workers (wo), assets (as) or syncs (sy); singular too.\n\n"
-     "  -o, --output FORMAT    table, wide, json, name, or yaml: what apply takes (default: "
-     "table)\n"
-     "  -w, --watch            go on, and print again what changes, until interrupted\n"
+     "  -o, --output FORMAT    table, wide, json, name or yaml (default: table); yaml of assets "
+     "and\n"
+     "                         syncs is what apply takes\n"
+     "  -w, --watch            go on, and print again what changes, until interrupted or nobody "
+     "reads;\n"
+     "                         of what is gone: KIND/NAME deleted, in JSON \"deleted\": true\n"
      "  -l, --selector S       those with such labels: team=media,tier!=gold,env in "
-     "(a,b),has,!has\n"
+     "(a,b),has,!has.\n"
+     "                         A job has those of its synchronization; a worker is selected by "
+     "what it\n"
+     "                         is: role=mover,state=drained,host=a\n"
      "  --limit N              at most N (default: 100)\n"
      "  --all                  those that `sync` made, too\n",
      command_get},
@@ -143,7 +149,7 @@ const struct command commands[] = {
      command_report},
     {"events", "", "what happened to jobs, newest last; from Postgres alone",
      "  --job JOB              of this job only\n"
-     "  -w, --watch            go on as events come, until SIGINT (exit 130)\n"
+     "  -w, --watch            go on as events come, until SIGINT (exit 130) or nobody reads\n"
      "  -o, --output FORMAT    table, or json: one object a line\n"
      "  --limit N              at most the N newest (default: 100)\n",
      command_events},
@@ -168,7 +174,7 @@ const struct command commands[] = {
      "  --hash KIND            xxh3-128 or sha256 (default: xxh3-128)\n",
      command_hash},
     {"worker list", "", "the workers that planners see now",
-     "  -o, --output FORMAT    table, wide, json or name\n", command_worker_list},
+     "  -o, --output FORMAT    table, wide, json, name or yaml\n", command_worker_list},
     {"worker drain", "ID", "give a worker nothing new, so that its process can be ended",
      "Ending a worker at any moment is safe; drained first, nothing that it had begun is done "
      "again.\n"

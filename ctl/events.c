@@ -6,6 +6,7 @@
  * those that were shown are known. */
 #include "ctl/ctl.h"
 #include "ctl/options.h"
+#include "ctl/output.h"
 #include "ctl/session.h"
 #include "ctl/show.h"
 #include "store/jobs.h"
@@ -129,28 +130,11 @@ static int look(struct events *events, struct session *session, bool first, stru
     return 0;
 }
 
-/* Until there may be news. */
-static void pause_for_news(struct session *session)
-{
-    s64 until = clock_monotonic_ms() + LOOK_MS;
-    struct err ignored;
-
-    while (!interrupted && clock_monotonic_ms() < until) {
-        char *channel = NULL, *payload = NULL;
-        int got = postgres_wait_notify(session->postgres, STEP_MS, &channel, &payload, &ignored);
-
-        free(channel);
-        free(payload);
-        if (got != 0)
-            return;
-    }
-}
-
 static int listen_again(struct session *session, struct err *err)
 {
     s64 since = clock_monotonic_ms();
 
-    while (!interrupted) {
+    while (output_is_wanted()) {
         if (session->postgres && postgres_is_alive(session->postgres))
             return 0;
         if (session_connect(session, err) == 0)
@@ -167,10 +151,12 @@ static int follow(struct events *events, struct session *session, struct err *er
 {
     if (postgres_run(session->postgres, "LISTEN syncline_job; LISTEN syncline_asset", err) < 0)
         return -1;
-    while (!interrupted && !ferror(stdout)) { /* nobody may read any more */
+    while (output_is_wanted()) {
         if (listen_again(session, err) < 0)
             return -1;
-        pause_for_news(session);
+        session_pause(session, LOOK_MS);
+        if (!output_is_wanted())
+            return 0;
         if (look(events, session, false, err) < 0 && err->code != ERR_PostgresUnavailable)
             return -1;
     }

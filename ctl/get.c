@@ -7,16 +7,15 @@
 #include "ctl/job_json.h"
 #include "ctl/listing.h"
 #include "ctl/options.h"
+#include "ctl/output.h"
 #include "ctl/session.h"
 #include "store/definitions.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #define LIMIT_MAX 1000000
 #define LOOK_MS 1000
-#define STEP_MS 50
 #define AWAY_MS 60000
 
 struct get_options {
@@ -29,32 +28,16 @@ struct get_options {
     struct selector *selector;
 };
 
-static bool is_defined(enum kind kind)
-{
-    return kind == KIND_ASSETS || kind == KIND_SYNCS;
-}
-
 /* wide and yaml are of `get` alone. */
 static int read_format(struct get_options *out, struct err *err)
 {
     bool yaml = out->output && strcmp(out->output, "yaml") == 0;
 
-    if (yaml && !is_defined(out->kind))
-        return err_set(err, ERR_Usage, "-o yaml is for what is defined: assets and syncs");
     if (yaml || (out->output && strcmp(out->output, "wide") == 0)) {
         out->format = yaml ? OUTPUT_YAML : OUTPUT_WIDE;
         return 0;
     }
     return output_format(out->output, true, &out->format, err);
-}
-
-static int read_selector(struct get_options *out, struct err *err)
-{
-    if (!out->selector_text)
-        return 0;
-    if (!is_defined(out->kind))
-        return err_set(err, ERR_Usage, "-l is for what has labels: assets and syncs");
-    return selector_parse(out->selector_text, &out->selector, err);
 }
 
 static int read_arguments(struct ctl *ctl, int argc, char **argv, struct get_options *out,
@@ -80,14 +63,35 @@ static int read_arguments(struct ctl *ctl, int argc, char **argv, struct get_opt
         return -1;
     if (kind_find(argv[0], &out->kind, err) < 0)
         return -1;
-    return read_format(out, err) < 0 ? -1 : read_selector(out, err);
+    if (read_format(out, err) < 0)
+        return -1;
+    return out->selector_text ? selector_parse(out->selector_text, &out->selector, err) : 0;
 }
 
 /* ---- what there is ---- */
 
-static void add_job(struct listing *listing, const struct job *job)
+/* A job has the labels of its synchronization; what a worker says of itself is as good as labels.
+ */
+static bool is_selected(const struct get_options *options, const json_t *item)
 {
-    listing_add(listing, job_to_json(job), job->duration_ms);
+    return selector_matches(options->selector,
+                            options->kind == KIND_WORKERS ? item : json_object_get(item, "labels"));
+}
+
+/* Takes the reference. */
+static void add(struct listing *listing, const struct get_options *options, json_t *item,
+                s64 duration_ms)
+{
+    if (listing->count < options->limit && is_selected(options, item))
+        listing_add(listing, item, duration_ms);
+    else
+        json_decref(item);
+}
+
+/* How many to ask Postgres for: it knows nothing of selectors. */
+static u32 limit_of(const struct get_options *options)
+{
+    return options->selector ? LIMIT_MAX : options->limit;
 }
 
 static int get_jobs(struct session *session, const struct get_options *options, struct listing *out,
@@ -99,14 +103,14 @@ static int get_jobs(struct session *session, const struct get_options *options, 
     if (options->name) {
         if (jobs_read(session->postgres, options->name, &job, err) < 0)
             return -1;
-        add_job(out, &job);
+        add(out, options, job_to_json(&job), job.duration_ms);
         job_release(&job);
         return 0;
     }
-    if (jobs_list(session->postgres, options->all, false, options->limit, &list, err) < 0)
+    if (jobs_list(session->postgres, options->all, false, limit_of(options), &list, err) < 0)
         return -1;
     for (u32 i = 0; i < list.count; i++)
-        add_job(out, &list.jobs[i]);
+        add(out, options, job_to_json(&list.jobs[i]), list.jobs[i].duration_ms);
     job_list_release(&list);
     return 0;
 }
@@ -115,21 +119,13 @@ static int get_defined(struct session *session, const struct get_options *option
                        struct listing *out, struct err *err)
 {
     bool assets = options->kind == KIND_ASSETS;
-    u32 limit = options->selector ? LIMIT_MAX : options->limit;
     PGresult *rows;
 
-    if (definitions_list(session->postgres, assets, options->name, options->all, limit, &rows,
-                         err) < 0)
+    if (definitions_list(session->postgres, assets, options->name, options->all, limit_of(options),
+                         &rows, err) < 0)
         return -1;
-    for (int row = 0; row < PQntuples(rows) && out->count < options->limit; row++) {
-        json_t *item = json_loads(result_text(rows, row, 1), 0, NULL);
-
-        if (options->selector &&
-            !selector_matches(options->selector, json_object_get(item, "labels")))
-            json_decref(item);
-        else
-            listing_add(out, item, 0);
-    }
+    for (int row = 0; row < PQntuples(rows); row++)
+        add(out, options, json_loads(result_text(rows, row, 1), 0, NULL), 0);
     PQclear(rows);
     if (options->name && out->count == 0 && !options->selector)
         return definitions_none(session->postgres, assets, options->name, err);
@@ -154,10 +150,10 @@ static int get_workers(struct session *session, const struct get_options *option
         const char *id = json_string_value(json_object_get(worker, "id"));
 
         if (!options->name || strcmp(id, options->name) == 0)
-            listing_add(out, json_incref(worker), 0);
+            add(out, options, json_incref(worker), 0);
     }
     json_decref(workers);
-    return options->name && out->count == 0
+    return options->name && out->count == 0 && !options->selector
                ? err_set(err, ERR_NotFound, "there is no worker %s", options->name)
                : 0;
 }
@@ -180,7 +176,7 @@ void get_print_jobs(const struct job_list *list, enum output_format format)
     struct listing listing = {.kind = KIND_JOBS};
 
     for (u32 i = 0; i < list->count; i++)
-        add_job(&listing, &list->jobs[i]);
+        listing_add(&listing, job_to_json(&list->jobs[i]), list->jobs[i].duration_ms);
     listing_print(&listing, format, false);
     listing_release(&listing);
 }
@@ -227,20 +223,55 @@ static void print_changes(const struct listing *seen, struct listing *now,
     json_decref(index);
 }
 
-static void pause_for_news(struct postgres *postgres)
+/* Is it not there any more? What is not in a list that is full may only be behind newer ones. */
+static bool is_gone(struct session *session, const struct get_options *options,
+                    const struct listing *now, const char *name)
 {
-    s64 until = clock_monotonic_ms() + LOOK_MS;
-    struct err ignored;
+    struct listing found = {.kind = options->kind};
+    struct get_options one = *options;
+    struct err err;
+    bool gone;
 
-    while (!interrupted && clock_monotonic_ms() < until) {
-        char *channel = NULL, *payload = NULL;
-        int got = postgres_wait_notify(postgres, STEP_MS, &channel, &payload, &ignored);
+    if (now->count < options->limit)
+        return true;
+    one.name = name;
+    gone = get_all(session, &one, &found, &err) < 0 ? err.code == ERR_NotFound : found.count == 0;
+    listing_release(&found);
+    return gone;
+}
 
-        free(channel);
-        free(payload);
-        if (got != 0)
-            return;
+static void print_gone(struct session *session, const struct get_options *options,
+                       const struct listing *seen, const struct listing *now)
+{
+    json_t *index = index_items(now);
+
+    for (u32 i = seen->count; i-- > 0;) {
+        const char *name = list_item_name(&seen->items[i]);
+
+        if (!json_object_get(index, name) && is_gone(session, options, now, name))
+            listing_print_gone(seen, i, options->format);
     }
+    json_decref(index);
+}
+
+/* Workers are in Redis, and in nothing else. */
+static bool wants_postgres(const struct get_options *options)
+{
+    return options->kind != KIND_WORKERS;
+}
+
+static int look(struct session *session, const struct get_options *options, struct listing *out,
+                struct err *err)
+{
+    if (wants_postgres(options) && !(session->postgres && postgres_is_alive(session->postgres)) &&
+        (session_connect(session, err) < 0 ||
+         postgres_run(session->postgres, "LISTEN syncline_job", err) < 0))
+        return -1;
+    if (get_all(session, options, out, err) == 0)
+        return 0;
+    listing_release(out);
+    return options->name && err->code == ERR_NotFound ? 0
+                                                      : -1; /* it was there, and may come back */
 }
 
 /* What is away for a while is waited for. */
@@ -249,14 +280,10 @@ static int look_again(struct session *session, const struct get_options *options
 {
     s64 now = clock_monotonic_ms();
 
-    if (((session->postgres && postgres_is_alive(session->postgres)) ||
-         (session_connect(session, err) == 0 &&
-          postgres_run(session->postgres, "LISTEN syncline_job", err) == 0)) &&
-        get_all(session, options, out, err) == 0) {
+    if (look(session, options, out, err) == 0) {
         *lost_ms = 0;
         return 0;
     }
-    listing_release(out);
     *lost_ms = *lost_ms ? *lost_ms : now;
     if ((err->code != ERR_PostgresUnavailable && err->code != ERR_RedisUnavailable) ||
         now - *lost_ms > AWAY_MS)
@@ -269,20 +296,19 @@ static int watch(struct session *session, const struct get_options *options, str
                  struct err *err)
 {
     s64 lost_ms = 0;
-    int result = postgres_run(session->postgres, "LISTEN syncline_job", err);
+    int result =
+        wants_postgres(options) ? postgres_run(session->postgres, "LISTEN syncline_job", err) : 0;
 
-    while (result >= 0 && !interrupted && fflush(stdout) == 0) {
+    while (result >= 0 && fflush(stdout) == 0) {
         struct listing now = {.kind = options->kind};
 
-        if (session->postgres)
-            pause_for_news(session->postgres);
-        else
-            usleep(LOOK_MS * 1000);
-        if (interrupted)
+        session_pause(session, LOOK_MS);
+        if (!output_is_wanted())
             break;
         result = look_again(session, options, &now, &lost_ms, err);
         if (result != 0)
             continue;
+        print_gone(session, options, seen, &now);
         print_changes(seen, &now, options->format);
         listing_release(seen);
         *seen = now;
@@ -311,7 +337,8 @@ static int get(struct ctl *ctl, const struct get_options *options)
     struct session session = {.hold_fd = -1};
     struct listing listing = {.kind = options->kind};
     struct err err;
-    int result = session_open(ctl, SESSION_FIND, &session, &err);
+    int result = wants_postgres(options) ? session_open(ctl, SESSION_FIND, &session, &err)
+                                         : session_locate(ctl, SESSION_FIND, &session, &err);
 
     if (result == 0)
         result = get_all(&session, options, &listing, &err);
@@ -351,7 +378,7 @@ int command_get(struct ctl *ctl, int argc, char **argv)
 
 int command_worker_list(struct ctl *ctl, int argc, char **argv)
 {
-    struct get_options options = {.kind = KIND_WORKERS};
+    struct get_options options = {.kind = KIND_WORKERS, .limit = LIMIT_MAX};
     const struct option table[] = {{"output", 'o', OPTION_VALUE, &options.output}};
     struct err err;
 

@@ -18,10 +18,10 @@ static void set_text(json_t *json, const char *name, const char *value)
     json_object_set_new(json, name, text ? text : json_null());
 }
 
-/* {"OwnerNotKept": 3}; an object in any case. */
-static json_t *not_kept(const struct job *job)
+/* An object in any case. */
+static json_t *object(const char *text)
 {
-    json_t *json = job->not_kept ? json_loads(job->not_kept, 0, NULL) : NULL;
+    json_t *json = text ? json_loads(text, 0, NULL) : NULL;
 
     if (json_is_object(json))
         return json;
@@ -37,6 +37,7 @@ json_t *job_to_json(const struct job *job)
     set_text(json, "uid", job->uid);
     set_text(json, "kind", job->kind);
     set_text(json, "synchronization", job->synchronization);
+    json_object_set_new(json, "labels", object(job->labels));
     set_text(json, "trigger", job->trigger);
     set_text(json, "scheduledFor", job->scheduled_for);
     set_text(json, "phase", phase_name(job->phase));
@@ -49,7 +50,7 @@ json_t *job_to_json(const struct job *job)
     set_text(json, "waitingFor", job->waiting_for);
     json_object_set_new(json, "counters", counters_to_json(&job->counters));
     json_object_set_new(json, "scanComplete", json_boolean(job->scan_complete));
-    json_object_set_new(json, "notKept", not_kept(job));
+    json_object_set_new(json, "notKept", object(job->not_kept));
     set_text(json, "supersededBy", job->superseded_by);
     return json;
 }

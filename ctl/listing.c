@@ -214,16 +214,20 @@ static void add_row(struct table *table, struct listing *listing, bool wide, u32
 
 /* ---- as what is wanted ---- */
 
-/* The document that `apply` takes back. */
-static void print_document(const struct list_item *item, bool first)
+/* What is defined is the document that `apply` takes back. */
+static void print_document(const struct listing *listing, const struct list_item *item, bool first)
 {
     const char *word = json_string_value(json_object_get(item->json, "kind"));
     enum definition_kind kind = DEFINITION_ASSET;
     struct buf text = {0};
 
-    definition_kind_by_name(word, &kind);
-    definition_print(kind, list_item_name(item), json_object_get(item->json, "labels"),
-                     json_object_get(item->json, "spec"), &text);
+    if (listing->kind == KIND_JOBS || listing->kind == KIND_WORKERS) {
+        yaml_print(item->json, &text);
+    } else {
+        definition_kind_by_name(word, &kind);
+        definition_print(kind, list_item_name(item), json_object_get(item->json, "labels"),
+                         json_object_get(item->json, "spec"), &text);
+    }
     printf("%s%s", first ? "" : "---\n", buf_text(&text));
     buf_release(&text);
 }
@@ -258,7 +262,7 @@ void listing_print(struct listing *listing, enum output_format format, bool one)
     for (u32 i = 0; i < listing->count && format == OUTPUT_NAME; i++)
         print_name(listing, &listing->items[i]);
     for (u32 i = 0; i < listing->count && format == OUTPUT_YAML; i++)
-        print_document(&listing->items[i], i == 0);
+        print_document(listing, &listing->items[i], i == 0);
     if (format != OUTPUT_TABLE && !wide)
         return;
     table = new_table(listing, wide);
@@ -278,11 +282,27 @@ void listing_print_again(struct listing *listing, u32 index, enum output_format 
     } else if (format == OUTPUT_NAME) {
         print_name(listing, item);
     } else if (format == OUTPUT_YAML) {
-        print_document(item, false);
+        print_document(listing, item, false);
     } else {
         table = new_table(listing, wide);
         table_without_heading(table);
         add_row(table, listing, wide, index);
         table_finish(&table);
+    }
+}
+
+void listing_print_gone(const struct listing *listing, u32 index, enum output_format format)
+{
+    const struct list_item *item = &listing->items[index];
+    json_t *json;
+
+    if (format == OUTPUT_JSON) {
+        json = json_copy(item->json);
+        json_object_set_new(json, "deleted", json_true());
+        show_json(json, false);
+    } else {
+        /* a stream of documents has it as a comment */
+        printf("%s%s/%s deleted\n", format == OUTPUT_YAML ? "---\n# " : "",
+               kind_word(listing->kind), list_item_name(item));
     }
 }

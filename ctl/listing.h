@@ -32,5 +32,7 @@ const char *list_item_name(const struct list_item *item);
 void listing_print(struct listing *listing, enum output_format format, bool one);
 /* Prints one of several that follow each other: JSON in a line, a row without heading. */
 void listing_print_again(struct listing *listing, u32 index, enum output_format format);
+/* Prints that one that was there is not any more: as `delete` says it, in JSON with "deleted". */
+void listing_print_gone(const struct listing *listing, u32 index, enum output_format format);
 
 #endif

@@ -16,6 +16,11 @@ static bool reader_is_gone(void)
     return poll(&output, 1, 0) == 1 && (output.revents & (POLLERR | POLLHUP));
 }
 
+bool output_is_wanted(void)
+{
+    return !interrupted && !ferror(stdout) && !reader_is_gone();
+}
+
 int output_end(int code)
 {
     bool lost = ferror(stdout) != 0;

@@ -4,14 +4,17 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "ctl/output.h"
 #include "store/migrations.h"
 #include "svc/config.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #define START_TRIES 3
 #define VIEW_RETRY_MS 1000
+#define PAUSE_STEP_MS 50
 
 static int start_or_join(const struct ctl *ctl, struct session *session, struct stack_state *state,
                          struct err *err)
@@ -134,6 +137,25 @@ struct view *session_view(struct session *session)
     session->view_tried_ms = now;
     view_open(session->redis_url, &session->view, &ignored);
     return session->view;
+}
+
+void session_pause(struct session *session, s64 ms)
+{
+    s64 until = clock_monotonic_ms() + ms;
+    struct err ignored;
+    int got = 0;
+
+    while (got == 0 && output_is_wanted() && clock_monotonic_ms() < until) {
+        char *channel = NULL, *payload = NULL;
+
+        if (session->postgres)
+            got = postgres_wait_notify(session->postgres, PAUSE_STEP_MS, &channel, &payload,
+                                       &ignored);
+        else
+            usleep(PAUSE_STEP_MS * 1000);
+        free(channel);
+        free(payload);
+    }
 }
 
 void session_close(struct session *session)

@@ -31,6 +31,9 @@ int session_locate(const struct ctl *ctl, enum session_need need, struct session
                    struct err *err);
 void session_close(struct session *session);
 
+/* Until Postgres tells of news (LISTEN), `ms` are over, or nobody wants to know any more. */
+void session_pause(struct session *session, s64 ms);
+
 /* Connects (again) to Postgres, and checks that the schema is this version's. */
 int session_connect(struct session *session, struct err *err);
 /* The view, connected (again) if need be, at most once a second; NULL if Redis is away. */

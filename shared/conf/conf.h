@@ -57,6 +57,9 @@ void definitions_release(struct definitions *definitions);
 void definition_print(enum definition_kind kind, const char *name, const json_t *labels,
                       const json_t *spec, struct buf *out);
 
+/* Any object as a YAML document, its fields as they stand; ends with a newline. */
+void yaml_print(const json_t *object, struct buf *out);
+
 /* A value of one field, as on a command line ("limits.bandwidth", "10MiB/s"), checked as in a
  * document and put into `spec`; `value` "" takes the field out, and objects that are empty then. A
  * list of words is written with commas ("mode,times"), one of filters as in YAML ("[- *.tmp]" with

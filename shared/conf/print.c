@@ -186,21 +186,43 @@ static void print_document(struct printer *printer, const char *name, const json
     end_object(printer);
 }
 
+static void begin_stream(struct printer *printer, struct buf *out)
+{
+    yaml_event_t event;
+
+    if (!yaml_emitter_initialize(&printer->emitter))
+        abort();
+    yaml_emitter_set_output(&printer->emitter, write_bytes, out);
+    yaml_emitter_set_unicode(&printer->emitter, 1);
+    yaml_emitter_set_width(&printer->emitter, -1);
+    emit(printer, &event, yaml_stream_start_event_initialize(&event, YAML_UTF8_ENCODING));
+    emit(printer, &event, yaml_document_start_event_initialize(&event, NULL, NULL, NULL, 1));
+}
+
+static void end_stream(struct printer *printer)
+{
+    yaml_event_t event;
+
+    emit(printer, &event, yaml_document_end_event_initialize(&event, 1));
+    emit(printer, &event, yaml_stream_end_event_initialize(&event));
+    yaml_emitter_delete(&printer->emitter);
+}
+
 void definition_print(enum definition_kind kind, const char *name, const json_t *labels,
                       const json_t *spec, struct buf *out)
 {
     struct printer printer = {.kind = kind};
-    yaml_event_t event;
 
-    if (!yaml_emitter_initialize(&printer.emitter))
-        abort();
-    yaml_emitter_set_output(&printer.emitter, write_bytes, out);
-    yaml_emitter_set_unicode(&printer.emitter, 1);
-    yaml_emitter_set_width(&printer.emitter, -1);
-    emit(&printer, &event, yaml_stream_start_event_initialize(&event, YAML_UTF8_ENCODING));
-    emit(&printer, &event, yaml_document_start_event_initialize(&event, NULL, NULL, NULL, 1));
+    begin_stream(&printer, out);
     print_document(&printer, name, labels, spec);
-    emit(&printer, &event, yaml_document_end_event_initialize(&event, 1));
-    emit(&printer, &event, yaml_stream_end_event_initialize(&event));
-    yaml_emitter_delete(&printer.emitter);
+    end_stream(&printer);
+}
+
+void yaml_print(const json_t *object, struct buf *out)
+{
+    struct printer printer = {0};
+
+    begin_stream(&printer, out);
+    print_object(&printer, "-", object);
+    end_stream(&printer);
 }

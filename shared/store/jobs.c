@@ -12,7 +12,7 @@ static const char select_job[] =
     "SELECT j.name, j.uid, s.kind, s.name, j.trigger, j.reason, j.message, j.waiting_for, p.name,"
     " " TIME("j.scheduled_for") ", " TIME("j.created_at") ", " TIME("j.started_at") ","
     " " TIME("j.finished_at") ", " TIME("j.last_progress_at") ", j.source_address,"
-    " j.destination_address, j.not_kept, j.superseded_by, j.phase, j.scan_complete,"
+    " j.destination_address, j.not_kept, j.superseded_by, s.labels, j.phase, j.scan_complete,"
     " j.cancel_requested, j.approved, j.id,"
     " (extract(epoch FROM coalesce(j.finished_at, clock_timestamp()) - j.created_at)"
     "  * 1000)::bigint"
@@ -22,7 +22,7 @@ static const char select_job[] =
     " LEFT JOIN planner p ON p.id = j.owner ";
 /* clang-format on */
 
-#define FIRST_COUNTER 24
+#define FIRST_COUNTER 25
 
 /* ---- reading ---- */
 
@@ -41,7 +41,8 @@ static void read_row(const PGresult *result, int row, struct job *out)
                       &out->created_at,     &out->started_at,
                       &out->finished_at,    &out->last_progress_at,
                       &out->source_address, &out->destination_address,
-                      &out->not_kept,       &out->superseded_by};
+                      &out->not_kept,       &out->superseded_by,
+                      &out->labels};
     int column = 0;
 
     *out = (struct job){0};
@@ -88,7 +89,8 @@ void job_release(struct job *job)
                      job->created_at,     job->started_at,
                      job->finished_at,    job->last_progress_at,
                      job->source_address, job->destination_address,
-                     job->not_kept,       job->superseded_by};
+                     job->not_kept,       job->superseded_by,
+                     job->labels};
 
     for (size_t i = 0; i < COUNT_OF(texts); i++)
         free(texts[i]);

@@ -15,6 +15,7 @@ struct job {
     char *source_address, *destination_address;
     char *not_kept; /* JSON, {"OwnerNotKept": 3}; {} if all was kept */
     char *superseded_by;
+    char *labels; /* JSON, of its synchronization */
     enum phase phase;
     bool scan_complete;
     bool cancel_requested;

@@ -181,8 +181,6 @@ asset/ways-a configured" ]
   says "sel=x,tier=gold"
   says "USED-BY"
   run -2 syncline get assets -l 'sel in ('
-  run -2 syncline get jobs -l sel=x
-  run -2 syncline get workers -o yaml
   run -0 syncline get workers -o wide
   says PLANNER
   run -3 syncline get asset sel-d
@@ -232,9 +230,94 @@ watch_end() {
   [ "$(grep -c NAME lines)" -eq 1 ]
   [ "$(grep -c '^seen ' lines)" -eq 2 ]
   watch_end
-  # nobody reads any more
-  timeout 20 "$SYNCLINE_BIN/syncline" --state-dir "$STACK" get workers -w -o json | head -n 1 >first
-  jq -e .role first
+}
+
+@test "get -w and events -w end when nobody reads any more, though nothing changes" {
+  # Goal: `| head -1` in a script ends within seconds. Method: a definition that stays as it is, events of none.
+  asset still /still >defs/a.yaml
+  syncline apply -f defs
+  for watched in "get asset still -w -o json" "get workers -w -o yaml" "events -w -o json"; do
+    # shellcheck disable=SC2086
+    timeout 10 "$SYNCLINE_BIN/syncline" --state-dir "$STACK" $watched 3>&- | head -n 1 >first
+    [ "${PIPESTATUS[0]}" -eq 0 ]
+    [ -s first ]
+  done
+}
+
+@test "get -w tells what is gone, and not what is only behind newer ones" {
+  # Goal: who watches knows what is no longer there, in every format; a full list that moves on loses nothing.
+  # Method: assets that are deleted, one that loses its label, one that is deleted and comes back; a limit of one.
+  pushed() { asset "pushed-$1" "/pushed/$1" 'went: again' | syncline apply -f -; }
+  for name in a b c; do asset "went-$name" "/went/$name" 'went: x'; done >defs/a.yaml
+  syncline apply -f defs
+  watch_start assets -l went=x -o json
+  syncline delete asset/went-a
+  eventually 5 jq -se 'any(.name == "went-a" and .deleted and .address == "dir:/went/a")' lines
+  asset went-b /went/b | syncline apply -f -
+  eventually 5 jq -se 'any(.name == "went-b" and .deleted)' lines
+  [ "$(jq -s 'map(select(.deleted)) | length' lines)" -eq 2 ]
+  watch_end
+  for format in table name; do
+    watch_start asset went-c -o "$format"
+    syncline delete asset/went-c
+    eventually 5 grep -qx 'asset/went-c deleted' lines
+    asset went-c /went/c 'went: x' | syncline apply -f -
+    eventually 5 eval '[[ $(tail -n 1 lines) != *deleted ]]'
+    watch_end
+  done
+  watch_start assets -l went -o yaml
+  syncline delete asset/went-c
+  eventually 5 grep -qx '# asset/went-c deleted' lines
+  watch_end
+  pushed 1
+  watch_start assets -l went=again --limit 1 -o name
+  pushed 2
+  eventually 5 grep -qx 'asset/pushed-2' lines
+  syncline delete asset/pushed-2
+  eventually 5 grep -qx 'asset/pushed-2 deleted' lines
+  [ "$(paste -sd, lines)" = 'asset/pushed-1,asset/pushed-2,asset/pushed-2 deleted,asset/pushed-1' ]
+  watch_end
+}
+
+@test "jobs are selected by the labels of their synchronization, workers by what they are; both are YAML, too" {
+  # Goal: -l and -o yaml mean the same for every kind. Method: two synchronizations of which one has a label; roles; lines
+  # of the YAML.
+  { asset lab-src /lab/src; asset lab-one /lab/1; asset lab-two /lab/2; } >defs/a.yaml
+  sync lab-a lab-src lab-one '' 'team: media' >>defs/a.yaml
+  sync lab-b lab-src lab-two >>defs/a.yaml
+  syncline apply -f defs
+  for name in lab-a lab-b lab-a; do run -7 syncline run "$name" --wait; done
+  [ "$(syncline get jobs -l team=media -o name | paste -sd' ')" = 'job/lab-a-2 job/lab-a-1' ]
+  [ "$(syncline get jobs -l team=media --limit 1 -o name)" = job/lab-a-2 ]
+  [ "$(syncline get jobs -l '!team' -o json | jq -r '.items[] | select(.synchronization | startswith("lab-")) | .name')" = \
+    lab-b-1 ]
+  [ "$(syncline get job lab-a-1 -o json | jq -c .labels)" = '{"team":"media"}' ]
+  [ "$(syncline get workers -l role=mover -o json | jq -r '.items[].role')" = mover ]
+  [ "$(syncline get workers -l 'role in (watcher,verifier)' -o name | wc -l)" -eq 2 ]
+  [ "$(syncline get workers --limit 1 -o name | wc -l)" -eq 1 ]
+  run -0 --separate-stderr syncline get workers -l role=none
+  [[ -z $output && $stderr == *'no workers with such labels'* ]]
+  syncline get jobs -l team -o yaml >jobs.yaml
+  [ "$(grep -E '^(---|name: .*|labels:|  team: .*)$' jobs.yaml | paste -sd,)" = \
+    'name: lab-a-2,labels:,  team: media,---,name: lab-a-1,labels:,  team: media' ]
+  [ "$(syncline get workers -o yaml | grep -c '^role: ')" -eq 3 ]
+  [ "$(syncline worker list -o yaml | grep -c '^---$')" -eq 2 ]
+}
+
+@test "workers are listed while Postgres is away" {
+  # Goal: who works is known from Redis alone; without Redis it is exit code 4. Method: each stands still in its turn.
+  local postgres redis
+  postgres=$(stack_pid postgres-1)
+  redis=$(stack_pid redis-1)
+  kill -STOP "$postgres"
+  run -0 timeout 5 "$SYNCLINE_BIN/syncline" --state-dir "$STACK" get workers -l role=mover -o name
+  [[ $output == worker/* ]]
+  run -0 timeout 5 "$SYNCLINE_BIN/syncline" --state-dir "$STACK" worker list
+  says watcher
+  kill -CONT "$postgres"
+  kill -STOP "$redis"
+  run -4 timeout 5 "$SYNCLINE_BIN/syncline" --state-dir "$STACK" get workers
+  kill -CONT "$redis"
 }
 
 @test "what is referred to is not deleted, and one fault deletes nothing" {

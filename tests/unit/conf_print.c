@@ -68,6 +68,29 @@ static void looks(void **state)
            "    lanes: 8\n");
 }
 
+/* Goal: an object that is no definition is a document, too, in the order in which it stands.
+ * Method: one with a key that a definition has, and a text that would be read as something else. */
+static void objects(void **state)
+{
+    json_t *object = json_loads("{\"phase\": \"Failed\", \"name\": \"a-1\", \"reason\": null, "
+                                "\"limits\": {\"b\": 1, \"a\": [true]}, \"message\": \"12\"}",
+                                0, NULL);
+    struct buf out = {0};
+
+    (void)state;
+    yaml_print(object, &out);
+    assert_string_equal(buf_text(&out), "phase: Failed\n"
+                                        "name: a-1\n"
+                                        "reason: null\n"
+                                        "limits:\n"
+                                        "  b: 1\n"
+                                        "  a:\n"
+                                        "  - true\n"
+                                        "message: \"12\"\n");
+    json_decref(object);
+    buf_release(&out);
+}
+
 /* Goal: what the table does not know is printed too, behind what it knows: nothing of the truth is
  * hidden.
  * Method: JSON of every type. */
@@ -211,8 +234,8 @@ static void plain_kinds(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(looks),       cmocka_unit_test(unknown),     cmocka_unit_test(round_trip),
-        cmocka_unit_test(later_kinds), cmocka_unit_test(plain_kinds),
+        cmocka_unit_test(looks),      cmocka_unit_test(objects),     cmocka_unit_test(unknown),
+        cmocka_unit_test(round_trip), cmocka_unit_test(later_kinds), cmocka_unit_test(plain_kinds),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
