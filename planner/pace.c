@@ -4,7 +4,7 @@
  * shares of the set are in proportion to what each has to read, and never more than the limit
  * together: when they change, those that lose are told first. They are divided anew when a mover
  * comes or goes, when the limit changes, and when the proportions have moved far: not for every
- * batch. A pace that cannot be sent is no loss: its mover gets nothing else either. */
+ * batch. A pace that cannot be sent is sent again with the next heartbeat. */
 #include "planner/planner.h"
 
 #include "base/log.h"
@@ -20,17 +20,20 @@ u64 pace_share(u64 limit, u32 weight, u32 total)
     return share > 0 ? share : 1; /* 0 would be none */
 }
 
-static void send(struct job *job, struct job_pace *pace, u64 rate, bool over)
+static bool send(struct job *job, struct job_pace *pace, u64 rate, bool over)
 {
     struct envelope envelope = {.message = {.kind = MSG_pace}};
     struct err err;
 
     envelope.message.pace = (struct msg_pace){
         .job = job->id, .epoch = job->epoch, .bytes_per_second = rate, .over = over};
-    pace->rate = rate;
-    if (bus_send(job->planner->bus, &pace->worker->peer, &envelope, &err) < 0)
+    pace->untold = bus_send(job->planner->bus, &pace->worker->peer, &envelope, &err) < 0;
+    if (pace->untold)
         log_write(LOG_DEBUG, job->name, EVENT_disconnected, "worker=%s message=%s",
                   log_text(pace->worker->name), log_text(err.text));
+    else
+        pace->rate = rate;
+    return !pace->untold;
 }
 
 static u32 total_weight(const struct job *job)
@@ -132,27 +135,35 @@ static bool has_moved(struct job *job)
         u64 rate = job->paces[i].rate;
         u64 share = pace_share(job->limits.bandwidth, job->paces[i].weight, total);
 
-        moved = moved || share > rate + rate / 4 || share < rate - rate / 4;
+        moved = moved || job->paces[i].untold || share > rate + rate / 4 || share < rate - rate / 4;
     }
     return moved;
 }
 
-void pace_tick(struct job *job)
+/* Those that could not be told stay: they would keep to a limit that is none any more. */
+static void tell_unlimited(struct job *job)
 {
-    if (job->limits.bandwidth > 0 && has_moved(job))
-        divide(job);
+    u32 left = 0;
+
+    for (u32 i = 0; i < job->pace_count; i++)
+        if (!send(job, &job->paces[i], 0, false))
+            job->paces[left++] = job->paces[i];
+    job->pace_count = left;
 }
 
-static void tell_all(struct job *job, bool over)
+void pace_tick(struct job *job)
 {
-    for (u32 i = 0; i < job->pace_count; i++)
-        send(job, &job->paces[i], 0, over);
-    job->pace_count = 0;
+    if (job->limits.bandwidth == 0)
+        tell_unlimited(job);
+    else if (has_moved(job))
+        divide(job);
 }
 
 void pace_over(struct job *job)
 {
-    tell_all(job, true);
+    for (u32 i = 0; i < job->pace_count; i++)
+        send(job, &job->paces[i], 0, true);
+    job->pace_count = 0;
 }
 
 /* Who reads by now, and was not told anything as there was no limit. */
@@ -186,7 +197,7 @@ void pace_limits(struct job *job, const char *json)
         log_write(LOG_INFO, job->name, EVENT_limits_changed, "bandwidth=%llu lanes=%u",
                   (unsigned long long)limits.bandwidth, limits.lanes);
     if (limits.bandwidth == 0) {
-        tell_all(job, false);
+        tell_unlimited(job);
         return;
     }
     add_readers(job);

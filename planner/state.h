@@ -200,9 +200,10 @@ enum opening { OPENING_NONE, OPENING_WANTED, OPENING_SENT, OPENING_COMMITTING, O
 /* What a mover of the job was told (pace.c). */
 struct job_pace {
     struct worker *worker;
-    u64 rate; /* bytes a second; 0 = nothing yet */
+    u64 rate; /* bytes a second, as it was told; 0 = nothing yet */
     u32 weight;
-    u32 idle; /* heartbeats without anything to read */
+    u32 idle;    /* heartbeats without anything to read */
+    bool untold; /* what it should be told last could not be sent */
 };
 
 struct job {
