@@ -98,7 +98,7 @@ static int open_end(struct task *task, enum probe_end end, struct bytes address,
 
     if (task_asset(task, address, out, err) < 0) {
         if (err_disposition_of(err->code) != DISPOSITION_RETRY)
-            err->code = ERR_AssetUnreachable;
+            err->code = probe_unreachable(end);
         *out = NULL;
         return -1;
     }

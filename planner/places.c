@@ -50,26 +50,14 @@ static struct place *find(struct planner *planner, const char *address)
     return NULL;
 }
 
-/* Without an address the text has only the path. */
-static bool names(const char *message, const char *address)
+static bool is_of_source(u32 code)
 {
-    const char *path = strrchr(address, ':');
-
-    return strstr(message, path ? path + 1 : address) != NULL;
+    return code == ERR_SourceUnreadable || code == ERR_SourceUnreachable;
 }
 
-/* AssetUnreachable is either's: whose, its text says. */
-static bool is_of_source(const struct job *job, u32 code, const char *message)
+static struct place *find_or_add(struct job *job, u32 code)
 {
-    if (code == ERR_SourceUnreadable)
-        return true;
-    return code == ERR_AssetUnreachable && names(message, job->source) &&
-           !names(message, job->destination);
-}
-
-static struct place *find_or_add(struct job *job, u32 code, const char *message)
-{
-    bool source = is_of_source(job, code, message);
+    bool source = is_of_source(code);
     const char *address = source ? job->source : job->destination;
     struct place *place = find(job->planner, address);
 
@@ -201,7 +189,7 @@ bool places_failed(struct job *job, enum place_use use, u32 code, const char *me
 
     if (!of_place || !places_waits(job))
         return false;
-    place = find_or_add(job, code, message);
+    place = find_or_add(job, code);
     backoff_ms = spec_place_backoff_ms(&job->spec, place->breaker.failures + 1);
     if (!breaker_failed(&place->breaker, use, backoff_ms, clock_monotonic_ms()))
         return true;

@@ -108,8 +108,8 @@ enum err_disposition err_disposition_of(u32 code)
 bool err_is_of_place(u32 code)
 {
     return code == ERR_NoSpace || code == ERR_QuotaExceeded || code == ERR_ReadOnly ||
-           code == ERR_AssetUnreachable || code == ERR_SourceUnreadable ||
-           code == ERR_DestinationUnwritable;
+           code == ERR_AssetUnreachable || code == ERR_SourceUnreachable ||
+           code == ERR_SourceUnreadable || code == ERR_DestinationUnwritable;
 }
 
 enum err_code err_code_of_errno(int errno_value)

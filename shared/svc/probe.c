@@ -62,6 +62,11 @@ static const struct refusal *find_refusal(enum err_code code)
     return NULL;
 }
 
+enum err_code probe_unreachable(enum probe_end end)
+{
+    return end == PROBE_SOURCE ? ERR_SourceUnreachable : ERR_AssetUnreachable;
+}
+
 int probe_refuse(enum probe_end end, struct bytes address, struct err *err)
 {
     static const char *const names[] = {"source", "destination"};
@@ -75,8 +80,9 @@ int probe_refuse(enum probe_end end, struct bytes address, struct err *err)
         return err_set(err, refusal->to[end], "the %s %.*s %s (%.120s): %s", names[end], shown,
                        (const char *)address.data, refusal->what, why, refusal->advice);
     }
-    if (disposition == DISPOSITION_ITEM || disposition == DISPOSITION_BUG)
-        err->code = ERR_AssetUnreachable;
+    if (disposition == DISPOSITION_ITEM || disposition == DISPOSITION_BUG ||
+        err->code == ERR_AssetUnreachable)
+        err->code = probe_unreachable(end);
     return err_context(err, "the %s %.*s cannot be used", names[end], shown,
                        (const char *)address.data);
 }

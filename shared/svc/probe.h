@@ -5,7 +5,8 @@
  *   SourceMissing SourceNotADirectory SourceUnreadable
  *   DestinationMissing DestinationNotADirectory DestinationUnwritable
  *   SameDirectory Nested                        by the mount table, whatever the names
- *   AssetUnreachable                            anything else that keeps an asset from being used
+ *   SourceUnreachable AssetUnreachable          anything else that keeps the source, or the
+ *                                               destination, from being used
  * A destination that is not there is made if `create` says so and nothing else is in the way; the
  * source never is.
  * Codes of the asset or of the moment, not of an item (Configuration, ReadOnly, NoSpace, IoError,
@@ -53,6 +54,8 @@ int probe_assets(struct asset *source, struct asset *destination, bool writer,
  * a text that says which end it is and what to do. Returns -1. */
 enum probe_end { PROBE_SOURCE, PROBE_DESTINATION };
 int probe_refuse(enum probe_end end, struct bytes address, struct err *err);
+/* The code of an end that cannot be used, for whatever reason: it says which end it is. */
+enum err_code probe_unreachable(enum probe_end end);
 
 /* Is the asset still the directory that was probed when the job began? SourceChanged, or
  * AssetUnreachable of the destination, if another one is at its address by now: what an unmounted

@@ -305,7 +305,7 @@ published() { (($(find "$WORK/dst" -path "$WORK/dst/.syncline" -prune -o -type f
     jq -r '.phase + " " + .reason' "$WORK/$end.json" >"$BASE/ended"
     case $end in
       # between the two moves there is none
-      src) grep -qxE 'Failed (SourceChanged|AssetUnreachable)' "$BASE/ended" ;;
+      src) grep -qxE 'Failed (SourceChanged|SourceUnreachable)' "$BASE/ended" ;;
       # its tokens are gone, and it may not open what is not the one it knows
       dst) grep -qx 'Failed AssetUnreachable' "$BASE/ended" && [[ $(ls -A "$WORK/dst") == 1 ]] ;;
     esac || { cat "$BASE/ended" "$WORK/$end.err" >&2; ls -A "$WORK/dst" >&2; return 1; }

@@ -216,22 +216,23 @@ SCRIPT
 
 @test "a source that is away for a while is waited for" {
   # Goal: what cannot be reached any more is no failed item, and the job goes on when it is back.
-  # Method: the source is not at its place for a while, in the middle of a job.
-  tree_make "$WORK/src" 3000
+  # Method: the source is not at its place for a while, in the middle of a job. Its path begins with the destination's, so
+  # that no text tells which of them is away.
+  tree_make "$WORK/dst.src" 3000
   mkdir "$WORK/dst"
   syncline up
-  sync_define away "fault:delay_ms=2;dir:$WORK/src" "$WORK/dst"
+  sync_define away "fault:delay_ms=2;dir:$WORK/dst.src" "$WORK/dst"
   spec_set away '{"retry": {"attempts": 1000, "backoff": "50ms", "maxBackoff": "200ms"}}'
   job_start away
   eventually 20 view_has away moved 1
-  mv "$WORK/src" "$WORK/src.away"
+  mv "$WORK/dst.src" "$WORK/away"
   eventually 20 job_has away "waiting_for LIKE 'away-src: %(since %'"
   eventually 20 eval '(($(log_count place_tried) >= 2))'
   [ "$(log_count job_waits)" = 1 ]
-  mv "$WORK/src.away" "$WORK/src"
+  mv "$WORK/away" "$WORK/dst.src"
   job_wait away
   jq -e '.phase == "Succeeded" and .counters.failed == 0' "$WORK/away.json"
-  same_tree "$WORK/src" "$WORK/dst"
+  same_tree "$WORK/dst.src" "$WORK/dst"
 }
 
 @test "a destination that is away when the job begins is waited for" {

@@ -77,7 +77,7 @@ static void test_waits(void **state)
         assert_int_equal(mover_outcome_of_removal(codes[i], &last),
                          again ? OUTCOME_again : OUTCOME_kept);
     }
-    assert_int_equal(waits, 6);
+    assert_int_equal(waits, 7);
     assert_true(err_is_of_place(ERR_NoSpace) && err_is_of_place(ERR_AssetUnreachable));
     assert_false(err_is_of_place(ERR_SourceMissing) || err_is_of_place(ERR_IoError));
 }

@@ -137,6 +137,24 @@ static void test_text(void **state)
     buf_release(&scratch);
 }
 
+/* Goal: the code alone says which end cannot be used, whatever the reason was.
+ * Method: errors that have no refusal of their own, at both ends. */
+static void test_unreachable(void **state)
+{
+    static const enum err_code codes[] = {ERR_Exists, ERR_Internal, ERR_AssetUnreachable};
+    struct err err;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(codes); i++) {
+        err_set(&err, codes[i], "why");
+        assert_int_equal(probe_refuse(PROBE_SOURCE, bytes_text("dir:/a"), &err), -1);
+        assert_int_equal(err.code, ERR_SourceUnreachable);
+        err_set(&err, codes[i], "why");
+        assert_int_equal(probe_refuse(PROBE_DESTINATION, bytes_text("dir:/a/b"), &err), -1);
+        assert_int_equal(err.code, ERR_AssetUnreachable);
+    }
+}
+
 /* Goal: another directory at an address is not taken for the one that was probed.
  * Method: the identity of one; then another one has its name. */
 static void test_identity(void **state)
@@ -250,10 +268,11 @@ static void test_make(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_fit),     cmocka_unit_test(test_missing),
-        cmocka_unit_test(test_overlap), cmocka_unit_test(test_rights),
-        cmocka_unit_test(test_text),    cmocka_unit_test(test_identity),
-        cmocka_unit_test(test_one),     cmocka_unit_test(test_make),
+        cmocka_unit_test(test_fit),      cmocka_unit_test(test_missing),
+        cmocka_unit_test(test_overlap),  cmocka_unit_test(test_rights),
+        cmocka_unit_test(test_text),     cmocka_unit_test(test_unreachable),
+        cmocka_unit_test(test_identity), cmocka_unit_test(test_one),
+        cmocka_unit_test(test_make),
     };
 
     return cmocka_run_group_tests_name("watcher_probe", tests, NULL, NULL);
