@@ -1,10 +1,14 @@
 /* http.c: see http.h. libmicrohttpd does the protocol; the socket is made here, as it may be one of
- * a path. Who can connect can read: the address decides that, or a proxy in front of it. */
+ * a path. Who can connect can read: the address decides that, or a proxy in front of it.
+ *
+ * Its time-out is about silence: a client that sends a byte now and then holds its connection as
+ * long as it likes. So there is always room for one more: the oldest connection goes for it. */
 #include "planner/http.h"
 
 #include <errno.h>
 #include <microhttpd.h>
 #include <netdb.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -13,6 +17,8 @@
 #include <unistd.h>
 
 #define CONNECTIONS_MAX 16u
+#define CONNECTIONS_ENDING                                                                         \
+    16u /* beside them: those that went for others, until their thread ended */
 #define TIMEOUT_S 5u
 #define MEMORY_BYTES                                                                               \
     ((size_t)32 << 10) /* of a connection: a request that needs more is refused                    \
@@ -24,6 +30,9 @@ struct http {
     char *path; /* of the socket; NULL: none */
     http_page *page;
     void *context;
+    pthread_mutex_t mutex;
+    int open[CONNECTIONS_MAX]; /* sockets, the oldest first */
+    u32 count;
 };
 
 /* ---- the socket ---- */
@@ -152,6 +161,38 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
     return result;
 }
 
+/* ---- room for one more ---- */
+
+static void forget(struct http *http, u32 index)
+{
+    http->count--;
+    memmove(http->open + index, http->open + index + 1, (http->count - index) * sizeof *http->open);
+}
+
+/* A connection is told to be closed before its socket is, so that a number here is never another's.
+ */
+static void on_connection(void *context, struct MHD_Connection *connection, void **ignored,
+                          enum MHD_ConnectionNotificationCode code)
+{
+    struct http *http = context;
+    int fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+
+    (void)ignored;
+    pthread_mutex_lock(&http->mutex);
+    if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
+        for (u32 i = 0; i < http->count; i++)
+            if (http->open[i] == fd)
+                forget(http, i);
+    } else {
+        if (http->count == CONNECTIONS_MAX) {
+            shutdown(http->open[0], SHUT_RDWR);
+            forget(http, 0);
+        }
+        http->open[http->count++] = fd;
+    }
+    pthread_mutex_unlock(&http->mutex);
+}
+
 /* ---- the server ---- */
 
 static struct MHD_Daemon *start(struct http *http, int fd)
@@ -159,9 +200,19 @@ static struct MHD_Daemon *start(struct http *http, int fd)
     return MHD_start_daemon(MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD |
                                 MHD_USE_POLL | MHD_USE_ITC,
                             0, NULL, NULL, on_request, http, MHD_OPTION_LISTEN_SOCKET, fd,
-                            MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX,
+                            MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX + CONNECTIONS_ENDING,
+                            MHD_OPTION_NOTIFY_CONNECTION, on_connection, http,
                             MHD_OPTION_CONNECTION_TIMEOUT, TIMEOUT_S,
                             MHD_OPTION_CONNECTION_MEMORY_LIMIT, MEMORY_BYTES, MHD_OPTION_END);
+}
+
+static void destroy(struct http *http)
+{
+    if (http->path)
+        unlink(http->path);
+    free(http->path);
+    pthread_mutex_destroy(&http->mutex);
+    free(http);
 }
 
 int http_start(const char *address, http_page *page, void *context, struct http **out,
@@ -182,14 +233,14 @@ int http_start(const char *address, http_page *page, void *context, struct http 
     http->path = is_path ? text_copy(address + 5) : NULL;
     http->page = page;
     http->context = context;
+    pthread_mutex_init(&http->mutex, NULL);
     http->daemon = start(http, fd);
     if (http->daemon) {
         *out = http;
         return 0;
     }
     close(fd);
-    free(http->path);
-    free(http);
+    destroy(http);
     return err_set(err, ERR_Internal, "the server at %s cannot be started", address);
 }
 
@@ -200,9 +251,6 @@ void http_stop(struct http **http_address)
     if (!http)
         return;
     MHD_stop_daemon(http->daemon);
-    if (http->path)
-        unlink(http->path);
-    free(http->path);
-    free(http);
+    destroy(http);
     *http_address = NULL;
 }

@@ -1,5 +1,6 @@
 /* http.h: a small server for who watches: three pages to read, nothing to change. A thread for each
- * connection, few connections, little time; nothing of it touches the loop. */
+ * connection, few connections, little time, the oldest ends where there would be too many; nothing
+ * of it touches the loop. */
 #ifndef SYNCLINE_PLANNER_HTTP_H
 #define SYNCLINE_PLANNER_HTTP_H
 
