@@ -17,8 +17,7 @@ static void print_next(const char *verb, const char *job, const char *option)
     fprintf(stderr, "  next: syncline %s %s%s\n", verb, job, option);
 }
 
-/* What to do about a job that failed in its middle; reasons of the probe say it in their message.
- */
+/* What to do about a job that failed in its middle. */
 static const char *next_of(const struct job *job)
 {
     static const struct {
@@ -49,6 +48,10 @@ static void print_hints(const struct job *job)
                 message ? ": " : "", length, message ? message : "");
     if (next)
         fprintf(stderr, "  next: %s\n", next);
+    if (job->phase == PHASE_Failed && job->counters.value[COUNTER_failed] > 0)
+        print_next("report", job->name, " --only=failed");
+    else if (job->phase == PHASE_Failed && !next)
+        fprintf(stderr, "  next: syncline describe job/%s\n", job->name);
     if (job->phase == PHASE_Held && job->superseded_by) {
         fprintf(stderr, "  %s has taken its place\n", job->superseded_by);
     } else if (job->phase == PHASE_Held) {

@@ -33,6 +33,11 @@ int job_arguments(struct ctl *ctl, const struct option *own, u32 count, int argc
     return wait_read_options(ctl, out->progress, out->timeout, &out->how, err);
 }
 
+int job_timeout_refused(const struct ctl *ctl)
+{
+    return ctl_usage(ctl, "--timeout goes with --wait: a job that nobody waits for takes its time");
+}
+
 /* The uid makes it the same job, should the answer to an earlier try have been lost. */
 static int start(struct session *session, const char *name, const char *run, char **job,
                  struct err *err)
@@ -156,6 +161,8 @@ int command_run(struct ctl *ctl, int argc, char **argv)
         help_command(ctl->command);
         return EXIT_OK;
     }
+    if (options.timeout && !wait)
+        return job_timeout_refused(ctl);
     if (plan && dry_run)
         return ctl_usage(ctl, "--plan or --dry-run, not both");
     if (plan)
@@ -184,6 +191,8 @@ int command_verify(struct ctl *ctl, int argc, char **argv)
     }
     if (wait && no_wait)
         return ctl_usage(ctl, "--wait or --no-wait, not both");
+    if (options.timeout && no_wait)
+        return ctl_usage(ctl, "--timeout or --no-wait, not both");
     return start_named(ctl, &options,
                        &(struct job_start){.run = repair ? "{\"repair\": true, \"verify\": true}"
                                                          : "{\"verify\": true}",
@@ -191,40 +200,80 @@ int command_verify(struct ctl *ctl, int argc, char **argv)
                                            .ending = ENDING_VERIFY});
 }
 
-/* jobs_approve may be called twice for one job, as answers get lost; a person who approves a job
- * that has ended since is told so. */
-static int approve_waiting(struct postgres *postgres, const char *name, char **synchronization,
-                           struct err *err)
-{
-    struct job job;
-    int result = jobs_read(postgres, name, &job, err);
+/* approve and cancel: an existing job, which may be waited for. */
+typedef int about_job(const struct ctl *ctl, const struct job_options *options, bool wait);
 
-    if (result == 0 && job.approved && job.phase != PHASE_Held && phase_has_ended(job.phase) &&
-        !(job.reason && strcmp(job.reason, err_name(ERR_SourceChanged)) == 0))
-        result = err_set(err, ERR_Usage, "%s was approved before, and is %s", name,
-                         phase_name(job.phase));
-    if (result == 0)
-        result = jobs_approve(postgres, name, err);
-    *synchronization = job.synchronization;
-    job.synchronization = NULL;
-    job_release(&job);
-    return result;
+static int command_about_job(struct ctl *ctl, int argc, char **argv, about_job *command)
+{
+    struct job_options options = {0};
+    bool wait = false;
+    const struct option own[] = {{"wait", 0, OPTION_FLAG, &wait}};
+    char help[64];
+    struct err err;
+
+    interrupt_catch();
+    snprintf(help, sizeof help, "syncline %s --help", ctl->command->name);
+    if (job_arguments(ctl, own, COUNT_OF(own), argc, argv, &options, &err) < 0)
+        return ctl_fail(&err, help);
+    if (ctl->common.help) {
+        help_command(ctl->command);
+        return EXIT_OK;
+    }
+    if (options.timeout && !wait)
+        return job_timeout_refused(ctl);
+    return command(ctl, &options, wait);
 }
 
-static int approve(struct ctl *ctl, const struct job_options *options, bool wait)
+/* jobs_approve may be called twice for one job, as answers get lost; a person who approves a job
+ * that has ended since is told so. */
+static int approve_waiting(struct postgres *postgres, const char *name, struct job *job,
+                           struct err *err)
+{
+    if (jobs_read(postgres, name, job, err) < 0)
+        return -1;
+    if (job->approved && job->phase != PHASE_Held && phase_has_ended(job->phase) &&
+        !(job->reason && strcmp(job->reason, err_name(ERR_SourceChanged)) == 0))
+        return err_set(err, ERR_Usage, "%s was approved before, and is %s", name,
+                       phase_name(job->phase));
+    return jobs_approve(postgres, name, err);
+}
+
+static int not_approved(const struct err *err, const char *name, const struct job *job)
+{
+    char next[200];
+
+    switch (err->code) {
+    case ERR_NotFound:
+        return ctl_fail(err, LIST);
+    case ERR_Suspended:
+        return ending_not_started(err, job->synchronization, NULL);
+    case ERR_ActiveJob:
+        snprintf(next, sizeof next, "syncline wait %s", job->synchronization);
+        break;
+    case ERR_Superseded:
+        snprintf(next, sizeof next, "syncline run %s --wait", job->synchronization);
+        break;
+    case ERR_Usage: /* there is nothing to approve */
+        snprintf(next, sizeof next,
+                 phase_has_ended(job->phase) ? "syncline describe job/%s" : "syncline wait %s",
+                 name);
+        break;
+    default:
+        return ctl_fail(err, NULL);
+    }
+    return ctl_fail(err, next);
+}
+
+static int approve(const struct ctl *ctl, const struct job_options *options, bool wait)
 {
     struct session session = {.hold_fd = -1};
-    char *synchronization = NULL;
+    struct job job = {0};
     struct err err;
     int code = EXIT_OK;
 
-    if (session_open(ctl, SESSION_FIND, &session, &err) < 0)
-        code = ctl_fail(&err, NULL);
-    else if (approve_waiting(session.postgres, options->name, &synchronization, &err) < 0)
-        code =
-            err.code == ERR_Suspended
-                ? ending_not_started(&err, synchronization, NULL)
-                : ctl_fail(&err, err.code == ERR_NotFound || err.code == ERR_Usage ? LIST : NULL);
+    if (session_open(ctl, SESSION_FIND, &session, &err) < 0 ||
+        approve_waiting(session.postgres, options->name, &job, &err) < 0)
+        code = not_approved(&err, options->name, &job);
     else if (wait)
         code = wait_and_report(ctl, &session, options->name, options, ENDING_JOB);
     else if (options->json)
@@ -232,25 +281,13 @@ static int approve(struct ctl *ctl, const struct job_options *options, bool wait
     else if (!ctl->common.quiet)
         fprintf(stderr, "%s is approved\n  next: syncline wait %s\n", options->name, options->name);
     session_close(&session);
-    free(synchronization);
+    job_release(&job);
     return code;
 }
 
 int command_approve(struct ctl *ctl, int argc, char **argv)
 {
-    struct job_options options = {0};
-    bool wait = false;
-    const struct option own[] = {{"wait", 0, OPTION_FLAG, &wait}};
-    struct err err;
-
-    interrupt_catch();
-    if (job_arguments(ctl, own, COUNT_OF(own), argc, argv, &options, &err) < 0)
-        return ctl_fail(&err, "syncline approve --help");
-    if (ctl->common.help) {
-        help_command(ctl->command);
-        return EXIT_OK;
-    }
-    return approve(ctl, &options, wait);
+    return command_about_job(ctl, argc, argv, approve);
 }
 
 static int read_wait_arguments(struct ctl *ctl, int argc, char **argv, struct job_options *out,
@@ -325,17 +362,5 @@ static int cancel(const struct ctl *ctl, const struct job_options *options, bool
 
 int command_cancel(struct ctl *ctl, int argc, char **argv)
 {
-    struct job_options options = {0};
-    bool wait = false;
-    const struct option own[] = {{"wait", 0, OPTION_FLAG, &wait}};
-    struct err err;
-
-    interrupt_catch();
-    if (job_arguments(ctl, own, COUNT_OF(own), argc, argv, &options, &err) < 0)
-        return ctl_fail(&err, "syncline cancel --help");
-    if (ctl->common.help) {
-        help_command(ctl->command);
-        return EXIT_OK;
-    }
-    return cancel(ctl, &options, wait);
+    return command_about_job(ctl, argc, argv, cancel);
 }

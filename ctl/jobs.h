@@ -17,6 +17,9 @@ struct job_options {
 int job_arguments(struct ctl *ctl, const struct option *own, u32 count, int argc, char **argv,
                   struct job_options *out, struct err *err);
 
+/* --timeout of a command that does not wait. Returns EXIT_USAGE. */
+int job_timeout_refused(const struct ctl *ctl);
+
 /* How the end of a job is told. */
 enum ending { ENDING_JOB, ENDING_PLAN, ENDING_VERIFY };
 

@@ -70,6 +70,8 @@ int command_retry(struct ctl *ctl, int argc, char **argv)
         help_command(ctl->command);
         return EXIT_OK;
     }
+    if (retry.options.timeout && !retry.wait)
+        return job_timeout_refused(ctl);
     code = session_open(ctl, SESSION_FIND, &session, &err) < 0 ? ctl_fail(&err, NULL)
                                                                : retry_job(ctl, &session, &retry);
     session_close(&session);

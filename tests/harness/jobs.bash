@@ -67,6 +67,17 @@ same_tree() {
   no_leftovers "$destination"
 }
 
+# ---- what is typed ----
+
+# asked ARGS…: the exit code of the command; what it said is in WORK/out and WORK/err
+asked() {
+  local code=0
+  syncline "$@" >"$WORK/out" 2>"$WORK/err" || code=$?
+  return "$code"
+}
+# says TEXT: on stderr, when it was asked last
+says() { grep -qF -- "$1" "$WORK/err" || { echo "not said: $1" >&2; cat "$WORK/err" >&2; return 1; }; }
+
 # ---- jobs ----
 
 # sync_define NAME SOURCE DESTINATION: a synchronization of two addresses of any driver, such as

@@ -8,14 +8,6 @@ load ../harness/jobs
 setup() { stack_setup; }
 teardown() { stack_teardown; }
 
-# asked NAME ARGS…: the exit code; what was said is in WORK/out and WORK/err
-asked() {
-  local code=0
-  syncline "$@" >"$WORK/out" 2>"$WORK/err" || code=$?
-  return "$code"
-}
-says() { grep -qF -- "$1" "$WORK/err" || { echo "not said: $1" >&2; cat "$WORK/err" >&2; return 1; }; }
-
 small_tree() {
   mkdir -p "$WORK/src/d" "$WORK/dst"
   echo a >"$WORK/src/a"
@@ -91,13 +83,26 @@ went_well() {
   sync_define s "fault:delay_ms=2000;dir:$WORK/src" "$WORK/dst"
   job_start s
   eventually 20 job_has s "phase = 'Running'"
+  run -2 asked approve s-1
+  says 'next: syncline wait s-1'
   run -0 asked cancel s-1 --wait --json
   [ "$(jq -r .phase "$WORK/out")" = Cancelled ]
   wait "$JOB_WAITER" || code=$?
   [ "$code" = 9 ]
   stack_psql -c "UPDATE asset SET address = 'dir:$WORK/none' WHERE name = 's-src'"
   run -7 asked run s --wait
+  says 'next: syncline describe job/s-2'
   run -7 asked cancel s-2 --wait
+  run -2 asked approve s-2
+  says 'next: syncline describe job/s-2'
+  for command in 'run s' 'run s --plan s-1' 'cancel s-2' 'approve s-2' 'retry s-2'; do
+    # shellcheck disable=SC2086
+    run -2 asked $command --timeout 1s
+    says '--timeout goes with --wait'
+    says "next: syncline ${command%% *} --help"
+  done
+  run -2 asked verify s --no-wait --timeout 1s
+  [ "$(stack_psql -c 'SELECT count(*) FROM job')" = 2 ]
   run -3 asked cancel none --wait
   run -2 asked cancel
   run -2 asked wait s --for=insync
@@ -196,6 +201,7 @@ PY
   run -2 asked retry s-1 --bad
   run -3 asked retry s-1
   run -6 asked run s --wait
+  says 'next: syncline report s-1 --only=failed'
   rm "$WORK/src/a[*]?" "$WORK/src/deep/er/x y" "$WORK/src/d/dir"
   echo 1 >"$WORK/src/a[*]?"
   echo 2 >"$WORK/src/deep/er/x y"

@@ -179,6 +179,7 @@ spec_set full '{"retry": {"attempts": 3, "backoff": "50ms"}}'
 code=0
 job_run full 2>/dev/null || code=$?
 [[ $code == 7 ]]
+grep -qx '  next: syncline report full-1 --only=failed' "$WORK/full.err"
 [[ $(jq -r '.phase + " " + .reason' "$WORK/full.json") == "Failed NoSpace" ]]
 [[ $(log_count job_waits) == 1 ]]
 (($(log_count place_tried) >= 1))

@@ -8,13 +8,6 @@ load ../harness/jobs
 setup() { stack_setup; }
 teardown() { stack_teardown; }
 
-asked() {
-  local code=0
-  syncline "$@" >"$WORK/out" 2>"$WORK/err" || code=$?
-  return "$code"
-}
-says() { grep -qF -- "$1" "$WORK/err" || { echo "not said: $1" >&2; cat "$WORK/err" >&2; return 1; }; }
-
 with_delete() { stack_psql -c "UPDATE synchronization SET spec = '{\"delete\": {\"enabled\": true, \"max\": \"100%\"}}'"; }
 
 # A tree with something of each kind to do, at a destination that has been synchronized before.
