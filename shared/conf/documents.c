@@ -191,12 +191,14 @@ void nodes_read(struct bytes text, struct faults *faults,
                 void (*document)(void *context, const struct node *root, bool sound), void *context)
 {
     struct pieces pieces = {.faults = faults, .document = document, .context = context, .line = 1};
+    struct buf scratch = {0};
     u32 line = 1;
 
     if (text.size >= 3 && memcmp(text.data, "\xef\xbb\xbf", 3) == 0)
         text = bytes_of(text.data + 3, text.size - 3);
     if (!is_utf8(text, faults))
         return;
+    text = json_as_yaml(text, &scratch);
     pieces.text = text;
     for (size_t at = 0, next; at < text.size; at = next, line++) {
         const u8 *newline = memchr(text.data + at, '\n', text.size - at);
@@ -212,4 +214,5 @@ void nodes_read(struct bytes text, struct faults *faults,
             end_piece(&pieces, next, line + 1);
     }
     end_piece(&pieces, text.size, line);
+    buf_release(&scratch);
 }

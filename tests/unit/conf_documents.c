@@ -174,11 +174,37 @@ static void all_faults(void **state)
     buf_release(&faults);
 }
 
+/* Goal: JSON of programs that write ASCII only is read, with its lines, and nothing but JSON is
+ * taken for it.
+ * Method: pairs of escapes, one behind a backslash that is a text, in JSON and in YAML that looks
+ * like it; a fault behind them. */
+static void pairs(void **state)
+{
+#define JSON_ASSET                                                                                 \
+    "{\"apiVersion\": \"syncline/v1\", \"kind\": \"Asset\", \"metadata\": {\"name\": \"a\"},\n"
+    static const struct fault_case cases[] = {
+        {JSON_ASSET "\"spec\": {\"directory\": {\"path\": \"/\\ud83d\\ude00\",\n\"x\": 1}}}",
+         "f:3:1: unknown field 'x' in spec.directory; known here: path, create\n"},
+        {JSON_ASSET "\"spec\": {\"directory\": {\"path\": \"/\\ude00\\ud83d\"}}}",
+         "f:2:36: no YAML: found invalid Unicode character escape code, while parsing a quoted "
+         "scalar that begins in line 2; write the character itself, or \\U and eight digits\n"},
+    };
+
+    (void)state;
+    spec_is(JSON_ASSET
+            "\"spec\": {\"directory\": {\"path\": \"/\\uD83D\\uDE00\\u00e4/\\\\ud83d\\\\ude00\"}}}",
+            "{\"directory\": {\"path\": \"/\xf0\x9f\x98\x80\xc3\xa4/\\\\ud83d\\\\ude00\"}}");
+    spec_is("{apiVersion: syncline/v1, kind: Asset, metadata: {name: a},\n"
+            "spec: {directory: {path: '/\\ud83d\\ude00'}}}",
+            "{\"directory\": {\"path\": \"/\\\\ud83d\\\\ude00\"}}");
+    all_have(cases, COUNT_OF(cases));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(styles), cmocka_unit_test(yaml), cmocka_unit_test(all_faults),
-        cmocka_unit_test(bounds), cmocka_unit_test(many),
+        cmocka_unit_test(styles),     cmocka_unit_test(pairs),  cmocka_unit_test(yaml),
+        cmocka_unit_test(all_faults), cmocka_unit_test(bounds), cmocka_unit_test(many),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
