@@ -30,6 +30,13 @@ stack_setup() {
   export STACK WORK
 }
 
+# stack_setup_file: for setup_file: one stack, which is up, for all tests of a file
+stack_setup_file() {
+  stack_setup
+  export BASE
+  syncline up
+}
+
 # stack_room: a new directory for the state: in memory if there are 4 GiB, else BASE
 stack_room() {
   local room

@@ -7,9 +7,7 @@ load ../harness/stack
 load ../harness/jobs
 
 setup_file() {
-  stack_setup
-  export BASE
-  syncline up
+  stack_setup_file
   seed_use
   tree_make "$WORK/src" 30
   syncline sync --progress=none "$WORK/src" "$WORK/dst"

@@ -4,29 +4,22 @@
 
 bats_require_minimum_version 1.5.0
 load ../harness/stack
+load ../harness/definitions
 
 setup_file() {
-  stack_setup
-  export BASE SYNCLINE_STATE_DIR=$STACK
-  syncline up
+  stack_setup_file
+  export SYNCLINE_STATE_DIR=$STACK
   mkdir -p "$WORK/src" "$WORK/dst"
   printf x >"$WORK/src/"$'red\033[31m'
   printf y >"$WORK/src/plain"
   {
-    document Asset odd-src "directory: {path: $WORK/src}"
-    document Asset odd-dst "directory: {path: $WORK/dst}"
-    document Synchronization odd 'source: odd-src, destination: odd-dst'
+    asset odd-src "$WORK/src"
+    asset odd-dst "$WORK/dst"
+    sync odd odd-src odd-dst
   } | syncline apply -f -
   syncline run odd --wait
 }
 teardown_file() { BATS_TEST_COMPLETED=1 stack_teardown; }
-
-# document KIND NAME SPEC
-document() {
-  printf -- '---\napiVersion: syncline/v1\nkind: %s\nmetadata: {name: %s}\nspec: {%s}\n' "$1" "$2" "$3"
-}
-
-says() { [[ $output == *"$1"* ]] || { printf 'says not "%s":\n%s\n' "$1" "$output" >&2; return 1; }; }
 
 readonly ANSWERS=("get jobs" "get jobs -o json" "get syncs -o yaml" "get assets -o name" "report odd-1"
   "report odd-1 -o csv" "events -o json" "describe sync/odd" "status --json" "completion bash" "help" "version")
@@ -42,7 +35,7 @@ readonly ANSWERS=("get jobs" "get jobs -o json" "get syncs -o yaml" "get assets 
     [[ $stderr == *'the output cannot be written'* ]] || { echo "$answer: $stderr"; return 1; }
   done
   # differences that nobody could read are no answer
-  document Synchronization odd 'source: odd-src, destination: odd-dst, compare: checksum' >"$BATS_TEST_TMPDIR/odd.yaml"
+  sync odd odd-src odd-dst 'compare: checksum' >"$BATS_TEST_TMPDIR/odd.yaml"
   run -7 bash -c '"$SYNCLINE_BIN/syncline" diff -f "$1" >/dev/full' - "$BATS_TEST_TMPDIR/odd.yaml"
 }
 
@@ -147,7 +140,7 @@ WRONG
   # each is wrong against each.
   local n
   for ((n = 1; n <= 30; n++)); do
-    document Synchronization "same-$n" 'source: odd-src, destination: odd-dst'
+    sync "same-$n" odd-src odd-dst
   done >"$BATS_TEST_TMPDIR/same.yaml"
   run -2 --separate-stderr syncline apply -f "$BATS_TEST_TMPDIR/same.yaml"
   [ "$(wc -l <<<"$stderr")" = 103 ]

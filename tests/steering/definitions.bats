@@ -5,28 +5,15 @@
 bats_require_minimum_version 1.5.0
 load ../harness/stack
 load ../harness/jobs
+load ../harness/definitions
 
-setup_file() {
-  stack_setup
-  export BASE
-  syncline up
-}
+setup_file() { stack_setup_file; }
 teardown_file() { BATS_TEST_COMPLETED=1 stack_teardown; }
 
 setup() {
   DIR=$WORK/$BATS_TEST_NUMBER
   mkdir -p "$DIR/defs"
   cd "$DIR"
-}
-
-# asset NAME PATH [LABELS], sync NAME SOURCE DESTINATION [FIELDS] [LABELS]: a document
-asset() {
-  printf -- '---\napiVersion: syncline/v1\nkind: Asset\nmetadata: {name: %s, labels: {%s}}\n' "$1" "${3:-}"
-  printf 'spec: {directory: {path: %s}}\n' "$2"
-}
-sync() {
-  printf -- '---\napiVersion: syncline/v1\nkind: Synchronization\nmetadata: {name: %s, labels: {%s}}\n' "$1" "${5:-}"
-  printf 'spec: {source: %s, destination: %s%s}\n' "$2" "$3" "${4:+, $4}"
 }
 
 # pair NAME: assets NAME-src and NAME-dst, directories of this test, and synchronization NAME
@@ -37,7 +24,6 @@ pair() {
   sync "$1" "$1-src" "$1-dst"
 }
 
-says() { [[ $output == *"$1"* ]] || { printf 'says not "%s":\n%s\n' "$1" "$output" >&2; return 1; }; }
 is_defined() { [[ $(syncline get "$1" "$2" -o name) == */"$2" ]]; }
 
 @test "documents of a file, of a directory, of the input are applied as given" {
@@ -193,6 +179,7 @@ asset/ways-a configured" ]
 
 # watch_start ARGUMENTS...: `get ARGUMENTS -w` in the background; what it prints is in lines, its number in WATCHER
 watch_start() {
+  : >lines # what the one before said is no sign of this one
   "$SYNCLINE_BIN/syncline" --state-dir "$STACK" get "$@" -w >lines 3>&- &
   WATCHER=$!
   STACK_STARTED+=("$WATCHER")
