@@ -68,6 +68,11 @@ static inline void place_make(struct place *place, const char *prefix, bool is_m
     must(asset_open(place->address, &place->asset, &err));
 }
 
+static inline bool can(struct place *place, u32 capability)
+{
+    return asset_capabilities(place->asset) & capability;
+}
+
 static inline void place_remove(struct place *place)
 {
     char command[500];

@@ -7,11 +7,6 @@
 
 #include "wire/message.h"
 
-static bool can(struct place *place, u32 capability)
-{
-    return asset_capabilities(place->asset) & capability;
-}
-
 /* A frame of attributes: pairs of names and values, in order of name. */
 static struct bytes frame(struct buf *out, size_t count, const char *const pairs[][2])
 {
@@ -247,46 +242,6 @@ static void hard_links(void **state)
     asset_directory_close(&root);
 }
 
-/* Goal: a directory makes way for a name more if it is empty, and stays with what is in it if not.
- * Method: both, twice; the same where there is a file, and where nothing is. */
-static void hard_links_over_directories(void **state)
-{
-    struct place *place = *state;
-    struct asset_token *token;
-    struct asset_directory *root;
-    struct attributes a, there;
-    struct err err;
-
-    if (!can(place, ASSET_LINKS))
-        skip();
-    token = begin(place, 1, 1, 1);
-    root = open_directory(place, "");
-    plant_file(place, "a", "content");
-    plant_file(place, "file", "other");
-    plant_directory(place, "empty");
-    plant_directory(place, "full");
-    plant_file(place, "full/kept", "kept");
-    assert_int_equal(look_up(place, "", "a", &a), 1);
-    for (int again = 0; again < 2; again++) {
-        must(asset_stage_hard_link(token, 0, root, TEXT("a"), a.inode, &err));
-        must_fail(asset_publish_hard_link(token, 0, a.inode, true, root, TEXT("full"), &err),
-                  NotEmpty);
-        check_content(place, "full", TEXT("kept"), TEXT("kept"));
-        must(asset_publish_hard_link(token, 0, a.inode, true, root, TEXT("empty"), &err));
-        must(asset_publish_hard_link(token, 0, a.inode, true, root, TEXT("empty"), &err));
-        assert_int_equal(look_up(place, "", "empty", &there), 1);
-        assert_true(there.kind == KIND_file && there.inode == a.inode && there.links == 2);
-    }
-    must(asset_stage_hard_link(token, 1, root, TEXT("a"), a.inode, &err));
-    must(asset_publish_hard_link(token, 1, a.inode, true, root, TEXT("file"), &err));
-    must(asset_stage_hard_link(token, 2, root, TEXT("a"), a.inode, &err));
-    must(asset_publish_hard_link(token, 2, a.inode, true, root, TEXT("new"), &err));
-    must(asset_token_end(&token, &err));
-    assert_int_equal(look_up(place, "", "a", &a), 1);
-    assert_int_equal(a.links, 4);
-    asset_directory_close(&root);
-}
-
 /* ---- holes and parts ---- */
 
 #define MEBIBYTE (1u << 20)
@@ -402,13 +357,7 @@ static void parts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(extras),
-        TEST(preserving),
-        TEST(nodes),
-        TEST(hard_links),
-        TEST(hard_links_over_directories),
-        TEST(holes),
-        TEST(parts),
+        TEST(extras), TEST(preserving), TEST(nodes), TEST(hard_links), TEST(holes), TEST(parts),
     };
 
     return run_for_each_driver("trees", tests);

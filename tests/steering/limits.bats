@@ -122,10 +122,27 @@ sampled() {
   [ "$most" -le 2 ]
 }
 
+# random_files COUNT BYTES: at the source; the destination is there
+random_files() {
+  local i
+  mkdir -p "$WORK/src" "$WORK/dst"
+  for ((i = 1; i <= $1; i++)); do head -c "$2" /dev/urandom >"$WORK/src/f$i"; done
+}
+
+# small_disk SIZE RETRY [OPTION...]: a destination of that size, a stack that is up with these options, and
+# synchronization full, which tries again so. In a namespace.
+small_disk() {
+  mount -t tmpfs -o "size=$1,mode=755" none "$WORK/dst"
+  syncline up -q "${@:3}"
+  trap 'syncline down -q' EXIT
+  sync_define full "$WORK/src" "$WORK/dst"
+  spec_set full "{\"retry\": {$2}}"
+}
+
 # in_namespace SCRIPT: with a mount namespace of its own, and these functions
 in_namespace() {
   unshare -m true 2>/dev/null || skip "needs mount namespaces"
-  declare -f syncline stack_pid stack_psql stack_redis no_leftovers same_tree tree_list eventually sync_define spec_set \
+  declare -f syncline stack_pid stack_psql stack_redis no_leftovers same_tree tree_list eventually sync_define spec_set small_disk \
     job_start job_wait job_run job_has sql_is log_count log_has is_whole adds_up tree_entries tree_bytes >"$BASE/functions"
   { printf 'set -eu\nSTACK_STARTED=()\n. "$BASE/functions"\n'; cat; } >"$BASE/script"
   BASE=$BASE SYNCLINE_BIN=$SYNCLINE_BIN unshare -m --propagation private bash "$BASE/script"
@@ -135,14 +152,9 @@ in_namespace() {
   # Goal: a defined synchronization whose destination is full says so everywhere, makes no storm, and is done when
   # there is room, with nothing counted as failed.
   # Method: a small tmpfs, made larger while the job waits.
-  mkdir -p "$WORK/src" "$WORK/dst"
-  for i in {1..600}; do head -c 20000 /dev/urandom >"$WORK/src/f$i"; done
+  random_files 600 20000
   in_namespace <<'SCRIPT'
-mount -t tmpfs -o size=2m,mode=755 none "$WORK/dst"
-syncline up -q --movers 2
-trap 'syncline down -q' EXIT
-sync_define full "$WORK/src" "$WORK/dst"
-spec_set full '{"retry": {"attempts": 1000, "backoff": "100ms", "maxBackoff": "500ms"}}'
+small_disk 2m '"attempts": 1000, "backoff": "100ms", "maxBackoff": "500ms"' --movers 2
 job_start full
 eventually 20 job_has full "waiting_for LIKE 'space at full-dst: no space left at the destination (since %; next try at %Z, % of 1000)'"
 syncline status | grep -F 'full-1 waits for space at full-dst: '
@@ -168,14 +180,9 @@ SCRIPT
 @test "a disk that stays full ends the job when its attempts are used up" {
   # Goal: the end is that of a job that does not wait: Failed, NoSpace, with a row for what failed; no staging area.
   # Method: three attempts on a tmpfs that stays small; one attempt only, which is no wait at all.
-  mkdir -p "$WORK/src" "$WORK/dst"
-  for i in {1..60}; do head -c 60000 /dev/urandom >"$WORK/src/f$i"; done
+  random_files 60 60000
   in_namespace <<'SCRIPT'
-mount -t tmpfs -o size=1m,mode=755 none "$WORK/dst"
-syncline up -q
-trap 'syncline down -q' EXIT
-sync_define full "$WORK/src" "$WORK/dst"
-spec_set full '{"retry": {"attempts": 3, "backoff": "50ms"}}'
+small_disk 1m '"attempts": 3, "backoff": "50ms"'
 code=0
 job_run full 2>/dev/null || code=$?
 [[ $code == 7 ]]
@@ -197,14 +204,9 @@ SCRIPT
 @test "a job that waits for a place is cancelled" {
   # Goal: nobody has to wait for the place to end the job.
   # Method: a full destination, with waits of an hour; cancel.
-  mkdir -p "$WORK/src" "$WORK/dst"
-  for i in {1..60}; do head -c 60000 /dev/urandom >"$WORK/src/f$i"; done
+  random_files 60 60000
   in_namespace <<'SCRIPT'
-mount -t tmpfs -o size=1m,mode=755 none "$WORK/dst"
-syncline up -q
-trap 'syncline down -q' EXIT
-sync_define full "$WORK/src" "$WORK/dst"
-spec_set full '{"retry": {"backoff": "1h", "maxBackoff": "1h"}}'
+small_disk 1m '"backoff": "1h", "maxBackoff": "1h"'
 job_start full
 eventually 20 job_has full "waiting_for LIKE 'space at full-dst: %'"
 syncline cancel full-1
@@ -272,11 +274,7 @@ SCRIPT
   head -c 140000000 /dev/zero >"$WORK/src/large"
   echo small >"$WORK/src/small"
   in_namespace <<'SCRIPT'
-mount -t tmpfs -o size=80m,mode=755 none "$WORK/dst"
-syncline up -q --movers 2
-trap 'syncline down -q' EXIT
-sync_define full "$WORK/src" "$WORK/dst"
-spec_set full '{"retry": {"attempts": 1000, "backoff": "100ms", "maxBackoff": "300ms"}}'
+small_disk 80m '"attempts": 1000, "backoff": "100ms", "maxBackoff": "300ms"' --movers 2
 job_start full
 eventually 30 job_has full "waiting_for LIKE 'space at full-dst: %'"
 eventually 30 eval '(($(log_count place_tried) >= 2))'

@@ -32,7 +32,7 @@ looks_in() {
 }
 
 @test "flag, variable, file: each wins over the next" {
-  # Goal: the order of levels, seen from outside; the file of the system is tested in tests/unit/svc_settings.c.
+  # Goal: the order of levels, seen from outside.
   # Method: the directory in which no stack is up, named by one level after the other.
   settings 600 <<<"stateDir: $WORK/file"
   WANTED=$WORK/file looks_in "$SYNCLINE_BIN/syncline" status
@@ -43,6 +43,39 @@ looks_in() {
   WANTED=$WORK/named looks_in env SYNCLINE_CONFIG="$WORK/named.yaml" "$SYNCLINE_BIN/syncline" status
   run -4 env SYNCLINE_CONFIG=off HOME="$WORK" "$SYNCLINE_BIN/syncline" status
   [[ $output != *"$WORK/file"* ]]
+}
+
+@test "the file of the system is below all, and what is wrong in it is said" {
+  # Goal: /etc/syncline/syncline.yaml itself is read, by the command and by a program. Method: another /etc, in a mount
+  # namespace of its own.
+  local name
+  unshare -m true 2>/dev/null || skip "needs mount namespaces"
+  mkdir -p "$WORK/etc/syncline"
+  for name in passwd group nsswitch.conf ld.so.cache; do
+    [[ ! -e /etc/$name ]] || cp -L "/etc/$name" "$WORK/etc/"
+  done
+  WORK=$WORK USER_FILE=$USER_FILE SYNCLINE_BIN=$SYNCLINE_BIN unshare -m --propagation private bash -eu <<'SCRIPT'
+mount --bind "$WORK/etc" /etc
+answers() { # CODE TEXT COMMAND...
+  local code=0 output
+  output=$("${@:3}" 2>&1) || code=$?
+  [[ $code == "$1" && $output == *"$2"* ]] || { echo "$code, not $1 $2: $output" >&2; exit 1; }
+}
+echo "stateDir: $WORK/system" >/etc/syncline/syncline.yaml
+answers 4 "$WORK/system" "$SYNCLINE_BIN/syncline" status
+answers 4 "$WORK/variable" env SYNCLINE_STATE_DIR="$WORK/variable" "$SYNCLINE_BIN/syncline" status
+echo "lanes: 3" >"$USER_FILE"
+answers 4 "$WORK/system" "$SYNCLINE_BIN/syncline" status
+echo "stateDir: $WORK/user" >"$USER_FILE"
+answers 4 "$WORK/user" "$SYNCLINE_BIN/syncline" status
+echo "lanes: many" >/etc/syncline/syncline.yaml
+for program in "syncline status" syncline-mover; do
+  # shellcheck disable=SC2086
+  answers 2 "/etc/syncline/syncline.yaml:1:8: lanes: expected a number" "$SYNCLINE_BIN"/$program
+  # shellcheck disable=SC2086
+  SYNCLINE_CONFIG=$WORK/none.yaml answers 2 'which SYNCLINE_CONFIG names, is not there' "$SYNCLINE_BIN"/$program
+done
+SCRIPT
 }
 
 @test "a database of a file is meant, unless an option or a variable names a stack's directory" {
