@@ -1,7 +1,9 @@
 /* retention.c: see retention.h. Object rows say what is proven, whichever job proved it: they go
  * with their asset, not with the job. Of a synchronization its last job stays, its last success,
  * one that can be approved, and one whose plan or failed items a job goes by, or would if it were
- * approved. */
+ * approved. Times of a plan that were skipped are counted for themselves: those of a plan that
+ * comes each minute would otherwise push out what ran. One that is yet to come, by a clock that
+ * went back, stays: its row is why it does not come twice. */
 #include "store/retention.h"
 
 #include "base/buf.h"
@@ -22,7 +24,8 @@
 #define RETIRED_JOBS                                                                               \
     "SELECT r.id FROM (SELECT j.id, j.name, j.synchronization, j.phase, j.superseded_by, k.kind, " \
     "row_number() OVER"                                                                            \
-    "   (PARTITION BY j.synchronization ORDER BY j.number DESC) AS place, row_number() OVER"       \
+    "   (PARTITION BY j.synchronization, j.phase = 'Skipped' ORDER BY j.number DESC) AS place,"    \
+    "   j.scheduled_for, row_number() OVER"                                                        \
     "   (PARTITION BY j.synchronization, k.kind ORDER BY j.number DESC) AS same,"                  \
     "   CASE WHEN s.spec ->> 'historyLimit' ~ '^[0-9]{1,9}$' THEN"                                 \
     "    greatest((s.spec ->> 'historyLimit')::bigint, 1) ELSE " STRING(                           \
@@ -35,6 +38,7 @@
                        "ARRAY['only', 'plan']"                                                     \
                        "     THEN 0 ELSE 1 END AS kind) k) r"                                      \
                        " WHERE r.place > r.kept AND r.phase NOT IN " ACTIVE_PHASES                 \
+                       " AND (r.scheduled_for > now()) IS NOT TRUE"                                \
                        " AND NOT (r.kind > 0 AND r.same = 1) AND NOT (r.phase = 'Held' AND "       \
                        "r.superseded_by IS NULL)"                                                  \
                        " AND NOT EXISTS (SELECT FROM job u WHERE u.synchronization ="              \

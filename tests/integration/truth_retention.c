@@ -80,6 +80,29 @@ static void test_jobs(void **state)
     planner_down(&one);
 }
 
+/* Goal: skipped times of a plan push out nothing that ran, nor the other way round; what is yet to
+ * come by the clock, and what waits, stays. */
+static void test_skipped_times(void **state)
+{
+    struct world *world = *state;
+    struct planner_end one = planner_up(world, "one");
+
+    add_job(world, "p");
+    add_ended(world, 12);
+    run_sql(world, "UPDATE synchronization SET spec = '{\"historyLimit\": 2}'");
+    run_sql(world, "UPDATE job SET scheduled_for = now() - interval '1 day' + number * interval"
+                   " '1 min', phase = CASE WHEN number > 2 AND number <> 9 THEN 'Skipped' ELSE"
+                   " 'Failed' END::job_phase");
+    run_sql(world, "UPDATE job SET scheduled_for = now() + interval '1 h' WHERE number = 5");
+    run_sql(world, "UPDATE job SET phase = 'Queued', waits = true WHERE number = 6");
+    retain(&one, NULL);
+    assert_sql(world, JOBS_LEFT, "p-5 p-6 p-9 p-11 p-12");
+    run_sql(world, "UPDATE job SET scheduled_for = now() - interval '1 h' WHERE number = 5");
+    retain(&one, NULL);
+    assert_sql(world, JOBS_LEFT, "p-6 p-9 p-11 p-12");
+    planner_down(&one);
+}
+
 /* Goal: the last success, the last good verify, an active job and a Held one stay however old. */
 static void test_kept_jobs(void **state)
 {
@@ -232,10 +255,11 @@ static void test_one_at_a_time(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        WORLD_TEST(test_events),    WORLD_TEST(test_jobs),
-        WORLD_TEST(test_kept_jobs), WORLD_TEST(test_referred_jobs),
-        WORLD_TEST(test_adhoc),     WORLD_TEST(test_adhoc_begins),
-        WORLD_TEST(test_gone),      WORLD_TEST(test_one_at_a_time),
+        WORLD_TEST(test_events),        WORLD_TEST(test_jobs),
+        WORLD_TEST(test_kept_jobs),     WORLD_TEST(test_referred_jobs),
+        WORLD_TEST(test_skipped_times), WORLD_TEST(test_adhoc),
+        WORLD_TEST(test_adhoc_begins),  WORLD_TEST(test_gone),
+        WORLD_TEST(test_one_at_a_time),
     };
 
     return cmocka_run_group_tests(tests, services_up, NULL);
