@@ -84,7 +84,11 @@ static const char successes_sql[] =
 static const char queue_sql[] =
     "SELECT coalesce(max(extract(epoch FROM now() - greatest(j.created_at,"
     "  (SELECT max(e.at) FROM event e WHERE e.job = j.id)))), 0) FROM job j"
-    " WHERE j.phase = 'Queued'";
+    " WHERE j.phase = 'Queued' AND NOT j.waits";
+
+static const char plans_sql[] =
+    "SELECT s.name, c.missed FROM schedule c JOIN synchronization s ON s.id = c.synchronization"
+    " ORDER BY s.name";
 
 static const char assets_sql[] =
     "SELECT a.name, (a.state = 'Ready')::integer FROM asset a WHERE EXISTS"
@@ -149,13 +153,13 @@ static void begin_series(struct buf *out, const char *name, const char *label, c
 }
 
 static void print_sum(struct metrics_truth *truth, const PGresult *rows, const char *name,
-                      const char *help, int column)
+                      const char *label, const char *help, int column)
 {
     metric_head(&truth->text, name, "counter", help);
     for (int i = 0; i < PQntuples(rows); i++) {
         struct buf series = {0};
 
-        begin_series(&series, name, "sync", result_text(rows, i, 0));
+        begin_series(&series, name, label, result_text(rows, i, 0));
         buf_append_text(&series, "}");
         sum(truth, &series, result_s64(rows, i, column));
         buf_release(&series);
@@ -191,9 +195,9 @@ static void print_items(struct metrics_truth *truth, const PGresult *rows, int f
 
 static void print_sums(struct metrics_truth *truth, const PGresult *rows)
 {
-    print_sum(truth, rows, "syncline_moved_bytes_total", "Content bytes put in place and proven.",
-              1);
-    print_sum(truth, rows, "syncline_verify_mismatches_total",
+    print_sum(truth, rows, "syncline_moved_bytes_total", "sync",
+              "Content bytes put in place and proven.", 1);
+    print_sum(truth, rows, "syncline_verify_mismatches_total", "sync",
               "Proofs that did not match: staged copies, and what verify found.", 2);
     print_items(truth, rows, 3);
 }
@@ -255,6 +259,12 @@ static void print_successes(struct metrics_truth *truth, const PGresult *rows)
                  "When the last job that brought it up to date ended.");
 }
 
+static void print_plans(struct metrics_truth *truth, const PGresult *rows)
+{
+    print_sum(truth, rows, "syncline_plan_missed_total", "plan",
+              "Times of a plan that passed and did not start.", 1);
+}
+
 static void print_assets(struct metrics_truth *truth, const PGresult *rows)
 {
     print_gauges(truth, rows, "syncline_asset_ready", "asset",
@@ -276,6 +286,7 @@ static const struct {
 } questions[] = {
     {sums_sql, print_sums},           {durations_sql, print_durations}, {jobs_sql, print_jobs},
     {successes_sql, print_successes}, {queue_sql, print_queue},         {assets_sql, print_assets},
+    {plans_sql, print_plans},
 };
 
 /* False if there is to be no connection any more. */

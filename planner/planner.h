@@ -63,6 +63,8 @@ void job_claimed(struct planner *planner, const struct claimed_job *claim);
 void job_probed(struct job *job, struct assignment *assignment, const struct msg_probed *probed);
 void job_begun(struct job *job, struct truth_request *answer);
 void beginning_pump(struct job *job);
+/* With each heartbeat: a time of a plan that nobody could look for until its starting deadline. */
+void beginning_tick(struct job *job, s64 now_ms);
 
 /* ---- job.c ---- */
 
@@ -304,6 +306,11 @@ void assets_busy(struct planner *planner, const struct worker *worker, u32 seque
 void assets_forget_worker(struct planner *planner, const struct worker *worker);
 /* States that were written: told to people. */
 void assets_tell(struct planner *planner, const struct truth_request *answer);
+
+/* ---- plans.c: times of plans, as the scheduler's thread has decided them ---- */
+
+/* What was started, skipped, or waits: told to people. */
+void plans_tell(struct planner *planner, const struct truth_request *answer);
 
 /* ---- receive.c, snapshot.c ---- */
 

@@ -384,6 +384,9 @@ void receive_answers(void *context)
         case TRUTH_RETENTION:
             retained(planner, answer);
             break;
+        case TRUTH_SCHEDULE:
+            plans_tell(planner, answer);
+            break;
         default:
             job = job_find(planner, answer->job, answer->epoch);
             if (job)

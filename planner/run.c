@@ -6,6 +6,7 @@
 #include "planner/http.h"
 #include "planner/metrics.h"
 #include "planner/planner.h"
+#include "planner/schedule.h"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -183,6 +184,7 @@ int planner_run(const struct config *config, struct err *err)
     planner.started_ms = clock_monotonic_ms();
     planner.answers = queue_new();
     planner.truth = truth_new(config->database_url, config->name, planner.answers);
+    planner.schedule = schedule_new(config->database_url, config->name, planner.answers);
     planner.view = view_new(config->redis_url, config->database_url, config->name);
     bus_attach(planner.bus, planner.loop, receive_messages, &planner);
     loop_add_fd(planner.loop, queue_fd(planner.answers), receive_answers, &planner);
@@ -196,6 +198,7 @@ int planner_run(const struct config *config, struct err *err)
         http_stop(&http);
         metrics_destroy(&planner.metrics);
     }
+    schedule_destroy(&planner.schedule);
     /* jobs stay ours in Postgres until another planner, or our next start, takes them over */
     truth_destroy(&planner.truth);
     receive_answers(&planner);

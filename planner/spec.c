@@ -327,12 +327,25 @@ static int read_history_limit(json_t *value, struct spec *spec, struct err *err)
     return read_count(value, "historyLimit", HISTORY_MOST, &ignored, err);
 }
 
+/* When a plan comes is no matter of its jobs; it was read when it was defined, and is by the
+ * scheduler. */
+static int read_nothing(json_t *value, struct spec *spec, struct err *err)
+{
+    (void)value;
+    (void)spec;
+    (void)err;
+    return 0;
+}
+
 static const struct field fields_of_spec[] = {
     {"filters", read_filters},       {"delete", read_delete},
     {"compare", read_compare},       {"verify", read_verify},
     {"preserve", read_preserve},     {"run", read_run},
     {"durability", read_durability}, {"limits", read_limits},
     {"retry", read_retry},           {"historyLimit", read_history_limit},
+    {"schedule", read_nothing},      {"timezone", read_nothing},
+    {"overlap", read_nothing},       {"missed", read_nothing},
+    {"jitter", read_nothing},        {"startingDeadline", read_nothing},
 };
 
 static void set_defaults(struct spec *spec)

@@ -6,9 +6,9 @@
  *      "retry": {"attempts": 5, "backoff": "1s", "maxBackoff": "5m"},
  *      "run": {"dryRun": true, "verify": true, "repair": true, "only": "s-1", "plan": "s-2"}}
  *
- * These are the fields of schema/definitions.def, and `run`. What is not given has its default. A
- * field that is not known here, or has a value that does not fit, is refused: an option that is
- * silently ignored could be the one that mattered. Pure. */
+ * These are the fields of schema/definitions.def, and `run`; when a plan comes is not looked at.
+ * What is not given has its default. A field that is not known here, or has a value that does not
+ * fit, is refused: an option that is silently ignored could be the one that mattered. Pure. */
 #ifndef SYNCLINE_PLANNER_SPEC_H
 #define SYNCLINE_PLANNER_SPEC_H
 

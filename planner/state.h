@@ -238,7 +238,10 @@ struct job {
     bool probe_sent[2], probed[2]; /* watcher, mover */
     bool probe_hangs;              /* one gave no answer, and none has come since */
     struct buf source_identity, destination_identity, source_place, destination_place;
-    s64 retry_ms; /* not before then */
+    s64 retry_ms;    /* not before then */
+    s64 start_by_ms; /* of a time of a plan that has not begun: until then it waits for its places,
+                      * however often they fail (monotonic); 0 = none, or it has begun */
+    s64 start_by_ns; /* the same, for people */
     bool begin_posted;
     u32 probe_failures;
     bool revoke_sent;
@@ -309,6 +312,7 @@ struct job {
 };
 TAILQ_HEAD(job_list, job);
 
+struct schedule;
 struct place; /* places.c */
 TAILQ_HEAD(place_list, place);
 
@@ -318,6 +322,7 @@ struct planner {
     struct loop *loop;
     struct bus *bus;
     struct truth *truth;
+    struct schedule *schedule;
     struct queue *answers;
     struct view *view;
     struct worker_list workers;

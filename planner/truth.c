@@ -257,6 +257,17 @@ bool truth_is_up(const struct truth *truth)
     return atomic_load(&truth->up) && renewer_is_up(truth->renewer);
 }
 
+void plan_notes_free(struct plan_note *notes, u32 count)
+{
+    for (u32 i = 0; i < count; i++) {
+        free(notes[i].plan);
+        free(notes[i].job);
+        free(notes[i].reason);
+        free(notes[i].message);
+    }
+    free(notes);
+}
+
 void truth_request_destroy(struct truth_request **request_address)
 {
     struct truth_request *request = *request_address;
@@ -285,6 +296,7 @@ void truth_request_destroy(struct truth_request **request_address)
     free(request->planned);
     truth_due_free(request);
     truth_notes_free(request);
+    plan_notes_free(request->plan_notes, request->plan_note_count);
     free(request->address);
     free(request->workers);
     free(request->waiting_for);

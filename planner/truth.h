@@ -44,6 +44,7 @@ enum truth_kind {
     TRUTH_LOOK,       /* what is there to do besides jobs; result: due, drains */
     TRUTH_ASSET,      /* what a probe of one asset found; result: notes */
     TRUTH_RETENTION,  /* one step of deleting what was kept long enough; result: more, message */
+    TRUTH_SCHEDULE, /* from the scheduler's thread, not posted: what it has committed; plan_notes */
 };
 
 /* What of the close a shard's items are; a shard that is scanned has none. In this order: one
@@ -88,6 +89,8 @@ struct claimed_job {
     u64 destination_asset;
     bool adhoc;                      /* of `sync`, defined by nobody */
     char *spec;                      /* JSON */
+    bool scheduled;                  /* a time of a plan */
+    s64 start_left_ms;               /* until its starting deadline; below 0: that is past */
     char *limits;                    /* JSON, as the synchronization has them */
     struct buf source_identity;      /* as of earlier jobs; empty = none yet */
     struct buf destination_identity; /* as this job last began; empty = it did not, or has ended
@@ -112,6 +115,18 @@ struct asset_note {
     char *message; /* the same */
     bool changed;  /* it was another state before, or another reason */
 };
+
+/* A time of a plan that became a row of table job, or moved on, for the log and the view. */
+struct plan_note {
+    char *plan, *job;
+    enum phase phase; /* Queued: it starts, or waits for its turn; Skipped; Cancelled */
+    bool waits;
+    bool turn; /* it waited before */
+    char *reason, *message;
+    s64 at_ms;    /* the time */
+    s64 after_ms; /* so long after it the row was written */
+};
+void plan_notes_free(struct plan_note *notes, u32 count);
 
 struct truth_shard {
     u32 number;
@@ -232,6 +247,9 @@ struct truth_request {
     /* ASSET, BEGIN, END: result */
     struct asset_note *notes;
     u32 note_count;
+    /* SCHEDULE */
+    struct plan_note *plan_notes;
+    u32 plan_note_count;
     /* RETENTION */
     char *workers;     /* JSON array of the ids of those that are there; NULL = not known. Owned */
     bool more;         /* result: another step may find more */

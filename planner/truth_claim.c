@@ -1,10 +1,11 @@
 /* truth_claim.c: which jobs are this planner's (truth_ledger.h).
  *
- * A job without an owner is anybody's. One with an owner is taken over when its lease has ended, or
- * when the owner's session is gone (its advisory lock is free): at once by a planner of the same
- * name, which is its successor, by others when the lease was not renewed for a while, since an
- * owner that lost only its connection is about to come back. Nobody claims a row that is locked:
- * its owner is in the middle of a transaction about it. */
+ * A job without an owner is anybody's, but for a time of a plan that waits for its turn. One with
+ * an owner is taken over when its lease has ended, or when the owner's session is gone (its
+ * advisory lock is free): at once by a planner of the same name, which is its successor, by others
+ * when the lease was not renewed for a while, since an owner that lost only its connection is about
+ * to come back. Nobody claims a row that is locked: its owner is in the middle of a transaction
+ * about it. */
 #include "planner/truth_ledger.h"
 
 #include <stdlib.h>
@@ -12,7 +13,10 @@
 #define ABANDONED_MS 2000 /* not renewed for this long, and without a session */
 
 static const char claim_sql[] =
-    "WITH free AS (SELECT j.id FROM job j WHERE j.phase IN " ACTIVE_PHASES
+    "WITH free AS (SELECT j.id FROM job j WHERE j.phase IN " ACTIVE_PHASES " AND NOT j.waits"
+    /* one that is past its starting deadline is the scheduler's, to say so */
+    " AND (j.phase <> 'Queued' OR j.started_at IS NOT NULL OR j.start_by IS NULL"
+    "  OR j.start_by >= clock_timestamp())"
     " AND (j.owner IS NULL OR j.lease_until IS NULL OR j.lease_until < clock_timestamp()"
     "  OR (j.owner <> $1 AND NOT EXISTS (SELECT FROM pg_locks l WHERE l.locktype = 'advisory'"
     "    AND l.classid = " ADVISORY_CLASS
@@ -32,7 +36,8 @@ static const char claim_sql[] =
     "  (SELECT destination_identity FROM claim WHERE job = j.id), j.resolved, j.approved,"
     "  s.labels ? 'syncline.adhoc', s.spec->'limits',"
     "  (SELECT name FROM asset WHERE id = s.source), d.name,"
-    "  d.spec #>> '{directory,create}' = 'true'"
+    "  d.spec #>> '{directory,create}' = 'true', j.start_by IS NOT NULL,"
+    "  floor(1000 * extract(epoch FROM j.start_by - clock_timestamp()))::bigint"
 #define COUNTER(name, json, text) ", j." #name
 #include "schema/states.def"
     ;
@@ -82,8 +87,10 @@ static void read_claim(const PGresult *result, int row, struct claimed_job *out)
     out->source_name = text_copy(result_text(result, row, 17));
     out->destination_name = text_copy(result_text(result, row, 18));
     out->create = result_text(result, row, 19)[0] == 't';
+    out->scheduled = result_text(result, row, 20)[0] == 't';
+    out->start_left_ms = result_s64(result, row, 21);
     for (u32 i = 0; i < COUNTER_COUNT; i++)
-        out->counters.value[i] = result_s64(result, row, 20 + (int)i);
+        out->counters.value[i] = result_s64(result, row, 22 + (int)i);
     counters_show(&out->counters);
 }
 

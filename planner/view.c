@@ -21,8 +21,10 @@
 #define PRUNE_MS 10000
 #define PAUSE_LEAST_MS 250 /* after a failure */
 #define PAUSE_MOST_MS 2000
-#define ENTRIES_MOST 1000 /* kept while Redis is away; older ones are in Postgres */
-#define MS_PER_KEY 1      /* a snapshot of n keys is written at most once in n ms */
+#define ENTRIES_MOST                                                                               \
+    1000             /* kept while Redis is away, or slower than they come; older ones are in      \
+                      * Postgres */
+#define MS_PER_KEY 1 /* a snapshot of n keys is written at most once in n ms */
 
 struct view {
     char *redis_url; /* NULL = no view, no thread */
@@ -36,6 +38,7 @@ struct view {
     struct view_snapshot *latest; /* not taken yet */
     struct view_entry *entries;   /* ring of ENTRIES_MOST */
     u32 entry_first, entry_count;
+    bool overflowed; /* some were dropped: what they said is read from Postgres */
     bool stopping;
 
     /* of the thread only */
@@ -112,10 +115,13 @@ static void write_entry(struct view_writer *writer, const struct view_entry *ent
         writer_event(writer, entry);
     if (!phase)
         return;
-    writer_place_job(writer, entry->job, phase, entry->at_ms);
+    /* of a time of a plan no snapshot knows, and by now another planner may have claimed its job:
+     * what its row says goes */
+    if (phase != PHASE_Queued)
+        writer_place_job(writer, entry->job, phase, entry->at_ms);
     /* the last snapshot that had the job did not know how it ended */
-    if (phase_has_ended(phase))
-        writer_job_row(writer, entry->job);
+    if (phase_has_ended(phase) || phase == PHASE_Queued)
+        writer_job_row(writer, entry->job, phase_has_ended(phase));
 }
 
 static int write_all(struct view *view, struct view_snapshot *snapshot, struct view_entry *entries,
@@ -242,6 +248,11 @@ static void *run(void *context)
         snapshot = view->latest;
         view->latest = NULL;
         count = take_entries(view, entries);
+        if (view->overflowed) {
+            view->stale = true;
+            view->checked_ms = 0;
+        }
+        view->overflowed = false;
         stopping = view->stopping;
         pthread_mutex_unlock(&view->mutex);
 
@@ -334,6 +345,7 @@ static void add_entry(struct view *view, struct view_entry entry)
         entry_release(&view->entries[view->entry_first]);
         view->entry_first = (view->entry_first + 1) % ENTRIES_MOST;
         view->entry_count--;
+        view->overflowed = true;
     }
     view->entries[(view->entry_first + view->entry_count++) % ENTRIES_MOST] = entry;
     pthread_cond_signal(&view->changed);

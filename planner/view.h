@@ -64,7 +64,8 @@ void view_destroy(struct view **view);
 void view_post(struct view *view, struct view_snapshot **snapshot);
 void view_snapshot_destroy(struct view_snapshot **snapshot);
 /* A job ended or changed its phase (`event` is the name of the phase): an entry in the stream of
- * events, the sorted sets of phases, and at the end the job's last counters from Postgres. */
+ * events, the sorted sets of phases, and at the end, or as a time of a plan that is Queued, the
+ * job's row from Postgres. */
 void view_event(struct view *view, const char *job, const char *event, const char *message);
 /* An asset was probed: its hash is written from its row in Postgres. */
 void view_asset(struct view *view, const char *asset);

@@ -248,8 +248,7 @@ void writer_asset_row(struct view_writer *writer, const char *asset)
     write_asset_where(writer, " AND name = $1", asset);
 }
 
-/* As it ended; and what that changes about its synchronization and its destination. */
-void writer_job_row(struct view_writer *writer, const char *job)
+void writer_job_row(struct view_writer *writer, const char *job, bool ended)
 {
     PGresult *result;
     struct err err;
@@ -258,8 +257,9 @@ void writer_job_row(struct view_writer *writer, const char *job)
         postgres_query(writer->postgres, one_job_sql, (struct parameter[]){parameter_text(job)}, 1,
                        &result, &err) < 0)
         return;
-    if (PQntuples(result) == 1) {
+    if (PQntuples(result) == 1)
         write_row(writer, result, 0);
+    if (PQntuples(result) == 1 && ended) {
         (void)write_syncs(writer, result_text(result, 0, 10), &err); /* the next end says it */
         write_asset_where(writer, " AND id = (SELECT destination_asset FROM job WHERE name = $1)",
                           job);

@@ -44,8 +44,9 @@ int writer_prune(struct view_writer *writer, struct err *err);
 int writer_is_current(struct view_writer *writer, struct err *err);
 /* Writes jobs and events anew from Postgres, and flushes; the number of jobs in *jobs. */
 int writer_rebuild(struct view_writer *writer, u32 *jobs, struct err *err);
-/* Writes the job's row of Postgres; without Postgres its hash stays as it is. */
-void writer_job_row(struct view_writer *writer, const char *job);
+/* Writes the job's row of Postgres, and if it has ended what that changes about its synchronization
+ * and its destination; without Postgres their hashes stay as they are. */
+void writer_job_row(struct view_writer *writer, const char *job, bool ended);
 /* The same of an asset. */
 void writer_asset_row(struct view_writer *writer, const char *asset);
 

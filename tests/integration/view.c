@@ -194,6 +194,61 @@ static void assets(void **state)
     shows(scene, "EXISTS syncline:asset:p-src", "0");
 }
 
+/* Goal: times of a plan are shown as they are, those that wait and were skipped too, and come back
+ * with the rest of the view; one that somebody has claimed by then is not shown as queued.
+ * Method: rows, events as the scheduler's are told, then FLUSHALL. */
+static void times_of_plans(void **state)
+{
+    struct scene *scene = *state;
+
+    shows(scene, "HEXISTS syncline:view built_at", "1");
+    add_job(scene->world, "claimed");
+    add_job(scene->world, "skipped");
+    add_job(scene->world, "waits");
+    run_sql(scene->world, "UPDATE job SET phase = 'Skipped', reason = 'Missed', message = 'late',"
+                          " finished_at = now() WHERE name = 'skipped-1'");
+    run_sql(scene->world, "UPDATE job SET waits = true, waiting_for = 'job waits-0'"
+                          " WHERE name = 'waits-1'");
+    run_sql(scene->world, "UPDATE job SET phase = 'Running' WHERE name = 'claimed-1'");
+    view_event(scene->view, "claimed-1", "Queued", "its time has come");
+    view_event(scene->view, "skipped-1", "Skipped", "Missed: late");
+    view_event(scene->view, "waits-1", "Queued", "waits for job waits-0");
+    run_sql(scene->world, "INSERT INTO event (job, kind, message) SELECT id, phase, '' FROM job");
+    for (int i = 0; i < 2; i++) {
+        shows(scene, "HGET syncline:job:waits-1 waiting_for", "job waits-0");
+        shows(scene, "HGET syncline:job:skipped-1 reason", "Missed");
+        shows(scene, "HGET syncline:job:skipped-1 message", "late");
+        shows(scene, "ZRANGE syncline:jobs:Queued 0 -1", "waits-1");
+        shows(scene, "ZRANGE syncline:jobs:Skipped 0 -1", "skipped-1");
+        shows(scene, "ZRANGE syncline:jobs:Running 0 -1", "claimed-1");
+        shows(scene, "XLEN syncline:events", "3");
+        free(answer_of(scene, "FLUSHALL"));
+    }
+}
+
+/* Goal: more events than are kept for Redis lose nothing that the view shows.
+ * Method: twice as many jobs as that, told at once. */
+static void more_than_is_kept(void **state)
+{
+    struct scene *scene = *state;
+    char name[32];
+
+    shows(scene, "HEXISTS syncline:view built_at", "1");
+    add_job(scene->world, "p");
+    run_sql(scene->world,
+            "INSERT INTO job (name, synchronization, number, source_address, destination_address,"
+            " destination_asset, phase, finished_at) SELECT 'p-' || n, s.id, n, 'a', 'b',"
+            " s.destination, 'Skipped', now() FROM synchronization s, generate_series(2, 2500) n");
+    run_sql(scene->world, "UPDATE job SET phase = 'Failed', finished_at = now() WHERE number = 1");
+    run_sql(scene->world, "UPDATE job SET phase = 'Running' WHERE number = 1500");
+    for (u32 i = 2; i <= 2500; i++) {
+        snprintf(name, sizeof name, "p-%u", i);
+        view_event(scene->view, name, i == 1500 ? "Running" : "Skipped", "");
+    }
+    shows(scene, "ZRANGE syncline:jobs:Running 0 -1", "p-1500");
+    shows(scene, "ZRANGE syncline:jobs:Skipped 0 -1", "p-2500");
+}
+
 /* Twelve ended jobs and one that runs, each with an event. */
 static void fill_postgres(struct scene *scene)
 {
@@ -362,6 +417,8 @@ int main(void)
         SCENE_TEST(keys),
         SCENE_TEST(ends),
         SCENE_TEST(assets),
+        SCENE_TEST(times_of_plans),
+        SCENE_TEST(more_than_is_kept),
         SCENE_TEST(wiped),
         SCENE_TEST(restarted),
         SCENE_TEST(full),

@@ -380,7 +380,7 @@ worker_holds() { (($(worker_says "$1" busy) > 0)); }
 @test "alerts and dashboard name metrics that a planner prints" {
   # Goal: no rule watches something that is not there; those of later versions are known by name.
   # Method: every syncline_ name of both files, against the page and the list of what is to come.
-  local later=' syncline_live_lag_seconds syncline_plan_missed_total syncline_watch_overflows_total '
+  local later=' syncline_live_lag_seconds syncline_watch_overflows_total '
   syncline up -q
   eventually 20 page_is /readyz 200
   metrics | awk '/^# TYPE/ { print $3; if ($4 == "histogram") print $3 "_bucket\n" $3 "_sum\n" $3 "_count" }' >"$WORK/names"
