@@ -14,6 +14,16 @@ static void copy_into(struct buf *out, struct bytes bytes)
     buf_append(out, bytes.data, bytes.size);
 }
 
+/* Whoever takes it over has the same deadline, until it has begun once. */
+static void set_start_by(struct job *job, const struct claimed_job *claim)
+{
+    if (!claim->scheduled || claim->approved || claim->destination_identity.size > 0)
+        return;
+    job->start_by_ms = clock_monotonic_ms() + claim->start_left_ms;
+    /* to the second, as it was said when it was started */
+    job->start_by_ns = clock_wall_ns() + claim->start_left_ms * NS_PER_MS + NS_PER_S / 2;
+}
+
 void job_claimed(struct planner *planner, const struct claimed_job *claim)
 {
     struct job *job, *next;
@@ -39,6 +49,7 @@ void job_claimed(struct planner *planner, const struct claimed_job *claim)
     job->taken_over = claim->phase != PHASE_Queued;
     job->was_opened = claim->opened;
     job->counters = claim->counters;
+    set_start_by(job, claim);
     copy_into(&job->opened_identity, buf_bytes(&claim->destination_identity));
     job->next_sequence = 1;
     job->owned_ms = planner->claim_sent_ms;
@@ -80,6 +91,14 @@ static void send_probe(struct job *job, int which)
         places_sent(job, USE_PROBE, NULL);
 }
 
+/* What the other end said may not be true any more by then. */
+static void ask_again(struct job *job, int which)
+{
+    job->probe_sent[which] = false;
+    if (job->probed[!which])
+        job->probed[!which] = job->probe_sent[!which] = false;
+}
+
 void job_probed(struct job *job, struct assignment *assignment, const struct msg_probed *probed)
 {
     int which = assignment->worker->role == ROLE_mover;
@@ -100,7 +119,7 @@ void job_probed(struct job *job, struct assignment *assignment, const struct msg
         }
         buf_append(&text, probed->message.data, probed->message.size);
         if (places_failed(job, USE_PROBE, probed->code, buf_text(&text)))
-            job->probe_sent[which] = false;
+            ask_again(job, which);
         else
             job_fail(job, probed->code, buf_text(&text));
         buf_release(&text);
@@ -134,7 +153,6 @@ static void pump_probing(struct job *job)
             send_probe(job, which);
     if (!job->probed[0] || !job->probed[1])
         return;
-    places_worked(job, USE_PROBE);
     request = job_request(job, TRUTH_BEGIN);
     request->asset = job->asset;
     request->dry_run = job->spec.dry_run;
@@ -153,9 +171,18 @@ void job_begun(struct job *job, struct truth_request *answer)
 {
     if (answer->err.code != ERR_Ok) {
         job->begin_posted = false;
+        /* the directory may be an empty mount point */
+        if (places_failed(job, USE_PROBE, answer->err.code, answer->err.text)) {
+            job->probed[0] = job->probed[1] = job->probe_sent[0] = job->probe_sent[1] = false;
+            return;
+        }
+        places_worked(job, USE_PROBE);
         job_fail(job, answer->err.code, answer->err.text);
         return;
     }
+    places_worked(job, USE_PROBE);
+    job->start_by_ms = 0;
+    job->place_failures = 0;
     assets_tell(job->planner, answer);
     job->upsert = !answer->first || job->taken_over;
     copy_into(&job->only, buf_bytes(&answer->paths));
@@ -190,6 +217,23 @@ static void pump_revoking(struct job *job)
     job->revoke_sent = assign(job, worker, &envelope, request) != NULL;
     if (job->revoke_sent)
         places_sent(job, USE_REVOKE, NULL);
+}
+
+void beginning_tick(struct job *job, s64 now_ms)
+{
+    bool watcher = worker_exists(job->planner, ROLE_watcher);
+
+    if (job->start_by_ms == 0 || now_ms < job->start_by_ms || job->state != JOB_PROBING ||
+        job->begin_posted || job->fail_code != ERR_Ok)
+        return;
+    if (job->probe_hangs)
+        job_fail(job, ERR_AssetUnreachable,
+                 "a look at source or destination hung until the starting deadline: its server may "
+                 "be away");
+    else if (!watcher || !worker_exists(job->planner, ROLE_mover))
+        job_fail(job, ERR_WorkerMissing,
+                 watcher ? "there was no mover until the starting deadline"
+                         : "there was no watcher until the starting deadline");
 }
 
 void beginning_pump(struct job *job)

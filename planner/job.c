@@ -340,6 +340,7 @@ void job_tick(struct job *job, s64 now_ms)
     const char *waiting = waiting_for(job, place, sizeof place);
 
     assignment_tick(job, now_ms);
+    beginning_tick(job, now_ms);
     pace_tick(job);
     if (job->state == JOB_PROBING && job->begin_posted)
         return; /* the phase is Postgres' to say: ours would come after its Running and undo it */

@@ -6,7 +6,9 @@
  * of it failed is done again. Then one thing is tried: of content first what had failed, since what
  * asks for less may work where the rest does not. A job that saw `attempts` failures in a row ends
  * with the reason. A job that has one attempt only waits for nothing, nor does one that ends early.
- */
+ *
+ * A time of a plan that has not begun tries until its starting deadline instead, and waits also for
+ * what is not there at all. */
 #include "planner/planner.h"
 
 #include "base/clock.h"
@@ -16,6 +18,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+#define LAST_TRY_MS 1000 /* before the starting deadline of who waits to begin */
+
 struct place {
     TAILQ_ENTRY(place) link;
     char *address;
@@ -23,15 +27,31 @@ struct place {
     struct breaker breaker;
     u32 code;
     char message[ERR_TEXT_SIZE];
-    s64 since_ns; /* for people, as next_ns */
+    s64 failed_ms; /* when it was last found so */
+    s64 since_ns;  /* for people, as next_ns */
     s64 next_ns;
     u64 trial_job; /* TRYING: whose it is, and what for */
     enum place_use trial_use;
 };
 
+/* A time of a plan that has not begun: the deadline says how long it tries, not the attempts. */
+static bool waits_to_start(const struct job *job)
+{
+    return job->start_by_ms != 0;
+}
+
+/* What such a job waits for, and every other one ends with. */
+static bool may_come(u32 code)
+{
+    return code == ERR_SourceMissing || code == ERR_DestinationMissing ||
+           code == ERR_SourceNotADirectory || code == ERR_DestinationNotADirectory ||
+           code == ERR_SourceChanged;
+}
+
 bool places_waits(const struct job *job)
 {
-    return !job->adhoc && job->spec.attempts > 1 && job->fail_code == ERR_Ok;
+    return !job->adhoc && job->fail_code == ERR_Ok &&
+           (job->spec.attempts > 1 || waits_to_start(job));
 }
 
 static bool uses(const struct job *job, const struct place *place)
@@ -52,7 +72,9 @@ static struct place *find(struct planner *planner, const char *address)
 
 static bool is_of_source(u32 code)
 {
-    return code == ERR_SourceUnreadable || code == ERR_SourceUnreachable;
+    return code == ERR_SourceUnreadable || code == ERR_SourceUnreachable ||
+           code == ERR_SourceMissing || code == ERR_SourceNotADirectory ||
+           code == ERR_SourceChanged;
 }
 
 static struct place *find_or_add(struct job *job, u32 code)
@@ -123,7 +145,8 @@ static enum breaker_answer ask(const struct place *place, const struct job *job,
     bool part = batch ? batch->trial : whose && use == USE_PROBE;
     enum breaker_answer answer;
 
-    if (!concerns(place, use) || !uses(job, place))
+    if (!concerns(place, use) || !uses(job, place) ||
+        (may_come(place->code) && !waits_to_start(job)))
         return BREAKER_GO;
     answer = breaker_ask(&place->breaker, use, part, whose, clock_monotonic_ms());
     /* what waits for its turn may be behind what had not failed */
@@ -170,6 +193,7 @@ static void say_failed(const struct job *job, struct place *place, u32 code, con
     bool first = place->breaker.failures == 1;
 
     place->code = code;
+    place->failed_ms = clock_monotonic_ms();
     snprintf(place->message, sizeof place->message, "%s", message);
     place->next_ns = clock_wall_ns() + backoff_ms * NS_PER_MS;
     log_write(first ? LOG_WARN : LOG_INFO, job->name, first ? EVENT_job_waits : EVENT_place_tried,
@@ -181,8 +205,9 @@ static void say_failed(const struct job *job, struct place *place, u32 code, con
 
 bool places_failed(struct job *job, enum place_use use, u32 code, const char *message)
 {
-    bool of_place =
-        err_is_of_place(code) || (code == ERR_IoError && (use == USE_OPEN || use == USE_GRANT));
+    bool of_place = err_is_of_place(code) ||
+                    (code == ERR_IoError && (use == USE_OPEN || use == USE_GRANT)) ||
+                    (may_come(code) && waits_to_start(job));
     struct place *place;
     struct job *other;
     s64 backoff_ms;
@@ -195,9 +220,9 @@ bool places_failed(struct job *job, enum place_use use, u32 code, const char *me
         return true;
     say_failed(job, place, code, message, backoff_ms);
     TAILQ_FOREACH(other, &job->planner->jobs, link)
-    if (uses(other, place))
+    if (uses(other, place) && !waits_to_start(other) && !may_come(code))
         other->place_failures++;
-    return job->place_failures < job->spec.attempts;
+    return waits_to_start(job) || job->place_failures < job->spec.attempts;
 }
 
 /* The last attempt of a job is the one that makes rows of what failed. */
@@ -289,16 +314,37 @@ static void give_up(struct job *job, const struct place *place)
         closing_give_up(job);
 }
 
+/* Its last try comes right before its deadline, however far away the next one would be; after it it
+ * ends. While something is tried that is waited for. */
+static void keep_deadline(struct job *job, struct place *place, s64 now_ms)
+{
+    s64 last_ms = job->start_by_ms - LAST_TRY_MS;
+
+    if (place->breaker.state != BREAKER_OPEN)
+        return;
+    if (now_ms >= job->start_by_ms) {
+        give_up(job, place);
+    } else if (last_ms > place->failed_ms && last_ms < place->breaker.next_ms) {
+        place->next_ns += (last_ms - place->breaker.next_ms) * NS_PER_MS;
+        place->breaker.next_ms = last_ms;
+    }
+}
+
 void places_tick(struct planner *planner)
 {
+    s64 now_ms = clock_monotonic_ms();
     struct place *place, *next;
     struct job *job;
 
     for (place = TAILQ_FIRST(&planner->places); place; place = next) {
         next = TAILQ_NEXT(place, link);
         TAILQ_FOREACH(job, &planner->jobs, link)
-        if (places_waits(job) && uses(job, place) && job->place_failures >= job->spec.attempts)
-            give_up(job, place);
+        if (places_waits(job) && uses(job, place)) {
+            if (waits_to_start(job))
+                keep_deadline(job, place, now_ms);
+            else if (job->place_failures >= job->spec.attempts)
+                give_up(job, place);
+        }
         if (place->breaker.state == BREAKER_TRYING && !trial_goes_on(planner, place))
             breaker_void(&place->breaker);
         if (!is_used(planner, place))
@@ -308,34 +354,48 @@ void places_tick(struct planner *planner)
 
 /* ---- what people see ---- */
 
-static void clock_text(s64 wall_ns, char out[16])
+static void clock_text(s64 wall_ns, const char *format, char *out, size_t size)
 {
     time_t seconds = (time_t)(wall_ns / NS_PER_S);
     struct tm broken;
 
     gmtime_r(&seconds, &broken);
-    strftime(out, 16, "%H:%M:%SZ", &broken);
+    strftime(out, size, format, &broken);
+}
+
+/* How long it goes on so. */
+static void describe_end(const struct job *job, char *out, size_t size)
+{
+    if (waits_to_start(job))
+        clock_text(job->start_by_ns, "until %Y-%m-%d %H:%M:%SZ", out, size);
+    else
+        snprintf(out, size, "%u of %u", job->place_failures + 1, job->spec.attempts);
+}
+
+static void describe(const struct job *job, const struct place *place, char *out, size_t size)
+{
+    char since[16], next[40] = "trying now", end[48];
+
+    clock_text(place->since_ns, "%H:%M:%SZ", since, sizeof since);
+    if (place->breaker.state == BREAKER_OPEN)
+        clock_text(place->next_ns, "next try at %H:%M:%SZ", next, sizeof next);
+    describe_end(job, end, sizeof end);
+    snprintf(out, size, "%s%.60s: %s (since %s; %s, %s)",
+             is_full(place->code) && place->code != ERR_ReadOnly ? "space at " : "", place->name,
+             err_describe(place->code), since, next, end);
 }
 
 bool places_describe(const struct job *job, char *out, size_t size)
 {
     const struct place *place;
-    char since[16], next[32] = "trying now", at[16];
 
     if (!places_waits(job))
         return false;
     TAILQ_FOREACH(place, &job->planner->places, link)
     {
-        if (!uses(job, place))
+        if (!uses(job, place) || (may_come(place->code) && !waits_to_start(job)))
             continue;
-        clock_text(place->since_ns, since);
-        clock_text(place->next_ns, at);
-        if (place->breaker.state == BREAKER_OPEN)
-            snprintf(next, sizeof next, "next try at %s", at);
-        snprintf(out, size, "%s%.60s: %s (since %s; %s, %u of %u)",
-                 is_full(place->code) && place->code != ERR_ReadOnly ? "space at " : "",
-                 place->name, err_describe(place->code), since, next, job->place_failures + 1,
-                 job->spec.attempts);
+        describe(job, place, out, size);
         return true;
     }
     return false;
