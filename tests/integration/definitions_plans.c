@@ -1,5 +1,5 @@
-/* schedules.c: what the command writes of plans: their rows in table schedule, and what a time that
- * waits for its turn holds up and what not. Against a real Postgres, without planners. */
+/* definitions_plans.c: what the command writes of plans: their rows in table schedule, and what a
+ * time that waits for its turn holds up and what not. Against a real Postgres, without planners. */
 #include "definitions_fixture.h"
 
 #define PLAN(more)                                                                                 \
