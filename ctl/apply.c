@@ -63,13 +63,12 @@ int command_apply(struct ctl *ctl, int argc, char **argv)
 static void print_difference(const struct definition *definition,
                              const struct definition_outcome *outcome)
 {
-    enum kind kind = definition->kind == DEFINITION_ASSET ? KIND_ASSETS : KIND_SYNCS;
+    const char *kind = definition_word(definition->kind);
     struct buf before = {0}, after = {0}, from = {0}, to = {0}, out = {0};
 
-    buf_printf(&from, "%s/%s (%s)", kind_word(kind), definition->name,
+    buf_printf(&from, "%s/%s (%s)", kind, definition->name,
                outcome->spec ? "as it is" : "not there");
-    buf_printf(&to, "%s/%s (%s:%u)", kind_word(kind), definition->name, definition->file,
-               definition->line);
+    buf_printf(&to, "%s/%s (%s:%u)", kind, definition->name, definition->file, definition->line);
     if (outcome->spec)
         definition_print(definition->kind, definition->name, outcome->labels, outcome->spec,
                          &before);
@@ -130,9 +129,9 @@ static int read_names(int argc, char **argv, struct victim *out, struct err *err
     for (int i = 0; i < argc; i++) {
         if (kind_and_name(argv[i], &out[i].kind, &out[i].name, err) < 0)
             return -1;
-        if (out[i].kind != KIND_ASSETS && out[i].kind != KIND_SYNCS)
-            return err_set(err, ERR_Usage, "%s is no definition: assets and syncs can be deleted",
-                           argv[i]);
+        if (!kind_is_defined(out[i].kind))
+            return err_set(err, ERR_Usage,
+                           "%s is no definition: assets, syncs and plans can be deleted", argv[i]);
     }
     return 0;
 }
@@ -148,8 +147,7 @@ static int read_victims(const struct option_list *files, int argc, char **argv,
     *count = argc > 0 ? (u32)argc : changes->given.count;
     *out = memory_or_die((*count + 1) * sizeof **out);
     for (u32 i = 0; i < changes->given.count; i++)
-        (*out)[i] = (struct victim){changes->given.items[i].kind == DEFINITION_ASSET ? KIND_ASSETS
-                                                                                     : KIND_SYNCS,
+        (*out)[i] = (struct victim){kind_of_definition(changes->given.items[i].kind),
                                     changes->given.items[i].name};
     return read_names(argc, argv, *out, err);
 }
@@ -160,12 +158,11 @@ static int fail_delete(const struct changes *changes, enum kind kind, const char
     char next[200];
 
     if (err->code == ERR_InUse) {
-        snprintf(next, sizeof next, "syncline delete sync/%s, then again", user);
+        snprintf(next, sizeof next, "syncline delete %s, then again", user);
         return ctl_fail(err, next);
     }
     if (err->code == ERR_NotFound)
-        return ctl_fail(err, kind == KIND_ASSETS ? "syncline get assets --all"
-                                                 : "syncline get syncs --all");
+        return ctl_fail(err, kind_list(kind));
     return changes_fail(changes, err);
 }
 
@@ -173,7 +170,6 @@ static int fail_delete(const struct changes *changes, enum kind kind, const char
 static int delete_all(const struct ctl *ctl, struct changes *changes, const struct victim *victims,
                       u32 count)
 {
-    static const enum kind order[] = {KIND_SYNCS, KIND_ASSETS};
     struct session session = {.hold_fd = -1};
     enum kind kind = KIND_SYNCS;
     struct err err, ignored;
@@ -182,12 +178,12 @@ static int delete_all(const struct ctl *ctl, struct changes *changes, const stru
 
     if (result == 0)
         result = definitions_begin(session.postgres, &err);
-    for (u32 pass = 0; pass < COUNT_OF(order); pass++)
+    for (int pass = 0; pass < 2; pass++)
         for (u32 i = 0; i < count && result == 0; i++) {
             kind = victims[i].kind;
-            if (kind == order[pass])
-                result = definitions_delete(session.postgres, kind == KIND_ASSETS, victims[i].name,
-                                            &changes->job, &user, &err);
+            if ((kind == KIND_ASSETS) == (pass == 1))
+                result = definitions_delete(session.postgres, kind_definition(kind),
+                                            victims[i].name, &changes->job, &user, &err);
         }
     if (result == 0)
         result = definitions_end(session.postgres, true, &err);

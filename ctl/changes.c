@@ -1,8 +1,6 @@
 /* changes.c: see changes.h. */
 #include "ctl/changes.h"
 
-#include "ctl/kinds.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,9 +33,8 @@ void changes_print(const struct ctl *ctl, const struct changes *changes, bool dr
     for (u32 i = 0; i < changes->given.count; i++) {
         const struct definition *definition = &changes->given.items[i];
         const struct definition_outcome *outcome = &changes->outcomes[i];
-        enum kind kind = definition->kind == DEFINITION_ASSET ? KIND_ASSETS : KIND_SYNCS;
 
-        printf("%s/%s %s%s\n", kind_word(kind), definition->name,
+        printf("%s/%s %s%s\n", definition_word(definition->kind), definition->name,
                definition_change_name(outcome->change), dry_run ? " (dry run)" : "");
         if (outcome->moved && !ctl->common.quiet)
             fprintf(stderr,

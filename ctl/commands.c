@@ -34,7 +34,8 @@ const struct command commands[] = {
      "  -q, --quiet            print nothing but errors\n"
      "  -v, --verbose          say which stack and job it is\n" STACK_OPTION,
      command_sync},
-    {"run", "NAME", "run a synchronization that is defined",
+    {"run", "NAME", "run a synchronization or a plan now",
+     "Of a plan: beside its schedule. Exit code 5 if a job of it is active.\n\n"
      "  --wait                 wait for the end of the job\n"
      "  -n, --dry-run          write nothing, keep a list of what would be done; with --wait: "
      "print it\n"
@@ -45,7 +46,9 @@ const struct command commands[] = {
      "  --timeout D            with --wait: give up waiting after D (exit 10); the job goes on\n"
      "  --progress MODE        auto, bar, plain, json or none\n",
      command_run},
-    {"wait", "JOB|NAME", "wait for the end of a job, or of the latest job of a synchronization",
+    {"wait", "JOB|NAME", "wait for the end of a job, or of a synchronization's latest one",
+     "Of a synchronization or a plan: its active job, else its latest one. A time of a plan that\n"
+     "was skipped has ended: exit code 0, and why.\n\n"
      "  --for CONDITION        finished (the default)\n"
      "  --timeout D            give up waiting after D, such as 30s or 1h30m (exit 10)\n"
      "  --json                 print the finished job as one JSON object\n"
@@ -66,9 +69,13 @@ const struct command commands[] = {
      "  --progress MODE        auto, bar, plain, json or none\n",
      command_retry},
     {"suspend", "NAME", "start no job of a synchronization, until it is resumed",
-     "A job that runs goes on. `run`, `sync` and `approve` are refused with exit code 5.\n",
+     "A job that runs goes on. `run`, `sync` and `approve` are refused with exit code 5. Times of\n"
+     "a plan that come until it is resumed are skipped; what waits for its turn goes on waiting.\n",
      command_suspend},
-    {"resume", "NAME", "let jobs of a synchronization start again", NULL, command_resume},
+    {"resume", "NAME", "let jobs of a synchronization start again",
+     "A plan goes on with its next time: those that came while it was suspended are Skipped, with\n"
+     "reason PlanSuspended.\n",
+     command_resume},
     {"approve", "JOB", "let a job that is Held remove what it listed",
      "A job is Held when it would remove more than --max-delete allows, or when its source or its\n"
      "destination is not the directory that it was. Look first: syncline report JOB "
@@ -99,11 +106,12 @@ const struct command commands[] = {
      "  --exclude P, --include P\n"
      "                         rules to try in front of those of NAME; may be given again\n",
      command_filter_test},
-    {"apply", "-f FILE", "define assets and synchronizations, all or none of them",
-     "Definitions are YAML documents: kind Asset or Synchronization, a name, and a spec; see\n"
-     "docs/definitions.md. What is the same already is left alone. A job that runs keeps what it "
-     "was\n"
-     "started with, but for its limits.\n\n"
+    {"apply", "-f FILE", "define assets, synchronizations and plans, all or none of them",
+     "Definitions are YAML documents: kind Asset, Synchronization or SynchronizationPlan, a name,\n"
+     "and a spec; see docs/definitions.md. What is the same already is left alone. A job that "
+     "runs\n"
+     "keeps what it was started with, but for its limits. A plan that is new or comes at other\n"
+     "moments begins with its first time after now.\n\n"
      "  -f, --file FILE        a file, a directory (its *.yaml, *.yml, *.json), or - for the "
      "input;\n"
      "                         may be given again\n"
@@ -112,7 +120,7 @@ const struct command commands[] = {
     {"diff", "-f FILE", "show what apply would change; exit code 1 if anything",
      "  -f, --file FILE        as for apply\n", command_diff},
     {"delete", "KIND/NAME...", "delete definitions, all or none of them",
-     "A synchronization goes with its jobs; not while one of them is active. An asset goes with "
+     "A synchronization or plan goes with its jobs; not while one is active. An asset goes with "
      "what\n"
      "is known of its objects; not while a synchronization uses it. No file is touched.\n\n"
      "  -f, --file FILE        instead of names: all that are defined there\n",
@@ -123,11 +131,10 @@ const struct command commands[] = {
      "may\n"
      "be asset/NAME, too.\n",
      command_set},
-    {"get", "KIND [NAME]", "show jobs, workers, assets or syncs, newest first",
-     "KIND is jobs (jo), workers (wo), assets (as) or syncs (sy); singular too.\n\n"
-     "  -o, --output FORMAT    table, wide, json, name or yaml (default: table); yaml of assets "
-     "and\n"
-     "                         syncs is what apply takes\n"
+    {"get", "KIND [NAME]", "show jobs, workers, assets, syncs or plans, newest first",
+     "KIND is jobs (jo), workers (wo), assets (as), syncs (sy) or plans (pl); singular too.\n\n"
+     "  -o, --output FORMAT    table, wide, json, name or yaml (default: table); yaml of assets,\n"
+     "                         syncs and plans is what apply takes\n"
      "  -w, --watch            go on, and print again what changes, until interrupted or nobody "
      "reads;\n"
      "                         of what is gone: KIND/NAME deleted, in JSON \"deleted\": true\n"
@@ -139,7 +146,8 @@ const struct command commands[] = {
      "  --limit N              at most N (default: 100)\n"
      "  --all                  those that `sync` made, too\n",
      command_get},
-    {"describe", "KIND/NAME", "everything about one asset, sync or job, and what to do next", NULL,
+    {"describe", "KIND/NAME", "everything about one asset, sync, plan or job, and what to do next",
+     "Of a plan also its next five times, as the clocks of its zone show them and in UTC.\n",
      command_describe},
     {"report", "JOB", "what became of each item of a job",
      "  --only WHAT            failed, moved, removed (a Held job: what it would remove), or "

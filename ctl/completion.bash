@@ -10,16 +10,22 @@ _syncline_options() {
   printf '%s\n' --help --state-dir --quiet --verbose --no-color
 }
 
+# what a bare NAME means
+_syncline_syncs() { syncline get syncs --all -o name; syncline get plans -o name; }
+
 # what the first argument of a command is, by its usage line
 _syncline_arguments() {
   local usage
   usage=$(syncline "$@" --help 2>/dev/null | head -n 1)
+  if [[ $usage == *' KIND/NAME'* ]]; then
+    { syncline get assets --all -o name; _syncline_syncs; } 2>/dev/null
+    return
+  fi
   case ${usage#Usage: syncline "$*"} in
-    ' JOB|NAME'* | ' NAME|JOB'*) syncline get jobs --all -o name; syncline get syncs --all -o name ;;
+    ' JOB|NAME'* | ' NAME|JOB'*) syncline get jobs --all -o name; _syncline_syncs ;;
     ' JOB'*) syncline get jobs --all -o name ;;
-    ' KIND/NAME'*) syncline get assets --all -o name; syncline get syncs --all -o name; return ;;
-    ' KIND'*) printf '%s\n' jobs workers assets syncs ;;
-    ' NAME'*) syncline get syncs --all -o name ;;
+    ' KIND'*) printf '%s\n' jobs workers assets syncs plans ;;
+    ' NAME'*) _syncline_syncs ;;
     ' ID'*) syncline get workers -o name ;;
     ' ROLE=N'*) printf '%s\n' planner= watcher= mover= verifier= ;;
     ' SHELL'*) echo bash ;;

@@ -1,5 +1,6 @@
 /* describe.c: `describe KIND/NAME`: what somebody wants to know who was woken up by it. What is
- * printed is what SQL says: the names of columns are the labels. Jobs: describe_job.c. */
+ * printed is what SQL says: the names of columns are the labels. Jobs: describe_job.c;
+ * plans: describe_plan.c. */
 #include "ctl/describe.h"
 
 #include "ctl/kinds.h"
@@ -10,9 +11,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#define TIME(column) "to_char(" column " AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')"
-#define AGO(column)                                                                                \
-    TIME(column) " || ' (' || date_trunc('second', clock_timestamp() - " column ") || ' ago)'"
 #define COLUMNS_MAX 12
 
 /* ---- printing ---- */
@@ -23,6 +21,12 @@ static void print_value(const char *text)
     for (; *text; text++)
         putchar((unsigned char)*text < ' ' || *text == 0x7f ? '?' : *text);
     putchar('\n');
+}
+
+void describe_line(const char *label, const char *value)
+{
+    printf("%-16s ", label);
+    print_value(value);
 }
 
 int describe_lines(struct postgres *postgres, const char *sql, const char *name, PGresult **rows,
@@ -37,8 +41,7 @@ int describe_lines(struct postgres *postgres, const char *sql, const char *name,
 
         if (label[0] == '_' || !value[0])
             continue;
-        printf("%-16s ", label);
-        print_value(value);
+        describe_line(label, value);
     }
     return 0;
 }
@@ -106,7 +109,8 @@ static const char asset_sql[] =
     " CASE WHEN a.identity IS NULL THEN 'not known: the next job takes what is there' END"
     "  AS identity,"
     " " TIME("v.created_at") " AS created, " TIME("v.updated_at") " AS changed,"
-    " v.state AS _state, v.used_by[1] AS _user"
+    " v.state AS _state, (SELECT " SQL_WORD("s.kind") " || s.name FROM synchronization s"
+    "  WHERE v.id IN (s.source, s.destination) ORDER BY s.name LIMIT 1) AS _user"
     " FROM v_assets v JOIN asset a ON a.id = v.id WHERE v.name = $1";
 
 static const char asset_jobs_sql[] =
@@ -129,7 +133,7 @@ int describe_asset(struct session *session, const char *name, struct err *err)
     if (result < 0)
         return -1;
     if (PQntuples(rows) == 0)
-        result = definitions_none(session->postgres, true, name, err);
+        result = definitions_none(session->postgres, DEFINITION_ASSET, name, err);
     if (result == 0)
         result = describe_table(session->postgres, "latest jobs", asset_jobs_sql, name, err);
     if (result == 0)
@@ -147,7 +151,7 @@ int describe_asset(struct session *session, const char *name, struct err *err)
                           "job. Is it somewhere else: syncline set asset/%s directory.path=PATH",
                           name);
         else
-            describe_next("syncline describe sync/%s", user);
+            describe_next("syncline describe %s", user);
     }
     PQclear(rows);
     return result;
@@ -176,7 +180,8 @@ static const char sync_sql[] =
     " v.last_job AS _job, v.suspended AS _suspended, j.phase AS _phase,"
     " CASE WHEN a.state = 'Failed' THEN a.name WHEN b.state = 'Failed' THEN b.name END AS _failed"
     " FROM v_synchronizations v JOIN asset a ON a.name = v.source JOIN asset b"
-    " ON b.name = v.destination LEFT JOIN job j ON j.name = v.last_job WHERE v.name = $1";
+    " ON b.name = v.destination LEFT JOIN job j ON j.name = v.last_job WHERE v.name = $1"
+    " AND v.kind = 'Synchronization'";
 
 static const char sync_jobs_sql[] =
     "SELECT j.name AS \"NAME\", j.trigger AS \"TRIGGER\", j.phase AS \"PHASE\", j.reason AS "
@@ -216,7 +221,7 @@ int describe_sync(struct session *session, const char *name, struct err *err)
     if (result < 0)
         return -1;
     if (PQntuples(rows) == 0)
-        result = definitions_none(session->postgres, false, name, err);
+        result = definitions_none(session->postgres, DEFINITION_SYNCHRONIZATION, name, err);
     if (result == 0)
         result = describe_table(session->postgres, "latest jobs", sync_jobs_sql, name, err);
     if (result == 0)
@@ -236,6 +241,8 @@ static int describe(struct session *session, enum kind kind, const char *name, s
         return describe_asset(session, name, err);
     case KIND_SYNCS:
         return describe_sync(session, name, err);
+    case KIND_PLANS:
+        return describe_plan(session, name, err);
     default:
         return describe_job(session, name, err);
     }
@@ -261,14 +268,12 @@ int command_describe(struct ctl *ctl, int argc, char **argv)
     if (kind_and_name(argv[0], &kind, &name, &err) < 0)
         return ctl_fail(&err, "syncline describe --help");
     if (kind == KIND_WORKERS)
-        return ctl_usage(ctl, "describe is for assets, syncs and jobs; see syncline get workers");
+        return ctl_usage(ctl, "describe is for assets, syncs, plans and jobs; see syncline get "
+                              "workers");
     if (session_open(ctl, SESSION_FIND, &session, &err) < 0)
         code = ctl_fail(&err, NULL);
     else if (describe(&session, kind, name, &err) < 0)
-        code = ctl_fail(&err, err.code != ERR_NotFound ? NULL
-                              : kind == KIND_ASSETS    ? "syncline get assets --all"
-                              : kind == KIND_SYNCS     ? "syncline get syncs --all"
-                                                       : "syncline get jobs --all");
+        code = ctl_fail(&err, err.code == ERR_NotFound ? kind_list(kind) : NULL);
     session_close(&session);
     return code;
 }

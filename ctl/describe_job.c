@@ -6,14 +6,13 @@
 
 #include <stdio.h>
 
-#define TIME(column) "to_char(" column " AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')"
-#define AGO(column)                                                                                \
-    TIME(column) " || ' (' || date_trunc('second', clock_timestamp() - " column ") || ' ago)'"
 #define BATCHES_SHOWN 10
 
 /* clang-format off */
 static const char job_sql[] =
-    "SELECT 'job/' || v.name AS name, 'sync/' || v.synchronization AS \"of\", v.trigger AS trigger,"
+    "SELECT 'job/' || v.name AS name, " SQL_WORD("v.kind") " || v.synchronization AS \"of\","
+    " v.trigger AS trigger, " TIME("v.scheduled_for") " AS \"scheduled for\","
+    " CASE WHEN v.started_at IS NULL THEN " TIME("v.start_by") " END AS \"start by\","
     " v.phase || CASE WHEN j.cancel_requested AND v.finished_at IS NULL THEN ', was asked to end'"
     "  ELSE '' END AS phase,"
     " v.reason AS reason, v.message AS message, v.superseded_by AS \"superseded by\","
@@ -82,7 +81,10 @@ static void next_of_job(struct session *session, const struct job *job)
     bool alive = true;
     struct err ignored;
 
-    if (!phase_has_ended(job->phase)) {
+    if (job->waits) {
+        describe_next("it starts when its turn comes: syncline wait %s, or syncline cancel %s",
+                      job->name, job->name);
+    } else if (!phase_has_ended(job->phase)) {
         jobs_planner_alive(session->postgres, &alive, &ignored);
         if (alive)
             describe_next("syncline wait %s, or syncline cancel %s", job->name, job->name);
@@ -97,6 +99,9 @@ static void next_of_job(struct session *session, const struct job *job)
         describe_next("syncline report %s --only=failed", job->name);
     } else if (job->phase == PHASE_Succeeded) {
         describe_next("syncline report %s", job->name);
+    } else if (job->phase == PHASE_Skipped) {
+        describe_next("syncline describe plan/%s, or to run it now: syncline run %s --wait",
+                      job->synchronization, job->synchronization);
     } else {
         describe_next("syncline run %s --wait", job->synchronization);
     }

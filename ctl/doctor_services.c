@@ -83,7 +83,8 @@ static void check_planners(struct findings *findings, struct postgres *postgres)
                 alive ? "up" : "none is running");
 }
 
-/* One row is one thing that waits for a person: what, and what to type. */
+/* One row is one thing that waits for a person: what, and what to type. A time of a plan that waits
+ * for the job before it waits for nobody. */
 static const char waiting_sql[] =
     "SELECT format('asset %s is Failed since %s: %s', name, to_char(since, 'YYYY-MM-DD HH24:MI'),"
     "  coalesce(message, reason)), 'syncline describe asset/' || name FROM v_assets WHERE state = "
@@ -92,9 +93,11 @@ static const char waiting_sql[] =
     " UNION ALL SELECT format('job %s is Held: %s', name, message), 'syncline report ' || name ||"
     "  ' --only=removed, then syncline approve ' || name FROM v_jobs WHERE phase = 'Held'"
     "  AND superseded_by IS NULL"
-    " UNION ALL SELECT format('job %s waits for %s', name, waiting_for), 'syncline status' FROM "
-    "v_active"
-    "  WHERE waiting_for <> '' LIMIT 20";
+    " UNION ALL SELECT format('when plan %s comes cannot be told: %s', name, problem),"
+    "  'syncline describe plan/' || name FROM v_plans WHERE problem IS NOT NULL"
+    " UNION ALL SELECT format('job %s waits for %s', a.name, a.waiting_for), 'syncline status'"
+    "  FROM v_active a JOIN job j ON j.name = a.name WHERE a.waiting_for <> '' AND NOT j.waits"
+    " LIMIT 20";
 
 static void check_waiting(struct findings *findings, struct postgres *postgres)
 {

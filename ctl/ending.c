@@ -2,6 +2,7 @@
 #include "ctl/ending.h"
 
 #include "ctl/job_json.h"
+#include "ctl/kinds.h"
 #include "ctl/progress.h"
 #include "ctl/report.h"
 #include "ctl/show.h"
@@ -62,7 +63,8 @@ static void print_hints(const struct job *job)
         fprintf(stderr, "syncline: some items were not carried\n");
         print_next("report", job->name, " --only=failed");
     }
-    if (job->phase == PHASE_Succeeded && job->message && job->message[0])
+    if ((job->phase == PHASE_Succeeded && job->message && job->message[0]) ||
+        (job->phase == PHASE_Skipped && message))
         fprintf(stderr, "%s: %.*s\n", job->name, length, message);
 }
 
@@ -111,7 +113,7 @@ int ending_not_started(const struct err *err, const char *synchronization, const
     char next[200];
 
     if (err->code == ERR_NotFound)
-        return ctl_fail(err, "syncline get syncs --all");
+        return ctl_fail(err, LIST_ANY_SYNC);
     if (err->code == ERR_Suspended) {
         snprintf(next, sizeof next, "syncline resume %s", synchronization);
         return ctl_fail(err, next);

@@ -1,4 +1,4 @@
-/* get.c: `syncline get`: jobs, workers, assets and synchronizations, once, or again whenever
+/* get.c: `syncline get`: jobs, workers, assets, synchronizations and plans, once, or again whenever
  * something of them changes. */
 #include "ctl/get.h"
 
@@ -118,17 +118,17 @@ static int get_jobs(struct session *session, const struct get_options *options, 
 static int get_defined(struct session *session, const struct get_options *options,
                        struct listing *out, struct err *err)
 {
-    bool assets = options->kind == KIND_ASSETS;
+    enum definition_kind kind = kind_definition(options->kind);
     PGresult *rows;
 
-    if (definitions_list(session->postgres, assets, options->name, options->all, limit_of(options),
+    if (definitions_list(session->postgres, kind, options->name, options->all, limit_of(options),
                          &rows, err) < 0)
         return -1;
     for (int row = 0; row < PQntuples(rows); row++)
         add(out, options, json_loads(result_text(rows, row, 1), 0, NULL), 0);
     PQclear(rows);
     if (options->name && out->count == 0 && !options->selector)
-        return definitions_none(session->postgres, assets, options->name, err);
+        return definitions_none(session->postgres, kind, options->name, err);
     return 0;
 }
 
@@ -319,12 +319,11 @@ static int watch(struct session *session, const struct get_options *options, str
 /* Nothing on stdout is an answer for a script; a person is told that it is one. */
 static void tell_none(const struct ctl *ctl, const struct get_options *options)
 {
-    static const char *const none[] = {"no jobs", "no workers", "no assets", "no syncs"};
     bool hides = options->kind != KIND_WORKERS && !options->all && !options->name;
 
     if (ctl->common.quiet || (options->format != OUTPUT_TABLE && options->format != OUTPUT_WIDE))
         return;
-    fprintf(stderr, "there are %s%s\n", none[options->kind],
+    fprintf(stderr, "there are no %s%s\n", kind_words(options->kind),
             options->selector ? " with such labels"
             : hides           ? ", but for what sync may have made: see --all"
                               : "");
@@ -332,8 +331,6 @@ static void tell_none(const struct ctl *ctl, const struct get_options *options)
 
 static int get(struct ctl *ctl, const struct get_options *options)
 {
-    static const char *const next[] = {"syncline get jobs --all", "syncline get workers",
-                                       "syncline get assets --all", "syncline get syncs --all"};
     struct session session = {.hold_fd = -1};
     struct listing listing = {.kind = options->kind};
     struct err err;
@@ -353,7 +350,7 @@ static int get(struct ctl *ctl, const struct get_options *options)
     listing_release(&listing);
     session_close(&session);
     if (result < 0)
-        return ctl_fail(&err, err.code == ERR_NotFound ? next[options->kind] : NULL);
+        return ctl_fail(&err, err.code == ERR_NotFound ? kind_list(options->kind) : NULL);
     return interrupted ? EXIT_INTERRUPTED : EXIT_OK;
 }
 

@@ -40,6 +40,7 @@ json_t *job_to_json(const struct job *job)
     json_object_set_new(json, "labels", object(job->labels));
     set_text(json, "trigger", job->trigger);
     set_text(json, "scheduledFor", job->scheduled_for);
+    set_text(json, "startBy", job->start_by);
     set_text(json, "phase", phase_name(job->phase));
     set_text(json, "reason", job->reason);
     set_text(json, "message", job->message);

@@ -3,6 +3,7 @@
 
 #include "ctl/ending.h"
 #include "ctl/job_json.h"
+#include "ctl/kinds.h"
 #include "ctl/show.h"
 
 #include <stdio.h>
@@ -104,7 +105,7 @@ int job_start(const struct ctl *ctl, struct session *session, const char *synchr
     if (start(session, synchronization, wanted->run, &job, &err) < 0)
         code = err.code == ERR_Usage ? ctl_fail(&err, wanted->next)
                : err.code == ERR_NotFound && wanted->next
-                   ? ctl_fail(&err, LIST ", or syncline get syncs --all")
+                   ? ctl_fail(&err, LIST ", " LIST_ANY_SYNC)
                    : ending_not_started(&err, synchronization, job);
     else if (wanted->wait)
         code = wait_and_report(ctl, session, job, options, wanted->ending);

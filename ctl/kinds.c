@@ -13,7 +13,7 @@ static const struct {
     {"workers", KIND_WORKERS}, {"worker", KIND_WORKERS}, {"wo", KIND_WORKERS},
     {"assets", KIND_ASSETS},   {"asset", KIND_ASSETS},   {"as", KIND_ASSETS},
     {"syncs", KIND_SYNCS},     {"sync", KIND_SYNCS},     {"sy", KIND_SYNCS},
-    {"plans", KIND_LATER},     {"plan", KIND_LATER},     {"pl", KIND_LATER},
+    {"plans", KIND_PLANS},     {"plan", KIND_PLANS},     {"pl", KIND_PLANS},
     {"lives", KIND_LATER},     {"live", KIND_LATER},     {"li", KIND_LATER},
 };
 
@@ -33,14 +33,52 @@ int kind_find(const char *word, enum kind *out, struct err *err)
     nearest = nearest_word(word, names, COUNT_OF(names));
     return err_set(err, ERR_Usage, "there is no kind '%.40s'%s%s%s", word,
                    nearest ? "; did you mean " : "",
-                   nearest ? nearest : ": jobs, workers, assets, syncs", nearest ? "?" : "");
+                   nearest ? nearest : ": jobs, workers, assets, syncs, plans", nearest ? "?" : "");
 }
 
 const char *kind_word(enum kind kind)
 {
-    static const char *const words[] = {"job", "worker", "asset", "sync"};
+    static const char *const words[] = {"job", "worker", "asset", "sync", "plan"};
 
     return words[kind];
+}
+
+const char *kind_words(enum kind kind)
+{
+    static const char *const words[] = {"jobs", "workers", "assets", "syncs", "plans"};
+
+    return words[kind];
+}
+
+const char *kind_list(enum kind kind)
+{
+    static const char *const lists[] = {"syncline get jobs --all",
+                                        "syncline get workers",
+                                        "syncline get assets --all",
+                                        LIST_ANY_SYNC,
+                                        LIST_ANY_SYNC,
+                                        LIST_ANY_SYNC};
+
+    return lists[kind];
+}
+
+bool kind_is_defined(enum kind kind)
+{
+    return kind == KIND_ASSETS || kind == KIND_SYNCS || kind == KIND_PLANS;
+}
+
+enum definition_kind kind_definition(enum kind kind)
+{
+    return kind == KIND_ASSETS  ? DEFINITION_ASSET
+           : kind == KIND_PLANS ? DEFINITION_PLAN
+                                : DEFINITION_SYNCHRONIZATION;
+}
+
+enum kind kind_of_definition(enum definition_kind kind)
+{
+    return kind == DEFINITION_ASSET  ? KIND_ASSETS
+           : kind == DEFINITION_PLAN ? KIND_PLANS
+                                     : KIND_SYNCS;
 }
 
 int kind_and_name(const char *text, enum kind *kind, const char **name, struct err *err)

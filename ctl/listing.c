@@ -31,6 +31,7 @@ static const struct value_column job_columns[] = {
     {"FINISHED", "finishedAt", SHOWN_TEXT, true},
     {"LAST-PROGRESS", "lastProgressAt", SHOWN_TEXT, true},
     {"WAITING-FOR", "waitingFor", SHOWN_TEXT, true},
+    {"SCHEDULED-FOR", "scheduledFor", SHOWN_TEXT, true},
     {0},
 };
 
@@ -74,8 +75,29 @@ static const struct value_column sync_columns[] = {
     {0},
 };
 
+static const struct value_column plan_columns[] = {
+    {"NAME", "name", SHOWN_TEXT, false},
+    {"SCHEDULE", "schedule", SHOWN_TEXT, false},
+    {"LAST", "lastAt", SHOWN_TEXT, false},
+    {"PHASE", "phase", SHOWN_TEXT, false},
+    {"REASON", "reason", SHOWN_TEXT, false},
+    {"NEXT", "nextAt", SHOWN_TEXT, false},
+    {"LAST-SUCCESS", "lastSuccess", SHOWN_TEXT, false},
+    {"NOW", "now", SHOWN_TEXT, false},
+    {"ZONE", "timezone", SHOWN_TEXT, true},
+    {"LAST-JOB", "lastJob", SHOWN_TEXT, true},
+    {"RESTORABLE-TO", "status.restorableTo", SHOWN_TEXT, true},
+    {"MISSED", "status.missed", SHOWN_COUNT, true},
+    {"FROM", "spec.source", SHOWN_TEXT, true},
+    {"TO", "spec.destination", SHOWN_TEXT, true},
+    {"WAITING-FOR", "status.waitingFor", SHOWN_TEXT, true},
+    {"PROBLEM", "status.problem", SHOWN_TEXT, true},
+    {"LABELS", "labels", SHOWN_LABELS, true},
+    {0},
+};
+
 static const struct value_column *const columns_of[] = {job_columns, worker_columns, asset_columns,
-                                                        sync_columns};
+                                                        sync_columns, plan_columns};
 
 void listing_add(struct listing *listing, json_t *json, s64 duration_ms)
 {

@@ -13,7 +13,7 @@ struct list_item {
     s64 duration_ms; /* of a job: it grows while nothing else happens */
 };
 
-#define LIST_COLUMNS_MAX 16
+#define LIST_COLUMNS_MAX 20
 
 /* Zero-initialise but for the kind, then listing_release. */
 struct listing {

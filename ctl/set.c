@@ -37,13 +37,17 @@ static int set_fields(struct definition *definition, const struct assignment *as
 static int make(struct postgres *postgres, const struct assignment *assignment,
                 struct changes *changes, struct err *err)
 {
+    enum definition_kind kind = kind_definition(assignment->kind);
     struct buf file = {0};
     struct definition *item;
     int result;
 
-    buf_printf(&file, "%s/%s", kind_word(assignment->kind), assignment->name);
-    result = definitions_load(postgres, assignment->kind == KIND_ASSETS, assignment->name,
-                              buf_text(&file), &changes->given, err);
+    if (assignment->kind == KIND_ANY_SYNC &&
+        definitions_kind(postgres, assignment->name, &kind, err) < 0)
+        return -1;
+    buf_printf(&file, "%s/%s", definition_word(kind), assignment->name);
+    result =
+        definitions_load(postgres, kind, assignment->name, buf_text(&file), &changes->given, err);
     buf_release(&file);
     if (result < 0)
         return -1;
@@ -58,7 +62,8 @@ static void tell_active(const struct ctl *ctl, struct postgres *postgres,
 {
     static const char sql[] =
         "SELECT j.name FROM job j JOIN synchronization s ON s.id = j.synchronization"
-        " WHERE s.name = $1 AND j.phase IN ('Queued', 'Probing', 'Running', 'Closing')";
+        " WHERE s.name = $1 AND j.phase IN ('Queued', 'Probing', 'Running', 'Closing')"
+        " AND NOT j.waits";
     struct parameter name = parameter_text(assignment->name);
     bool others = false;
     PGresult *rows;
@@ -66,7 +71,7 @@ static void tell_active(const struct ctl *ctl, struct postgres *postgres,
 
     for (int i = 0; i < assignment->count; i++)
         others = others || strncmp(assignment->fields[i], "limits.", 7) != 0;
-    if (ctl->common.quiet || assignment->kind != KIND_SYNCS ||
+    if (ctl->common.quiet || assignment->kind == KIND_ASSETS ||
         postgres_query(postgres, sql, &name, 1, &rows, &ignored) < 0)
         return;
     if (PQntuples(rows) > 0)
@@ -107,14 +112,14 @@ static int read_setting(struct ctl *ctl, int argc, char **argv, struct assignmen
         return argc < 0 ? -1 : 0;
     if (argc < 2)
         return err_set(err, ERR_Usage, "set wants a name, and one FIELD=VALUE or more");
-    *out = (struct assignment){KIND_SYNCS, argv[0], argc - 1, argv + 1};
+    *out = (struct assignment){KIND_ANY_SYNC, argv[0], argc - 1, argv + 1};
     if (!strchr(argv[0], '/'))
         return 0;
     if (kind_and_name(argv[0], &out->kind, &out->name, err) < 0)
         return -1;
-    return out->kind == KIND_SYNCS || out->kind == KIND_ASSETS
+    return kind_is_defined(out->kind)
                ? 0
-               : err_set(err, ERR_Usage, "%s is no definition: syncs and assets have fields",
+               : err_set(err, ERR_Usage, "%s is no definition: syncs, plans and assets have fields",
                          argv[0]);
 }
 
@@ -140,10 +145,8 @@ int command_set(struct ctl *ctl, int argc, char **argv)
         return EXIT_OK;
     }
     if (set(ctl, &assignment, &changes, &err) < 0)
-        code = err.code == ERR_NotFound
-                   ? ctl_fail(&err, assignment.kind == KIND_ASSETS ? "syncline get assets --all"
-                                                                   : "syncline get syncs --all")
-                   : set_fail(&changes, &err);
+        code = err.code == ERR_NotFound ? ctl_fail(&err, kind_list(assignment.kind))
+                                        : set_fail(&changes, &err);
     changes_release(&changes);
     return code;
 }

@@ -1,6 +1,7 @@
 /* suspend.c: `syncline suspend` and `resume`: whether jobs of a synchronization start. Done twice
  * is done once. */
 #include "ctl/ctl.h"
+#include "ctl/kinds.h"
 #include "ctl/options.h"
 #include "ctl/session.h"
 #include "store/jobs.h"
@@ -38,7 +39,7 @@ static int set_suspended(struct ctl *ctl, bool suspended, int argc, char **argv)
         return ctl_usage(ctl, "%s wants the name of a synchronization", ctl->command->name);
     if (session_open(ctl, SESSION_FIND, &session, &err) < 0 ||
         jobs_suspend(session.postgres, argv[0], suspended, &was, &active, &err) < 0)
-        code = ctl_fail(&err, err.code == ERR_NotFound ? "syncline get syncs --all" : NULL);
+        code = ctl_fail(&err, err.code == ERR_NotFound ? LIST_ANY_SYNC : NULL);
     else if (!ctl->common.quiet)
         tell(argv[0], suspended, was, active);
     session_close(&session);

@@ -9,7 +9,6 @@
 #include <stdlib.h>
 
 #define ADHOC(row) "coalesce(" row ".labels->>'" ADHOC_LABEL "', '') = 'true'"
-#define TIME(column) "to_char(" column " AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')"
 
 int definitions_begin(struct postgres *postgres, struct err *err)
 {
@@ -26,6 +25,16 @@ int definitions_end(struct postgres *postgres, bool commit, struct err *err)
     if (postgres && postgres_is_alive(postgres))
         postgres_run(postgres, "ROLLBACK", &ignored);
     return 0;
+}
+
+const char *definition_word(enum definition_kind kind)
+{
+    static const char *const words[] = {[DEFINITION_ASSET] = "asset",
+                                        [DEFINITION_SYNCHRONIZATION] = "sync",
+                                        [DEFINITION_PLAN] = "plan",
+                                        [DEFINITION_LIVE] = "live"};
+
+    return words[kind];
 }
 
 const char *address_path(const char *address)
@@ -68,12 +77,12 @@ int objects_read(struct postgres *postgres, bool assets, const char *name, struc
         out->items[i] = (struct object){
             .id = result_s64(rows, row, 0),
             .name = text_copy(result_text(rows, row, 1)),
-            .kind = text_copy(result_text(rows, row, 2)),
             .labels = read_json(rows, row, 3),
             .spec = read_json(rows, row, 4),
             .address = PQgetisnull(rows, row, 5) ? NULL : text_copy(result_text(rows, row, 5)),
             .adhoc = result_text(rows, row, 6)[0] == 't',
         };
+        definition_kind_by_name(result_text(rows, row, 2), &out->items[i].kind);
     }
     PQclear(rows);
     return 0;
@@ -85,7 +94,6 @@ void objects_release(struct objects *objects)
         struct object *object = &objects->items[i];
 
         free(object->name);
-        free(object->kind);
         free(object->address);
         json_decref(object->labels);
         json_decref(object->spec);
@@ -106,40 +114,78 @@ struct object *objects_find(const struct objects *objects, const char *name)
     return bsearch(name, objects->items, objects->count, sizeof *objects->items, by_name);
 }
 
-int definitions_none(struct postgres *postgres, bool asset, const char *name, struct err *err)
+/* `kind`: what is looked for; NULL: a synchronization of any kind. */
+static int refuse_name(struct postgres *postgres, bool asset, const enum definition_kind *kind,
+                       const char *name, struct err *err)
 {
+    const char *what = asset                              ? "asset"
+                       : kind && *kind == DEFINITION_PLAN ? "plan"
+                                                          : "synchronization";
     struct objects all = {0};
+    const struct object *other;
     const char **names, *nearest;
     u32 count = 0;
 
     if (objects_read(postgres, asset, NULL, &all, err) < 0)
         return -1;
+    other = objects_find(&all, name);
     names = memory_or_die((all.count + 1) * sizeof *names);
     for (u32 i = 0; i < all.count; i++)
-        if (!all.items[i].adhoc)
+        if (!all.items[i].adhoc && (!kind || all.items[i].kind == *kind))
             names[count++] = all.items[i].name;
     nearest = nearest_word(name, names, count);
-    err_set(err, ERR_NotFound, "there is no %s named %.80s%s%s%s",
-            asset ? "asset" : "synchronization", name, nearest ? "; did you mean " : "",
-            nearest ? nearest : "", nearest ? "?" : "");
+    if (other)
+        err_set(err, ERR_NotFound, "there is no %s/%s: it is a %s, %s/%s",
+                kind ? definition_word(*kind) : "sync", name, definition_kind_name(other->kind),
+                definition_word(other->kind), name);
+    else
+        err_set(err, ERR_NotFound, "there is no %s named %.80s%s%s%s", what, name,
+                nearest ? "; did you mean " : "", nearest ? nearest : "", nearest ? "?" : "");
     free(names);
     objects_release(&all);
     return -1;
 }
 
-int definitions_load(struct postgres *postgres, bool asset, const char *name, const char *file,
-                     struct definitions *out, struct err *err)
+int definitions_none(struct postgres *postgres, enum definition_kind kind, const char *name,
+                     struct err *err)
+{
+    return refuse_name(postgres, kind == DEFINITION_ASSET, &kind, name, err);
+}
+
+int definitions_kind(struct postgres *postgres, const char *name, enum definition_kind *out,
+                     struct err *err)
 {
     struct objects found = {0};
-    int result = objects_read(postgres, asset, name, &found, err);
+    int result = objects_read(postgres, false, name, &found, err);
 
     if (result == 0 && found.count == 0)
-        result = definitions_none(postgres, asset, name, err);
+        result = refuse_name(postgres, false, NULL, name, err);
+    if (result == 0)
+        *out = found.items[0].kind;
+    objects_release(&found);
+    return result;
+}
+
+/* The one of this kind and name, alone in *out; NotFound. */
+static int read_one(struct postgres *postgres, enum definition_kind kind, const char *name,
+                    struct objects *out, struct err *err)
+{
+    if (objects_read(postgres, kind == DEFINITION_ASSET, name, out, err) < 0)
+        return -1;
+    return out->count > 0 && out->items[0].kind == kind
+               ? 0
+               : definitions_none(postgres, kind, name, err);
+}
+
+int definitions_load(struct postgres *postgres, enum definition_kind kind, const char *name,
+                     const char *file, struct definitions *out, struct err *err)
+{
+    struct objects found = {0};
+    int result = read_one(postgres, kind, name, &found, err);
+
     if (result == 0) {
         const struct object *object = &found.items[0];
-        enum definition_kind kind = DEFINITION_ASSET;
 
-        definition_kind_by_name(object->kind, &kind);
         out->items = memory_resize_or_die(out->items, (out->count + 1) * sizeof *out->items);
         out->items[out->count++] = (struct definition){.kind = kind,
                                                        .name = text_copy(name),
@@ -152,47 +198,6 @@ int definitions_load(struct postgres *postgres, bool asset, const char *name, co
     return result;
 }
 
-/* clang-format off */
-static const char *const list_sql[] = {
-    "SELECT v.name, json_build_object('name', v.name, 'kind', v.kind, 'source', a.address,"
-    " 'destination', b.address, 'lastJob', v.last_job, 'phase', v.last_phase,"
-    " 'lastSuccess', " TIME("v.last_success") ", 'suspended', v.suspended,"
-    " 'createdAt', " TIME("v.created_at") ", 'labels', v.labels,"
-    " 'spec', v.spec || jsonb_build_object('source', v.source, 'destination', v.destination),"
-    " 'status', json_build_object('lastJob', v.last_job, 'phase', v.last_phase,"
-    "  'reason', v.last_reason, 'lastFinished', " TIME("v.last_finished") ","
-    "  'lastSuccess', " TIME("v.last_success") ", 'restorableTo', " TIME("v.restorable_to") ","
-    "  'suspended', v.suspended))"
-    " FROM v_synchronizations v JOIN asset a ON a.name = v.source JOIN asset b"
-    " ON b.name = v.destination",
-    "SELECT v.name, json_build_object('name', v.name, 'kind', 'Asset', 'state', v.state,"
-    " 'reason', v.reason, 'address', v.address, 'probedAt', " TIME("v.probed_at") ","
-    " 'createdAt', " TIME("v.created_at") ", 'labels', v.labels, 'spec', a.spec,"
-    " 'status', json_build_object('state', v.state, 'reason', v.reason, 'message', v.message,"
-    "  'since', " TIME("v.since") ", 'probedAt', " TIME("v.probed_at") ","
-    "  'bytesFree', v.bytes_free, 'bytesTotal', v.bytes_total,"
-    "  'usedBy', coalesce(v.used_by, '{}'), 'lastProven', " TIME("v.last_proven") "))"
-    " FROM v_assets v JOIN asset a ON a.id = v.id",
-};
-/* clang-format on */
-
-int definitions_list(struct postgres *postgres, bool assets, const char *name, bool adhoc,
-                     u32 limit, PGresult **out, struct err *err)
-{
-    struct parameter parameters[] = {parameter_text(name), parameter_text(adhoc ? "t" : "f"),
-                                     parameter_s64(limit)};
-    struct buf sql = {0};
-    int result;
-
-    buf_printf(&sql,
-               "%s WHERE ($1::text IS NULL OR v.name = $1) AND ($2::boolean OR $1 IS NOT NULL"
-               " OR NOT " ADHOC("v") ") ORDER BY v.created_at DESC, v.id DESC LIMIT $3",
-               list_sql[assets]);
-    result = postgres_query(postgres, buf_text(&sql), parameters, 3, out, err);
-    buf_release(&sql);
-    return result;
-}
-
 /* ---- what else changes with them ---- */
 
 int lock_against_jobs(struct postgres *postgres, bool asset, s64 id, char **job, struct err *err)
@@ -202,10 +207,10 @@ int lock_against_jobs(struct postgres *postgres, bool asset, s64 id, char **job,
         "SELECT FROM synchronization WHERE $1 IN (source, destination) ORDER BY id FOR UPDATE",
     };
     static const char *const look[] = {
-        "SELECT name FROM job WHERE synchronization = $1 AND phase IN " DEFINED_ACTIVE,
+        "SELECT j.name FROM job j WHERE j.synchronization = $1 AND " DEFINED_ACTIVE("j"),
         "SELECT j.name FROM job j JOIN synchronization s ON s.id = j.synchronization"
-        " WHERE $1 IN (s.source, s.destination, j.destination_asset) AND j.phase IN " DEFINED_ACTIVE
-        " ORDER BY j.id LIMIT 1",
+        " WHERE $1 IN (s.source, s.destination, j.destination_asset) AND " DEFINED_ACTIVE(
+            "j") " ORDER BY j.id LIMIT 1",
     };
     struct parameter parameters[] = {parameter_s64(id)};
     PGresult *rows;
@@ -220,13 +225,13 @@ int lock_against_jobs(struct postgres *postgres, bool asset, s64 id, char **job,
     return 0;
 }
 
-int note_event(struct postgres *postgres, const char *kind, bool asset, const char *name,
-               const char *what, struct err *err)
+int note_event(struct postgres *postgres, const char *kind, enum definition_kind defined,
+               const char *name, const char *what, struct err *err)
 {
     struct buf text = {0};
     int result;
 
-    buf_printf(&text, "%s/%s %s", asset ? "asset" : "sync", name, what);
+    buf_printf(&text, "%s/%s %s", definition_word(defined), name, what);
     result = postgres_query(
         postgres,
         "WITH told AS (INSERT INTO event (kind, message) VALUES ($1, $2))"
@@ -245,12 +250,19 @@ static int refuse_used(struct postgres *postgres, const struct object *asset, ch
     int result = 0;
 
     if (postgres_query(postgres,
-                       "SELECT string_agg(name, ', ' ORDER BY name), min(name), count(*)"
+                       "SELECT string_agg(name, ', ' ORDER BY name), min(name), count(*),"
+                       " (array_agg(kind ORDER BY name))[1]"
                        " FROM synchronization WHERE $1 IN (source, destination)",
                        (struct parameter[]){parameter_s64(asset->id)}, 1, &rows, err) < 0)
         return -1;
     if (result_s64(rows, 0, 2) > 0) {
-        *user = text_copy(result_text(rows, 0, 1));
+        enum definition_kind kind = DEFINITION_SYNCHRONIZATION;
+        struct buf first = {0};
+
+        definition_kind_by_name(result_text(rows, 0, 3), &kind);
+        buf_printf(&first, "%s/%s", definition_word(kind), result_text(rows, 0, 1));
+        *user = text_copy(buf_text(&first));
+        buf_release(&first);
         result = err_set(err, ERR_InUse, "asset/%s is used by %s: %.300s", asset->name,
                          result_s64(rows, 0, 2) == 1 ? "a synchronization" : "synchronizations",
                          result_text(rows, 0, 0));
@@ -278,28 +290,27 @@ static int delete_synchronization(struct postgres *postgres, const struct object
     if (lock_against_jobs(postgres, false, object->id, job, err) < 0)
         return -1;
     if (*job)
-        return err_set(err, ERR_ActiveJob, "sync/%s cannot be deleted: its job %s is active",
-                       object->name, *job);
+        return err_set(err, ERR_ActiveJob, "%s/%s cannot be deleted: its job %s is active",
+                       definition_word(object->kind), object->name, *job);
     return postgres_query(postgres, "DELETE FROM synchronization WHERE id = $1", &id, 1, NULL, err);
 }
 
-int definitions_delete(struct postgres *postgres, bool asset, const char *name, char **job,
-                       char **user, struct err *err)
+int definitions_delete(struct postgres *postgres, enum definition_kind kind, const char *name,
+                       char **job, char **user, struct err *err)
 {
     struct objects found = {0};
-    int result = objects_read(postgres, asset, name, &found, err);
+    int result = read_one(postgres, kind, name, &found, err);
 
     *job = *user = NULL;
-    if (result == 0 && found.count == 0)
-        result = definitions_none(postgres, asset, name, err);
     /* a job has rows for its items, an asset for its objects: millions of them take a while */
     if (result == 0)
         result = postgres_run(postgres, "SET LOCAL statement_timeout = '30min'", err);
     if (result == 0)
-        result = asset ? delete_asset(postgres, &found.items[0], user, err)
-                       : delete_synchronization(postgres, &found.items[0], job, err);
+        result = kind == DEFINITION_ASSET
+                     ? delete_asset(postgres, &found.items[0], user, err)
+                     : delete_synchronization(postgres, &found.items[0], job, err);
     if (result == 0)
-        result = note_event(postgres, "Deleted", asset, name, "deleted", err);
+        result = note_event(postgres, "Deleted", kind, name, "deleted", err);
     objects_release(&found);
     return result;
 }

@@ -15,6 +15,8 @@ int definitions_end(struct postgres *postgres, bool commit, struct err *err);
 enum definition_change { DEFINITION_UNCHANGED, DEFINITION_CREATED, DEFINITION_CONFIGURED };
 const char *definition_change_name(enum definition_change change); /* "unchanged", … */
 
+const char *definition_word(enum definition_kind kind); /* "asset", "sync", "plan", "live" */
+
 /* What becomes of one definition. */
 struct definition_outcome {
     enum definition_change change;
@@ -33,22 +35,29 @@ int definitions_apply(struct postgres *postgres, const struct definitions *defin
                       struct err *err);
 void definition_outcomes_release(struct definition_outcome **outcomes, u32 count);
 
+/* Names are unique across the kinds of synchronization: which kind this one is. NotFound, with the
+ * nearest name. */
+int definitions_kind(struct postgres *postgres, const char *name, enum definition_kind *out,
+                     struct err *err);
+
 /* Appends the definition as it is in the truth; `file` is what faults will call it. NotFound, with
  * the nearest name. */
-int definitions_load(struct postgres *postgres, bool asset, const char *name, const char *file,
-                     struct definitions *out, struct err *err);
+int definitions_load(struct postgres *postgres, enum definition_kind kind, const char *name,
+                     const char *file, struct definitions *out, struct err *err);
 
 /* Takes one out, with its jobs, or with what is known of its objects. NotFound; ActiveJob (and *job
- * as above); InUse, naming what refers to it, of which *user is the first: the caller frees it. */
-int definitions_delete(struct postgres *postgres, bool asset, const char *name, char **job,
-                       char **user, struct err *err);
+ * as above); InUse, naming what refers to it, of which *user is the first, as KIND/NAME: the caller
+ * frees it. */
+int definitions_delete(struct postgres *postgres, enum definition_kind kind, const char *name,
+                       char **job, char **user, struct err *err);
 
-/* Rows of (name, JSON of the object as `get` prints it), newest first. `name` NULL: all; `adhoc`:
- * those of `sync`, too. PQclear. */
-int definitions_list(struct postgres *postgres, bool assets, const char *name, bool adhoc,
-                     u32 limit, PGresult **out, struct err *err);
+/* Rows of (name, JSON of the object as `get` prints it) of this kind, newest first. `name` NULL:
+ * all; `adhoc`: those of `sync`, too. PQclear. */
+int definitions_list(struct postgres *postgres, enum definition_kind kind, const char *name,
+                     bool adhoc, u32 limit, PGresult **out, struct err *err);
 
-/* NotFound: "there is no asset named NAME", with the nearest one there is. */
-int definitions_none(struct postgres *postgres, bool asset, const char *name, struct err *err);
+/* NotFound: "there is no asset named NAME", with the nearest one there is, or as what it is. */
+int definitions_none(struct postgres *postgres, enum definition_kind kind, const char *name,
+                     struct err *err);
 
 #endif

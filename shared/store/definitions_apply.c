@@ -26,7 +26,7 @@ static bool is_asset(const struct definition *definition)
 
 static const char *word_of(const struct definition *definition)
 {
-    return is_asset(definition) ? "asset" : "sync";
+    return definition_word(definition->kind);
 }
 
 const char *definition_change_name(enum definition_change change)
@@ -101,12 +101,12 @@ static void check_name(struct applying *applying, const struct definition *defin
         buf_append_text(applying->faults,
                         ": the label " ADHOC_LABEL " is given by `syncline sync`; leave it out\n");
     }
-    if (known && strcmp(known->kind, definition_kind_name(definition->kind)) != 0) {
+    if (known && known->kind != definition->kind) {
         begin_fault(applying, definition);
         buf_printf(applying->faults,
                    " is a %s, and kinds do not change; choose another name, or first: syncline "
                    "delete %s/%s\n",
-                   known->kind, word_of(definition), definition->name);
+                   definition_kind_name(known->kind), definition_word(known->kind), known->name);
     }
 }
 
@@ -312,11 +312,44 @@ static int check_ends(struct applying *applying, const struct definition *defini
             return -1;
         if (*job)
             return err_set(err, ERR_ActiveJob,
-                           "sync/%s: its %s cannot change while job %s is active; nothing was "
+                           "%s/%s: its %s cannot change while job %s is active; nothing was "
                            "applied",
-                           known->name, ends[i], *job);
+                           word_of(definition), known->name, ends[i], *job);
     }
     return 0;
+}
+
+static bool field_changed(const json_t *spec, const json_t *before, const char *field,
+                          const char *preset)
+{
+    const char *now = spec_text(spec, field), *then = spec_text(before, field);
+
+    return strcmp(*now ? now : preset, *then ? then : preset) != 0;
+}
+
+/* When the plan comes is for planners to tell. Times that were to come before now as it was defined
+ * until now are not looked at again. */
+static int write_schedule(struct applying *applying, const struct definition *definition,
+                          const struct object *known, struct err *err)
+{
+    static const char sql[] =
+        "WITH c AS (INSERT INTO schedule AS c (synchronization, looked_until)"
+        "  SELECT id, clock_timestamp() FROM synchronization WHERE name = $1"
+        "  ON CONFLICT (synchronization) DO UPDATE SET next_due = '-infinity',"
+        "   looked_until = CASE WHEN $2::boolean THEN excluded.looked_until ELSE c.looked_until "
+        "END,"
+        "   next_at = CASE WHEN NOT $2::boolean THEN c.next_at END,"
+        "   problem = CASE WHEN NOT $2::boolean THEN c.problem END RETURNING 1)"
+        " SELECT pg_notify('syncline_plans', '') FROM c";
+    const json_t *spec = definition->spec;
+    bool other = known && (field_changed(spec, known->spec, "schedule", "") ||
+                           field_changed(spec, known->spec, "timezone", "UTC") ||
+                           field_changed(spec, known->spec, "jitter", "0s"));
+
+    return postgres_query(
+        applying->postgres, sql,
+        (struct parameter[]){parameter_text(definition->name), parameter_text(other ? "t" : "f")},
+        2, NULL, err);
 }
 
 static int write_sync(struct applying *applying, const struct definition *definition,
@@ -347,7 +380,9 @@ static int write_sync(struct applying *applying, const struct definition *defini
                        4, NULL, err);
     free(spec);
     free(labels);
-    return result;
+    return result == 0 && definition->kind == DEFINITION_PLAN
+               ? write_schedule(applying, definition, known, err)
+               : result;
 }
 
 static int write_one(struct applying *applying, u32 index, char **job, struct err *err)
@@ -372,7 +407,7 @@ static int write_one(struct applying *applying, u32 index, char **job, struct er
     result = is_asset(definition) ? write_asset(applying, definition, known, outcome, job, err)
                                   : write_sync(applying, definition, known, job, err);
     return result < 0 ? -1
-                      : note_event(applying->postgres, "Applied", is_asset(definition),
+                      : note_event(applying->postgres, "Applied", definition->kind,
                                    definition->name, definition_change_name(outcome->change), err);
 }
 

@@ -5,12 +5,15 @@
 #include "store/definitions.h"
 
 #define ADHOC_LABEL "syncline.adhoc"
-#define DEFINED_ACTIVE "('Queued', 'Probing', 'Running', 'Closing')"
+/* A job that waits for its turn relies on nothing yet: it takes what is defined when that comes. */
+#define DEFINED_ACTIVE(row)                                                                        \
+    row ".phase IN ('Queued', 'Probing', 'Running', 'Closing') AND NOT " row ".waits"
 
 /* An asset or a synchronization as it is in the truth. */
 struct object {
     s64 id;
-    char *name, *kind;
+    char *name;
+    enum definition_kind kind;
     json_t *labels, *spec; /* spec as in YAML: with source and destination */
     char *address;         /* of an asset */
     bool adhoc;            /* made by `sync` */
@@ -35,8 +38,8 @@ const char *address_path(const char *address);
  * is none. Whatever could start one waits until the transaction ends. */
 int lock_against_jobs(struct postgres *postgres, bool asset, s64 id, char **job, struct err *err);
 
-/* Notes in the events what became of asset/NAME or sync/NAME. */
-int note_event(struct postgres *postgres, const char *kind, bool asset, const char *name,
-               const char *what, struct err *err);
+/* Notes in the events what became of asset/NAME, sync/NAME or plan/NAME. */
+int note_event(struct postgres *postgres, const char *kind, enum definition_kind defined,
+               const char *name, const char *what, struct err *err);
 
 #endif

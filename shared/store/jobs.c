@@ -12,8 +12,9 @@ static const char select_job[] =
     "SELECT j.name, j.uid, s.kind, s.name, j.trigger, j.reason, j.message, j.waiting_for, p.name,"
     " " TIME("j.scheduled_for") ", " TIME("j.created_at") ", " TIME("j.started_at") ","
     " " TIME("j.finished_at") ", " TIME("j.last_progress_at") ", j.source_address,"
-    " j.destination_address, j.not_kept, j.superseded_by, s.labels, j.phase, j.scan_complete,"
-    " j.cancel_requested, j.approved, j.id,"
+    " j.destination_address, j.not_kept, j.superseded_by, s.labels,"
+    " " TIME("j.start_by") ", j.phase, j.scan_complete, j.cancel_requested, j.approved, j.waits,"
+    " j.id,"
     " (extract(epoch FROM coalesce(j.finished_at, clock_timestamp()) - j.created_at)"
     "  * 1000)::bigint"
 #define COUNTER(name, json, text) ", j." #name
@@ -22,7 +23,7 @@ static const char select_job[] =
     " LEFT JOIN planner p ON p.id = j.owner ";
 /* clang-format on */
 
-#define FIRST_COUNTER 25
+#define FIRST_COUNTER 27
 
 /* ---- reading ---- */
 
@@ -42,7 +43,7 @@ static void read_row(const PGresult *result, int row, struct job *out)
                       &out->finished_at,    &out->last_progress_at,
                       &out->source_address, &out->destination_address,
                       &out->not_kept,       &out->superseded_by,
-                      &out->labels};
+                      &out->labels,         &out->start_by};
     int column = 0;
 
     *out = (struct job){0};
@@ -52,6 +53,7 @@ static void read_row(const PGresult *result, int row, struct job *out)
     out->scan_complete = result_text(result, row, column++)[0] == 't';
     out->cancel_requested = result_text(result, row, column++)[0] == 't';
     out->approved = result_text(result, row, column++)[0] == 't';
+    out->waits = result_text(result, row, column++)[0] == 't';
     out->id = result_s64(result, row, column++);
     out->duration_ms = result_s64(result, row, column++);
     for (u32 i = 0; i < COUNTER_COUNT; i++)
@@ -90,7 +92,7 @@ void job_release(struct job *job)
                      job->finished_at,    job->last_progress_at,
                      job->source_address, job->destination_address,
                      job->not_kept,       job->superseded_by,
-                     job->labels};
+                     job->labels,         job->start_by};
 
     for (size_t i = 0; i < COUNT_OF(texts); i++)
         free(texts[i]);
@@ -106,8 +108,9 @@ int jobs_resolve(struct postgres *postgres, const char *name, char **job, struct
     if (postgres_query(
             postgres,
             "SELECT name FROM (SELECT j.name, 0 AS rank, j.id FROM job j WHERE j.name = $1"
-            " UNION ALL SELECT j.name, 1, j.id FROM job j JOIN synchronization s"
-            "  ON s.id = j.synchronization WHERE s.name = $1) found ORDER BY rank, id DESC LIMIT 1",
+            " UNION ALL SELECT j.name, CASE WHEN j.phase IN " ACTIVE " AND NOT j.waits THEN 1"
+            "  ELSE 2 END, j.id FROM job j JOIN synchronization s ON s.id = j.synchronization"
+            "  WHERE s.name = $1) found ORDER BY rank, id DESC LIMIT 1",
             parameters, 1, &result, err) < 0)
         return -1;
     none = PQntuples(result) == 0;
@@ -182,9 +185,12 @@ int jobs_suspend(struct postgres *postgres, const char *synchronization, bool su
     static const char sql[] =
         "WITH u AS (UPDATE synchronization s SET suspended = $2::boolean FROM (SELECT id, suspended"
         "  FROM synchronization WHERE name = $1 FOR UPDATE) o WHERE s.id = o.id RETURNING s.id,"
-        "  o.suspended)"
+        "  o.suspended),"
+        " r AS (UPDATE schedule c SET resumed_at = clock_timestamp(), next_due = '-infinity'"
+        "  FROM u WHERE c.synchronization = u.id AND u.suspended AND NOT $2::boolean)"
         " SELECT u.suspended, (SELECT j.name FROM job j WHERE j.synchronization = u.id"
-        "  AND j.phase IN " ACTIVE "), pg_notify('syncline_jobs', '') FROM u";
+        "  AND j.phase IN " ACTIVE " AND NOT j.waits), pg_notify('syncline_jobs', ''),"
+        " pg_notify('syncline_plans', '') FROM u";
     struct parameter parameters[] = {parameter_text(synchronization),
                                      parameter_text(suspended ? "t" : "f")};
     PGresult *result;

@@ -15,10 +15,12 @@ struct job {
     char *source_address, *destination_address;
     char *not_kept; /* JSON, {"OwnerNotKept": 3}; {} if all was kept */
     char *superseded_by;
-    char *labels; /* JSON, of its synchronization */
+    char *labels;   /* JSON, of its synchronization */
+    char *start_by; /* of a schedule: its starting deadline */
     enum phase phase;
     bool scan_complete;
     bool cancel_requested;
+    bool waits;    /* a time of a plan that waits for its turn: Queued, and not active */
     bool approved; /* its removals may be done, however many */
     s64 id;
     s64 duration_ms; /* created to finished (or now) */
@@ -60,8 +62,9 @@ int jobs_start(struct postgres *postgres, const char *synchronization, const cha
 int jobs_run_of(struct postgres *postgres, const char *name, char **synchronization, char **run,
                 struct err *err);
 
-/* No job of it starts until it is resumed; a job that runs goes on. *was: it stood like that
- * before. *active: the job that runs, or NULL; the caller frees it. NotFound. */
+/* No job of it starts until it is resumed; a job that runs goes on. Times of a plan that come until
+ * then are no missed ones. *was: it stood like that before. *active: the job that runs, or NULL;
+ * the caller frees it. NotFound. */
 int jobs_suspend(struct postgres *postgres, const char *synchronization, bool suspended, bool *was,
                  char **active, struct err *err);
 
@@ -75,7 +78,8 @@ int jobs_approve(struct postgres *postgres, const char *name, struct err *err);
 int jobs_read(struct postgres *postgres, const char *name, struct job *out, struct err *err);
 void job_release(struct job *job);
 
-/* A job's name as it is, or the name of the latest job of a synchronization. NotFound. */
+/* A job's name as it is, or the name of a synchronization's active job, or of its latest one.
+ * NotFound. */
 int jobs_resolve(struct postgres *postgres, const char *name, char **job, struct err *err);
 
 /* Newest first. `all` includes those of ad-hoc synchronizations, `active` only takes those that
@@ -84,7 +88,8 @@ int jobs_list(struct postgres *postgres, bool all, bool active, u32 limit, struc
               struct err *err);
 void job_list_release(struct job_list *list);
 
-/* Asks the owner to cancel the job. *ended: it had ended before. NotFound. */
+/* Asks the owner to cancel the job, or any planner if it waits for its turn. *ended: it had ended
+ * before. NotFound. */
 int jobs_cancel(struct postgres *postgres, const char *name, bool *ended, struct err *err);
 
 /* Does any planner hold its advisory lock now? */

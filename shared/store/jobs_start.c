@@ -68,7 +68,7 @@ static int find_active(struct postgres *postgres, const char *synchronization, c
 
     if (postgres_query(postgres,
                        "SELECT j.name FROM job j JOIN synchronization s ON s.id = j.synchronization"
-                       " WHERE s.name = $1 AND j.phase IN " ACTIVE,
+                       " WHERE s.name = $1 AND j.phase IN " ACTIVE " AND NOT j.waits",
                        parameters, 1, &result, err) < 0)
         return -1;
     found = PQntuples(result) > 0;

@@ -204,7 +204,7 @@ teardown() { stack_teardown; }
 @test "commands and options of later versions are refused, slips are recognised" {
   # Goal: nothing that was asked for is silently ignored.
   # Method: exit code 2 and the words, without any stack.
-  for words in "get plans" "get lives" "barrier x" "keys init"; do
+  for words in "get lives" "barrier x" "keys init"; do
     run syncline $words
     [ "$status" -eq 2 ]
     [[ $output == *"not in this version"* ]]

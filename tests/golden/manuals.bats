@@ -68,6 +68,7 @@ completed() {
   [ "$(completed syncline sync --del)" = --delete ]
   [ "$(completed syncline -q scale m)" = mover= ]
   [ "$(completed syncline completion '')" = bash ]
+  [ "$(completed syncline get pl)" = plans ]
   [ "$("$SYNCLINE_BIN/syncline" completion bash)" = "$(cat "$TO/usr/share/bash-completion/completions/syncline")" ]
   run -2 "$SYNCLINE_BIN/syncline" completion fish
 }

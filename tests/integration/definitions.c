@@ -1,117 +1,8 @@
 /* definitions.c: definitions in the truth: all or nothing, what is refused and why, what a change
  * makes void, what may be deleted. Against a real Postgres. */
-#include "truth_fixture.h"
-
-#include "store/definitions.h"
-#include "store/jobs.h"
+#include "definitions_fixture.h"
 
 #include <pthread.h>
-
-#define ASSET(name, path)                                                                          \
-    "---\napiVersion: syncline/v1\nkind: Asset\nmetadata: {name: " name "}\n"                      \
-    "spec: {directory: {path: " path "}}\n"
-#define SYNC(name, source, destination, more)                                                      \
-    "---\napiVersion: syncline/v1\nkind: Synchronization\nmetadata: {name: " name "}\n"            \
-    "spec: {source: " source ", destination: " destination more "}\n"
-#define PAIR ASSET("one", "/src") ASSET("two", "/dst") SYNC("copy", "one", "two", "")
-
-/* What came of one apply. */
-struct applied {
-    struct definitions given;
-    struct definition_outcome *outcomes;
-    struct buf faults;
-    char *job;
-    struct err err;
-    int rc;
-};
-
-static void applied_release(struct applied *applied)
-{
-    definition_outcomes_release(&applied->outcomes, applied->given.count);
-    definitions_release(&applied->given);
-    buf_release(&applied->faults);
-    free(applied->job);
-}
-
-static struct applied apply_on(struct postgres *postgres, const char *yaml, bool look)
-{
-    struct applied applied = {0};
-    struct err ignored;
-
-    if (definitions_read("f", yaml, strlen(yaml), &applied.given, &applied.faults, &applied.err) <
-        0)
-        fail_msg("%s", buf_text(&applied.faults));
-    assert_int_equal(definitions_begin(postgres, &applied.err), 0);
-    applied.rc = definitions_apply(postgres, &applied.given, look, &applied.outcomes,
-                                   &applied.faults, &applied.job, &applied.err);
-    definitions_end(postgres, applied.rc == 0 && !look, &ignored);
-    return applied;
-}
-
-/* Applies and wants these changes: "created unchanged". */
-static void apply(struct world *world, const char *yaml, const char *wanted)
-{
-    struct applied applied = apply_on(world->sql, yaml, false);
-    struct buf text = {0};
-
-    if (applied.rc < 0)
-        fail_msg("%s\n%s", applied.err.text, buf_text(&applied.faults));
-    for (u32 i = 0; i < applied.given.count; i++)
-        buf_printf(&text, "%s%s%s", i ? " " : "",
-                   definition_change_name(applied.outcomes[i].change),
-                   applied.outcomes[i].moved ? "!" : "");
-    assert_string_equal(buf_text(&text), wanted);
-    buf_release(&text);
-    applied_release(&applied);
-}
-
-/* Wants it refused with this code, and `says` among the faults or in the error. */
-static void refuse(struct world *world, const char *yaml, enum err_code code, const char *says)
-{
-    struct applied applied = apply_on(world->sql, yaml, false);
-
-    assert_int_equal(applied.rc, -1);
-    if (applied.err.code != code ||
-        (!strstr(buf_text(&applied.faults), says) && !strstr(applied.err.text, says)))
-        fail_msg("%s: %s\n%s where %s with \"%s\" is wanted", err_name(applied.err.code),
-                 applied.err.text, buf_text(&applied.faults), err_name(code), says);
-    applied_release(&applied);
-}
-
-static void delete_one(struct world *world, bool asset, const char *name, enum err_code code,
-                       const char *says)
-{
-    char *job = NULL, *user = NULL;
-    struct err err = {0}, ignored;
-    int rc;
-
-    assert_int_equal(definitions_begin(world->sql, &err), 0);
-    rc = definitions_delete(world->sql, asset, name, &job, &user, &err);
-    definitions_end(world->sql, rc == 0, &ignored);
-    if ((rc == 0) != (code == ERR_Ok) || (rc < 0 && (err.code != code || !strstr(err.text, says))))
-        fail_msg("%s: %s where %s with \"%s\" is wanted", err_name(err.code), err.text,
-                 err_name(code), says);
-    assert_true((code == ERR_ActiveJob) == (job != NULL));
-    assert_true((code == ERR_InUse) == (user != NULL));
-    free(job);
-    free(user);
-}
-
-static char *start_one(struct world *world, const char *name)
-{
-    char uid[UUID_SIZE], *job = NULL;
-    struct err err;
-
-    jobs_new_uid(uid);
-    if (jobs_start(world->sql, name, NULL, uid, &job, &err) < 0)
-        fail_msg("%s", err.text);
-    return job;
-}
-
-static void end_all(struct world *world, const char *phase)
-{
-    run_sql(world, "UPDATE job SET phase = '%s', finished_at = now()", phase);
-}
 
 /* Goal: what is defined is what was written, and is left alone when it is the same. Method: apply,
  * again, with one field more, without it. */
@@ -216,7 +107,8 @@ static void not_below_a_job(void **state)
     refuse(world, SYNC("copy", "three", "two", ""), ERR_ActiveJob, "its source cannot change");
     apply(world, SYNC("copy", "one", "two", ", limits: {bandwidth: 1MiB/s}"), "configured");
     apply(world, ASSET("three", "/moved"), "configured!");
-    delete_one(world, false, "copy", ERR_ActiveJob, "its job copy-1 is active");
+    delete_one(world, DEFINITION_SYNCHRONIZATION, "copy", ERR_ActiveJob,
+               "its job copy-1 is active");
     end_all(world, "Succeeded");
     apply(world, SYNC("copy", "one", "three", ", limits: {bandwidth: 1MiB/s}"), "configured");
     free(job);
@@ -296,17 +188,19 @@ static void deleted_with_what_belongs(void **state)
             "INSERT INTO object (asset, key, path, kind, size, mtime_ns, hash, checksum, job,"
             " shard) SELECT id, gen_random_uuid(), 'x', 'file', 1, 1, 'xxh3-128', 'x', 1, 0"
             " FROM asset");
-    delete_one(world, true, "twp", ERR_NotFound, "no asset named twp; did you mean two?");
-    delete_one(world, false, "cpy", ERR_NotFound, "did you mean copy?");
-    delete_one(world, true, "two", ERR_InUse, "asset/two is used by a synchronization: copy");
+    delete_one(world, DEFINITION_ASSET, "twp", ERR_NotFound,
+               "no asset named twp; did you mean two?");
+    delete_one(world, DEFINITION_SYNCHRONIZATION, "cpy", ERR_NotFound, "did you mean copy?");
+    delete_one(world, DEFINITION_ASSET, "two", ERR_InUse,
+               "asset/two is used by a synchronization: copy");
     apply(world, SYNC("copy", "one", "three", ""), "configured");
-    delete_one(world, true, "two", ERR_Ok, "");
+    delete_one(world, DEFINITION_ASSET, "two", ERR_Ok, "");
     assert_sql(world, "SELECT count(*) FROM object", "2");
     assert_sql(world, "SELECT phase FROM v_jobs WHERE name = 'copy-1'", "Succeeded");
-    delete_one(world, false, "copy", ERR_Ok, "");
+    delete_one(world, DEFINITION_SYNCHRONIZATION, "copy", ERR_Ok, "");
     assert_sql(world, "SELECT count(*) FROM job", "0");
-    delete_one(world, true, "one", ERR_Ok, "");
-    delete_one(world, true, "three", ERR_Ok, "");
+    delete_one(world, DEFINITION_ASSET, "one", ERR_Ok, "");
+    delete_one(world, DEFINITION_ASSET, "three", ERR_Ok, "");
     assert_sql(world, "SELECT count(*) FROM asset", "0");
     assert_sql(world, "SELECT count(*) FROM object", "0");
     assert_sql(world, "SELECT message FROM v_events WHERE kind = 'Deleted' ORDER BY id LIMIT 1",
@@ -325,7 +219,8 @@ static void of_sync(void **state)
     jobs_new_uid(uid);
     jobs_adhoc_name("/src", "/dst", name);
     assert_int_equal(jobs_start_adhoc(world->sql, "/src", "/dst", NULL, uid, &job, &err), 0);
-    assert_int_equal(definitions_load(world->sql, false, name, "x", &loaded, &err), 0);
+    assert_int_equal(
+        definitions_load(world->sql, DEFINITION_SYNCHRONIZATION, name, "x", &loaded, &err), 0);
     definition_print(loaded.items[0].kind, name, loaded.items[0].labels, loaded.items[0].spec,
                      &yaml);
     apply(world, buf_text(&yaml), "unchanged");

@@ -74,7 +74,7 @@ readonly ANSWERS=("get jobs" "get jobs -o json" "get syncs -o yaml" "get assets 
     [[ $stderr == *"next: syncline $next"* ]] || { echo "$command: $stderr"; return 1; }
   done <<'WRONG'
 run odd --plan nope|get jobs --all
-run nope --plan nope|get jobs --all, or syncline get syncs --all
+run nope --plan nope|get jobs --all, syncline get syncs --all, or syncline get plans
 delete sync/nope|get syncs --all
 set odd limits.lane=3|set --help
 set odd lanes|set --help

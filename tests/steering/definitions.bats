@@ -171,7 +171,7 @@ asset/ways-a configured" ]
   says PLANNER
   run -3 syncline get asset sel-d
   says "there is no asset named sel-d; did you mean sel-"
-  run -2 syncline get plans
+  run -2 syncline get lives
   says "not in this version"
   run -2 syncline delete live/x
   says "not in this version"

@@ -100,10 +100,10 @@ static void summary(void **state)
 static void json(void **state)
 {
     static const char *const fields[] = {
-        "name",         "uid",        "kind",           "synchronization", "trigger",
-        "scheduledFor", "phase",      "reason",         "message",         "createdAt",
-        "startedAt",    "finishedAt", "lastProgressAt", "waitingFor",      "counters",
-        "scanComplete", "notKept",    "supersededBy",   "labels"};
+        "name",         "uid",          "kind",       "synchronization", "trigger",
+        "scheduledFor", "startBy",      "phase",      "reason",          "message",
+        "createdAt",    "startedAt",    "finishedAt", "lastProgressAt",  "waitingFor",
+        "counters",     "scanComplete", "notKept",    "supersededBy",    "labels"};
     struct job job = {.name = "a-1",
                       .phase = PHASE_Failed,
                       .reason = "SourceMissing",
