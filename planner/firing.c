@@ -113,19 +113,19 @@ static void find_next(const struct firing_plan *plan, struct firing *out, s64 af
         out->comes = times_next(&plan->times, out->fired_until_ms, &out->next_ms);
 }
 
-/* No time is of a plan that was made after it, however long its jitter is. */
-static s64 not_before(const struct firing_plan *plan, const struct firing_state *state, s64 at_ms)
+/* No time is of a plan that was made after it, however long its jitter is; but where the clock
+ * shows a moment before the plan was made, it went back, and the plan comes as it says now. */
+static s64 not_before(const struct firing_plan *plan, s64 looked_ms, s64 at_ms)
 {
-    s64 made_ms = plan->made_ms < state->now_ms ? plan->made_ms : state->now_ms;
-
-    return at_ms > made_ms ? at_ms : made_ms;
+    return looked_ms >= plan->made_ms && at_ms < plan->made_ms ? plan->made_ms : at_ms;
 }
 
 void firing_decide(const struct firing_plan *plan, const struct firing_state *state,
                    struct firing *out)
 {
     s64 now_ms = state->now_ms;
-    s64 after_ms;
+    s64 looked_ms = state->looked_ms < now_ms ? state->looked_ms : now_ms;
+    s64 after_ms = not_before(plan, looked_ms, looked_ms - plan->jitter_ms);
 
     out->count = out->missed = 0;
     out->replaces = false;
@@ -134,8 +134,6 @@ void firing_decide(const struct firing_plan *plan, const struct firing_state *st
     out->fired_from_ms = state->fired_from_ms;
     out->fired_until_ms = state->fired_until_ms;
     out->resumed_ms = out->clock_back && state->resumed_ms > now_ms ? now_ms : state->resumed_ms;
-    after_ms =
-        not_before(plan, state, (out->clock_back ? now_ms : state->looked_ms) - plan->jitter_ms);
     out->times[0] = (struct firing_time){0};
     if (find_last(plan, out, now_ms - plan->jitter_ms, after_ms, &out->times[0].at_ms)) {
         bool came = decide_latest(plan, state, out, &out->times[0]);
@@ -149,5 +147,5 @@ void firing_decide(const struct firing_plan *plan, const struct firing_state *st
         out->missed +=
             out->times[i].fate == FATE_SKIP &&
             (out->times[i].reason == ERR_Missed || out->times[i].reason == ERR_DeadlineExceeded);
-    find_next(plan, out, not_before(plan, state, now_ms - plan->jitter_ms));
+    find_next(plan, out, not_before(plan, now_ms, now_ms - plan->jitter_ms));
 }

@@ -357,6 +357,26 @@ static void test_clock_back(void **state)
     decide(&plan, &known, "start 14:00; span 07:00..14:00; next 15:00");
 }
 
+/* Goal: a plan is not silent because the clock shows a moment before it was made. */
+static void test_clock_before_it_was_made(void **state)
+{
+    struct firing_plan plan = plan_of("@hourly");
+    struct firing_state known = state_at(AT(12, 0, 5), AT(2, 30, 0));
+    struct firing firing;
+
+    (void)state;
+    plan.made_ms = AT(12, 0, 5);
+    firing = decide(&plan, &known, "back; next 03:00");
+    go_on(&known, &firing, AT(3, 0, 0));
+    firing = decide(&plan, &known, "start 03:00; span 03:00..03:00; next 04:00");
+    go_on(&known, &firing, AT(4, 0, 1));
+    firing = decide(&plan, &known, "start 04:00; span 03:00..04:00; next 05:00");
+    /* with jitter, too */
+    plan.jitter_ms = 450000;
+    go_on(&known, &firing, AT(5, 7, 30));
+    decide(&plan, &known, "start 05:00; span 03:00..05:00; next 06:00");
+}
+
 /* Goal: a clock that was a day ahead for a while costs the times that started then, and no other.
  */
 static void test_clock_forward_and_back(void **state)
@@ -417,11 +437,17 @@ static void test_each_once(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_on_time),       cmocka_unit_test(test_late),
-        cmocka_unit_test(test_overlap),       cmocka_unit_test(test_every),
-        cmocka_unit_test(test_jitter),        cmocka_unit_test(test_several_missed),
-        cmocka_unit_test(test_limit_of_rows), cmocka_unit_test(test_suspended),
-        cmocka_unit_test(test_clock_back),    cmocka_unit_test(test_clock_forward_and_back),
+        cmocka_unit_test(test_on_time),
+        cmocka_unit_test(test_late),
+        cmocka_unit_test(test_overlap),
+        cmocka_unit_test(test_every),
+        cmocka_unit_test(test_jitter),
+        cmocka_unit_test(test_several_missed),
+        cmocka_unit_test(test_limit_of_rows),
+        cmocka_unit_test(test_suspended),
+        cmocka_unit_test(test_clock_back),
+        cmocka_unit_test(test_clock_before_it_was_made),
+        cmocka_unit_test(test_clock_forward_and_back),
         cmocka_unit_test(test_each_once),
     };
 

@@ -1,0 +1,23 @@
+# clock.bash: a stack whose wall clock the test moves, beside stack.bash. By libfaketime, in every process but Redis,
+# whose allocator it brings to a standstill; nothing of Syncline is decided by the clock of Redis.
+#
+#   clock_up [OPTIONS of up]     instead of `syncline up`
+#   clock_set +1d | -1d | +0     from now on the clock is so far away from the real one
+
+clock_up() {
+  local library programs=$BASE/programs
+  library=$(compgen -G '/usr/lib/*/faketime/libfaketimeMT.so.1')
+  mkdir "$programs"
+  printf '#!/bin/bash\nunset LD_PRELOAD\nexec -a redis-server %s "$@"\n' \
+    "$(command -v redis-server || command -v redis-check-rdb)" >"$programs/redis-server"
+  chmod 755 "$programs/redis-server"
+  clock_set +0
+  PATH=$programs:$PATH LD_PRELOAD=$library FAKETIME_TIMESTAMP_FILE=$BASE/clock FAKETIME_NO_CACHE=1 \
+    FAKETIME_DONT_FAKE_MONOTONIC=1 syncline up "$@"
+}
+
+clock_set() {
+  echo "$1" >"$BASE/clock.new"
+  chmod 644 "$BASE/clock.new"
+  mv "$BASE/clock.new" "$BASE/clock"
+}
