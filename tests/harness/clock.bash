@@ -7,11 +7,11 @@
 clock_up() {
   local library programs=$BASE/programs
   library=$(compgen -G '/usr/lib/*/faketime/libfaketimeMT.so.1')
-  mkdir "$programs"
+  mkdir -p "$programs"
   printf '#!/bin/bash\nunset LD_PRELOAD\nexec -a redis-server %s "$@"\n' \
     "$(command -v redis-server || command -v redis-check-rdb)" >"$programs/redis-server"
   chmod 755 "$programs/redis-server"
-  clock_set +0
+  [[ -e $BASE/clock ]] || clock_set +0
   PATH=$programs:$PATH LD_PRELOAD=$library FAKETIME_TIMESTAMP_FILE=$BASE/clock FAKETIME_NO_CACHE=1 \
     FAKETIME_DONT_FAKE_MONOTONIC=1 syncline up "$@"
 }
