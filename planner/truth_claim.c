@@ -14,9 +14,9 @@
 
 static const char claim_sql[] =
     "WITH free AS (SELECT j.id FROM job j WHERE j.phase IN " ACTIVE_PHASES " AND NOT j.waits"
-    /* one that is past its starting deadline is the scheduler's, to say so */
+    /* one that is past its starting deadline is the scheduler's, to say so, if it is to start */
     " AND (j.phase <> 'Queued' OR j.started_at IS NOT NULL OR j.start_by IS NULL"
-    "  OR j.start_by >= clock_timestamp())"
+    "  OR j.start_by >= clock_timestamp() OR j.cancel_requested)"
     " AND (j.owner IS NULL OR j.lease_until IS NULL OR j.lease_until < clock_timestamp()"
     "  OR (j.owner <> $1 AND NOT EXISTS (SELECT FROM pg_locks l WHERE l.locktype = 'advisory'"
     "    AND l.classid = " ADVISORY_CLASS
