@@ -53,15 +53,16 @@ static int step_through(struct schedule_step *step, const char *lock, const char
     " JOIN schedule c ON c.synchronization = s.id"
 #define LOCKED " LIMIT " STRING(PLAN_BATCH) " FOR NO KEY UPDATE OF j, s, c SKIP LOCKED"
 
-/* A job that began once, and is queued again (approve), has kept its deadline. */
+/* A job that began once, and is queued again (approve), has kept its deadline. What waits has not
+ * begun: a planner of a version that knew of no waiting may have claimed it, in vain. */
 static const char late_sql[] =
     "SELECT j.id" OF_PLAN " WHERE j.phase = 'Queued' AND j.start_by < statement_timestamp()"
-    " AND j.owner IS NULL AND j.started_at IS NULL AND NOT j.cancel_requested"
+    " AND (j.waits OR (j.owner IS NULL AND j.started_at IS NULL)) AND NOT j.cancel_requested"
     " ORDER BY j.start_by" LOCKED;
 
 static const char *const expire_sql[] = {
     "WITH e AS (UPDATE job j SET phase = 'Skipped', waits = false, waiting_for = NULL,"
-    "  reason = 'DeadlineExceeded', finished_at = clock_timestamp(), message ="
+    "  reason = 'DeadlineExceeded', owner = NULL, finished_at = clock_timestamp(), message ="
     "   'it could not start before its starting deadline, '"
     "   || to_char(j.start_by, 'YYYY-MM-DD HH24:MI:SS\"Z\": ')"
     "   || CASE WHEN s.suspended AND j.waits THEN 'it waited, and the plan is suspended'"
@@ -82,15 +83,19 @@ int schedule_expire(struct schedule_step *step, struct err *err)
     "NOT EXISTS (SELECT FROM job a WHERE a.synchronization = j.synchronization AND NOT a.waits"    \
     " AND a.phase IN ('Queued', 'Probing', 'Running', 'Closing'))"
 
-static const char waiting_sql[] = "SELECT j.id" OF_PLAN " WHERE j.waits AND (j.cancel_requested OR"
-                                  " (NOT s.suspended AND " NOBODY_ACTIVE ")) ORDER BY j.id" LOCKED;
+static const char waiting_sql[] =
+    "SELECT j.id" OF_PLAN " WHERE j.waits AND (j.cancel_requested OR"
+    " (NOT s.suspended AND j.start_by >= statement_timestamp() AND " NOBODY_ACTIVE
+    ")) ORDER BY j.id" LOCKED;
 
 /* What the synchronization is has been changed since, perhaps. */
 static const char *const turn_sql[] = {
     "UPDATE job j SET phase = 'Cancelled', waits = false, waiting_for = NULL,"
-    "  reason = 'Cancelled', message = 'cancelled on request', finished_at = clock_timestamp()"
-    " WHERE j.id = ANY ($1::bigint[]) AND j.cancel_requested RETURNING j.id",
-    "UPDATE job j SET waits = false, waiting_for = NULL, spec = s.spec,"
+    "  reason = 'Cancelled', message = 'cancelled on request', owner = NULL,"
+    "  finished_at = clock_timestamp() WHERE j.id = ANY ($1::bigint[]) AND j.cancel_requested "
+    "RETURNING j.id",
+    "UPDATE job j SET waits = false, waiting_for = NULL, owner = NULL, lease_until = NULL,"
+    "  started_at = NULL, spec = s.spec,"
     "  source_address = a.address, destination_address = b.address, destination_asset = b.id"
     " FROM synchronization s, asset a, asset b WHERE s.id = j.synchronization AND a.id = s.source"
     "  AND b.id = s.destination AND j.id = ANY ($1::bigint[]) AND j.waits AND NOT s.suspended"

@@ -30,10 +30,45 @@ static void test_cancelled_beyond_its_deadline(void **state)
     scheduler_down(&one);
 }
 
+#define BATCH_TEXT "256" /* PLAN_BATCH */
+
+/* Goal: a planner that does not know of waiting takes what waits, and can do nothing with it: it
+ * has its turn all the same, or its deadline passes, and the scheduler does not go in circles. */
+static void test_taken_while_it_waits(void **state)
+{
+    struct world *world = *state;
+    struct scheduler one;
+
+    run_sql(world, "INSERT INTO asset (name, spec, address) VALUES ('a', '{}', 'dir:/a'),"
+                   " ('b', '{}', 'dir:/b')");
+    run_sql(world, "INSERT INTO planner (name, host, pid) VALUES ('old', 'h', 1)");
+    run_sql(world,
+            "INSERT INTO synchronization (name, kind, source, destination, spec, next_number)"
+            " SELECT 'p' || n, 'SynchronizationPlan', a.id, b.id, '{\"schedule\": \"@every 1h\"}',"
+            " 2 FROM generate_series(1, " BATCH_TEXT " + 1) n, asset a, asset b"
+            " WHERE a.name = 'a' AND b.name = 'b'");
+    run_sql(world, "INSERT INTO schedule (synchronization) SELECT id FROM synchronization");
+    run_sql(world,
+            "INSERT INTO job (name, synchronization, number, trigger, source_address, waits,"
+            " destination_address, destination_asset, scheduled_for, start_by, owner, started_at,"
+            " lease_until) SELECT s.name || '-1', s.id, 1, 'schedule', 'a', true, 'b',"
+            " s.destination, now(), now() + CASE s.name WHEN 'p" BATCH_TEXT "'"
+            "  THEN interval '1 h' ELSE interval '-1 s' END, p.id, now(), now() + interval '1 h'"
+            " FROM synchronization s, planner p");
+    one = scheduler_up(world, "one");
+    wait_sql(world,
+             "SELECT count(*) FILTER (WHERE reason = 'DeadlineExceeded') || ' ' || count(*) FILTER"
+             " (WHERE NOT waits AND phase = 'Queued' AND owner IS NULL AND started_at IS NULL"
+             "  AND lease_until IS NULL) FROM job",
+             BATCH_TEXT " 1");
+    scheduler_down(&one);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         WORLD_TEST(test_cancelled_beyond_its_deadline),
+        WORLD_TEST(test_taken_while_it_waits),
     };
 
     cmocka_set_test_filter(getenv("ONLY"));
