@@ -17,6 +17,8 @@
 #define LOOK_MS 1000 /* what nobody tells: deadlines, zones, a clock that was set */
 #define LOCKED_MOST_MS 100
 #define END_GRACE_MS 1000
+#define RACED_MS 1000 /* until a plan that was put aside is looked at again */
+#define PROBLEM_MS 60000
 #define UNIQUE_VIOLATION "23505"
 
 struct schedule {
@@ -30,10 +32,18 @@ struct schedule {
     bool turns;    /* somebody may have his turn */
     s64 looked_ms; /* when it was last looked for what nobody tells */
     s64 next_ms;   /* when something is due; monotonic. 0: nothing is */
+    char *untold;  /* plans that were locked when all were to be told anew */
     s64 locked_ms; /* what is due is locked by somebody: so long until it is looked again */
 };
 
 /* ---- the session ---- */
+
+static int retell_all(struct schedule *schedule, struct err *err)
+{
+    free(schedule->untold);
+    schedule->untold = NULL;
+    return schedule_retell(schedule->step.postgres, &schedule->untold, err);
+}
 
 static void disconnect(struct schedule *schedule)
 {
@@ -49,7 +59,7 @@ static int open_session(struct schedule *schedule, struct err *err)
                      err) < 0)
         return -1;
     /* what was told with other zones, or by a clock that was another one */
-    return schedule_retell(postgres, err);
+    return retell_all(schedule, err);
 }
 
 static int connect_once(struct schedule *schedule, struct err *err)
@@ -128,18 +138,20 @@ static int repeat(struct schedule *schedule, step_function *function, struct err
 
 /* A statement that Postgres refuses would be refused for ever: one plan at a time shows which it
  * is, and the others go on. But for a job that was begun between two statements, which is seen the
- * next time. */
+ * next time: soon, but not before others had theirs. */
 static int isolate(struct schedule *schedule, u32 limit, struct err *err)
 {
     bool raced = strcmp(postgres_sqlstate(schedule->step.postgres), UNIQUE_VIOLATION) == 0;
 
     undo(schedule);
     schedule->limit = 1;
-    if (raced || limit > 1 || schedule->step.plan == 0)
+    if (limit > 1 || schedule->step.plan == 0)
         return 0;
-    log_write(LOG_ERROR, NULL, EVENT_plan_problem, "id=%llu message=%s",
-              (unsigned long long)schedule->step.plan, log_text(err->text));
-    return schedule_put_aside(schedule->step.postgres, schedule->step.plan, err->text, err);
+    if (!raced)
+        log_write(LOG_ERROR, NULL, EVENT_plan_problem, "id=%llu message=%s",
+                  (unsigned long long)schedule->step.plan, log_text(err->text));
+    return schedule_put_aside(schedule->step.postgres, schedule->step.plan, err->text,
+                              raced ? RACED_MS : PROBLEM_MS, err);
 }
 
 static int decide_due(struct schedule *schedule, u32 *done, struct err *err)
@@ -174,9 +186,10 @@ static int refresh_zones(struct schedule *schedule, struct err *err)
     u32 count = zones_refresh(schedule->step.zones);
 
     if (count == 0)
-        return 0;
+        return schedule->untold ? schedule_retell(schedule->step.postgres, &schedule->untold, err)
+                                : 0;
     log_write(LOG_INFO, NULL, EVENT_zone_changed, "zones=%u", count);
-    return schedule_retell(schedule->step.postgres, err);
+    return retell_all(schedule, err);
 }
 
 /* What is due and was not to be had is locked by another planner, or by who changes it: soon. */
@@ -305,6 +318,7 @@ void schedule_destroy(struct schedule **schedule_address)
     truth_thread_stop(&schedule->thread, END_GRACE_MS);
     truth_thread_release(&schedule->thread);
     zones_destroy(&schedule->step.zones);
+    free(schedule->untold);
     free(schedule->url);
     free(schedule->name);
     free(schedule);

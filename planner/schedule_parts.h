@@ -45,12 +45,14 @@ int schedule_expire(struct schedule_step *step, struct err *err);
 int schedule_turn(struct schedule_step *step, struct err *err);
 /* Asks what is in the way of a plan that replaces to end. */
 int schedule_replace(struct schedule_step *step, struct err *err);
-/* Has all plans told anew, also those that somebody is about to write. */
-int schedule_retell(struct postgres *postgres, struct err *err);
+/* Has plans told anew: those in *left, or all if it is NULL. Those that are locked are in *left
+ * then, to be tried again; free() it. */
+int schedule_retell(struct postgres *postgres, char **left, struct err *err);
 /* Has those told anew that were looked at later than it is now: the clock went back. */
 int schedule_set_back(struct postgres *postgres, struct err *err);
 /* A plan that cannot be dealt with is looked at again later, and says why. */
-int schedule_put_aside(struct postgres *postgres, u64 plan, const char *problem, struct err *err);
+int schedule_put_aside(struct postgres *postgres, u64 plan, const char *problem, s64 for_ms,
+                       struct err *err);
 /* Milliseconds until something is due; -1 if nothing is. *out. */
 int schedule_next(struct postgres *postgres, s64 *out_ms, struct err *err);
 

@@ -131,27 +131,24 @@ int schedule_replace(struct schedule_step *step, struct err *err)
 
 /* ---- when ---- */
 
-int schedule_retell(struct postgres *postgres, struct err *err)
+int schedule_retell(struct postgres *postgres, char **left, struct err *err)
 {
-    PGresult *left;
-    int rc = 0;
+    static const char sql[] =
+        "WITH these AS (SELECT synchronization FROM schedule"
+        "  WHERE $1::bigint[] IS NULL OR synchronization = ANY ($1)),"
+        " told AS (UPDATE schedule SET next_due = '-infinity' WHERE synchronization IN"
+        "  (SELECT synchronization FROM schedule WHERE synchronization IN (TABLE these)"
+        "   FOR NO KEY UPDATE SKIP LOCKED) RETURNING synchronization)"
+        " SELECT synchronization FROM these WHERE synchronization NOT IN (TABLE told)";
+    PGresult *locked;
 
-    if (postgres_run(postgres,
-                     "UPDATE schedule SET next_due = '-infinity' WHERE synchronization IN"
-                     " (SELECT synchronization FROM schedule WHERE next_due > '-infinity'"
-                     "  FOR NO KEY UPDATE SKIP LOCKED)",
-                     err) < 0 ||
-        postgres_query(postgres,
-                       "SELECT synchronization FROM schedule WHERE next_due > '-infinity'", NULL, 0,
-                       &left, err) < 0)
+    if (postgres_query(postgres, sql, (struct parameter[]){parameter_text(*left)}, 1, &locked,
+                       err) < 0)
         return -1;
-    /* those that somebody is writing: waited for one by one, with nothing in hand */
-    for (int i = 0; i < PQntuples(left) && rc == 0; i++)
-        rc = postgres_query(
-            postgres, "UPDATE schedule SET next_due = '-infinity' WHERE synchronization = $1",
-            (struct parameter[]){parameter_s64(result_s64(left, i, 0))}, 1, NULL, err);
-    PQclear(left);
-    return rc;
+    free(*left);
+    *left = PQntuples(locked) > 0 ? schedule_ids(locked) : NULL;
+    PQclear(locked);
+    return 0;
 }
 
 int schedule_set_back(struct postgres *postgres, struct err *err)
@@ -164,14 +161,17 @@ int schedule_set_back(struct postgres *postgres, struct err *err)
                         err);
 }
 
-int schedule_put_aside(struct postgres *postgres, u64 plan, const char *problem, struct err *err)
+int schedule_put_aside(struct postgres *postgres, u64 plan, const char *problem, s64 for_ms,
+                       struct err *err)
 {
     return postgres_query(
         postgres,
         "UPDATE schedule SET problem = $2, next_at = NULL, next_due = clock_timestamp() +"
-        " interval '1 min', looked_until = least(looked_until, clock_timestamp())"
+        " $3::bigint * interval '1 ms', looked_until = least(looked_until, clock_timestamp())"
         " WHERE synchronization = $1",
-        (struct parameter[]){parameter_s64((s64)plan), parameter_text(problem)}, 2, NULL, err);
+        (struct parameter[]){parameter_s64((s64)plan), parameter_text(problem),
+                             parameter_s64(for_ms)},
+        3, NULL, err);
 }
 
 int schedule_next(struct postgres *postgres, s64 *out_ms, struct err *err)

@@ -3,6 +3,10 @@
  * the scheduler alone (schedule_fixture.h). */
 #include "schedule_fixture.h"
 
+#define ROWS                                                                                       \
+    "SELECT string_agg(name || ' ' || CASE WHEN waits THEN 'waits' ELSE coalesce(reason,"          \
+    " phase::text) END, ', ' ORDER BY name) FROM job"
+
 /* ---- jobs that nobody would have taken ---- */
 
 /* Goal: who is asked to end before anybody had room for it ends, also after its starting deadline;
@@ -64,11 +68,64 @@ static void test_taken_while_it_waits(void **state)
     scheduler_down(&one);
 }
 
+/* ---- what Postgres refuses, and what is locked ---- */
+
+/* Goal: a plan that cannot have its row, as the number of it is taken, keeps no other plan from its
+ * times, and comes when it can. */
+static void test_number_is_taken(void **state)
+{
+    struct world *world = *state;
+    struct scheduler one;
+
+    add_plan(world, "bad", "{\"schedule\": \"@every 1h\"}");
+    add_plan(world, "q", "{\"schedule\": \"@every 1h\"}");
+    run_sql(world, "INSERT INTO job (name, synchronization, number, source_address,"
+                   " destination_address, destination_asset, phase, finished_at) SELECT 'taken',"
+                   " id, 1, 'a', 'b', destination, 'Succeeded', now() FROM synchronization"
+                   " WHERE name = 'bad'");
+    times_passed(world, "bad", 1);
+    times_passed(world, "q", 1);
+    one = scheduler_up(world, "one");
+    wait_notes(&one, 1);
+    assert_sql(world, ROWS, "q-1 Queued, taken Succeeded");
+    run_sql(world, "DELETE FROM job WHERE name = 'taken'");
+    wait_notes(&one, 1);
+    assert_sql(world, ROWS, "bad-1 Queued, q-1 Queued");
+    wait_sql(world, "SELECT count(problem) FROM schedule", "0");
+    scheduler_down(&one);
+}
+
+/* Goal: who begins while the schedule of a plan is locked does not wait for it; that plan is told
+ * anew when it is free. Method: it was told with another zone, so that it is never due. */
+static void test_begins_while_locked(void **state)
+{
+    struct world *world = *state;
+    struct scheduler one;
+
+    add_plan(world, "p", "{\"schedule\": \"@every 1h\"}");
+    add_plan(world, "q", "{\"schedule\": \"@every 1h\"}");
+    run_sql(world, "UPDATE schedule SET next_due = 'infinity'");
+    hold(world, "SELECT FROM schedule c JOIN synchronization s ON s.id = c.synchronization"
+                " WHERE s.name = 'p' FOR UPDATE OF c");
+    one = scheduler_up(world, "one");
+    wait_sql(world,
+             "SELECT next_at IS NOT NULL FROM schedule JOIN synchronization ON id ="
+             " synchronization WHERE name = 'q'",
+             "t");
+    time_comes(world, "q", 0);
+    wait_notes(&one, 1);
+    release(world);
+    wait_sql(world, "SELECT count(next_at) FROM schedule WHERE next_due < 'infinity'", "2");
+    scheduler_down(&one);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         WORLD_TEST(test_cancelled_beyond_its_deadline),
         WORLD_TEST(test_taken_while_it_waits),
+        WORLD_TEST(test_number_is_taken),
+        WORLD_TEST(test_begins_while_locked),
     };
 
     cmocka_set_test_filter(getenv("ONLY"));
