@@ -54,7 +54,9 @@ static int open_session(struct schedule *schedule, struct err *err)
 {
     struct postgres *postgres = schedule->step.postgres;
 
+    /* a planner that is stopped in the middle gives its plans to others before they are late */
     if (ledger_configure(postgres, err) < 0 ||
+        postgres_run(postgres, "SET idle_in_transaction_session_timeout = '5s'", err) < 0 ||
         postgres_run(postgres, "LISTEN syncline_plans; LISTEN syncline_jobs; LISTEN syncline_job",
                      err) < 0)
         return -1;
