@@ -223,7 +223,7 @@ static int pass(struct schedule *schedule, struct err *err)
         return -1;
     if (look)
         schedule->looked_ms = now_ms;
-    if (schedule_next(schedule->step.postgres, &left_ms, err) < 0)
+    if (schedule_next(&schedule->step, &left_ms, err) < 0)
         return -1;
     set_next(schedule, left_ms, done);
     return 0;

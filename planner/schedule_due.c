@@ -11,10 +11,13 @@
 #define CLOCK_TOLD_MS 1000 /* a clock that is set back by less is not told */
 
 /* clang-format off */
+/* Whose zone this host does not have is for others, who may have it; if nobody did in time, it is
+ * to be said. */
 static const char lock_sql[] =
     "SELECT c.synchronization FROM schedule c JOIN synchronization s ON s.id = c.synchronization"
-    " WHERE c.next_due <= statement_timestamp() AND NOT s.suspended ORDER BY c.next_due"
-    " LIMIT $1 FOR NO KEY UPDATE OF c, s SKIP LOCKED";
+    " WHERE c.next_due <= statement_timestamp() AND NOT s.suspended AND (" ZONE_IS_KNOWN("$2")
+    "  OR (c.problem IS NULL AND c.next_due < statement_timestamp() - interval '5 s'))"
+    " ORDER BY c.next_due LIMIT $1 FOR NO KEY UPDATE OF c, s SKIP LOCKED";
 
 static const char read_sql[] =
     "SELECT s.id, s.name, coalesce(s.spec ->> 'schedule', ''),"
@@ -53,8 +56,9 @@ static enum overlap overlap_by_name(const char *name)
     return strcmp(name, "replace") == 0 ? OVERLAP_REPLACE : OVERLAP_QUEUE_ONE;
 }
 
+/* *zone: it is the zone that is wrong. */
 static int read_plan(struct schedule_step *step, const PGresult *rows, int row,
-                     struct firing_plan *out, struct err *err)
+                     struct firing_plan *out, bool *zone, struct err *err)
 {
     size_t position;
 
@@ -67,8 +71,10 @@ static int read_plan(struct schedule_step *step, const PGresult *rows, int row,
     out->jitter_ms =
         times_jitter_ms(result_text(rows, row, AT_NAME), read_duration(rows, row, AT_JITTER, 0));
     out->times.anchor_ms = out->made_ms;
+    *zone = false;
     if (cron_parse(result_text(rows, row, AT_SCHEDULE), &out->times.cron, &position, err) < 0)
         return -1;
+    *zone = true;
     return zones_open(step->zones, result_text(rows, row, AT_ZONE), &out->times.zone, err);
 }
 
@@ -89,12 +95,13 @@ static void decide(struct schedule_step *step, const PGresult *rows, int row, st
     struct firing_plan plan;
     struct firing firing;
     struct err err;
+    bool zone;
 
-    if (read_plan(step, rows, row, &plan, &err) < 0) {
+    if (read_plan(step, rows, row, &plan, &zone, &err) < 0) {
         if (strcmp(result_text(rows, row, AT_PROBLEM), err.text) != 0)
             log_write(LOG_ERROR, NULL, EVENT_plan_problem, "plan=%s message=%s",
                       log_text(result_text(rows, row, AT_NAME)), log_text(err.text));
-        writes_problem(writes, result_s64(rows, row, AT_ID), err.text);
+        writes_problem(writes, result_s64(rows, row, AT_ID), err.text, zone);
         return;
     }
     firing_decide(&plan, &state, &firing);
@@ -131,12 +138,15 @@ static int decide_all(struct schedule_step *step, const PGresult *locked, struct
 
 int schedule_due(struct schedule_step *step, u32 limit, struct err *err)
 {
-    PGresult *locked;
-    int count, rc;
+    char *unknown = zones_unknown(step->zones);
+    struct parameter parameters[] = {parameter_s64(limit), parameter_text(unknown)};
+    PGresult *locked = NULL;
+    int count, rc = postgres_run(step->postgres, "BEGIN", err);
 
-    if (postgres_run(step->postgres, "BEGIN", err) < 0 ||
-        postgres_query(step->postgres, lock_sql, (struct parameter[]){parameter_s64(limit)}, 1,
-                       &locked, err) < 0)
+    if (rc == 0)
+        rc = postgres_query(step->postgres, lock_sql, parameters, 2, &locked, err);
+    free(unknown);
+    if (rc < 0)
         return -1;
     count = PQntuples(locked);
     step->plan = count > 0 ? (u64)result_s64(locked, count - 1, 0) : 0;

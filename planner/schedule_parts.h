@@ -22,6 +22,8 @@ struct zones *zones_new(void);
 void zones_destroy(struct zones **zones);
 /* Read once; borrowed until zones_refresh. */
 int zones_open(struct zones *zones, const char *name, const struct zone **out, struct err *err);
+/* Those that this host did not have a moment ago, as an object of JSON; free() it. */
+char *zones_unknown(struct zones *zones);
 /* Forgets those of which the database has another version now; how many. */
 u32 zones_refresh(struct zones *zones);
 
@@ -54,7 +56,9 @@ int schedule_set_back(struct postgres *postgres, struct err *err);
 int schedule_put_aside(struct postgres *postgres, u64 plan, const char *problem, s64 for_ms,
                        struct err *err);
 /* Milliseconds until something is due; -1 if nothing is. *out. */
-int schedule_next(struct postgres *postgres, s64 *out_ms, struct err *err);
+int schedule_next(struct schedule_step *step, s64 *out_ms, struct err *err);
+/* In SQL: this host knows the zone of s, by what zones_unknown says. */
+#define ZONE_IS_KNOWN(unknown) "NOT " unknown "::jsonb ? coalesce(s.spec ->> 'timezone', 'UTC')"
 
 /* ---- what was decided (schedule_write.c) ---- */
 
@@ -103,8 +107,8 @@ struct writes {
 void writes_begin(struct writes *writes);
 void writes_release(struct writes *writes);
 void writes_add(struct writes *writes, const struct decided *decided);
-/* The times of the plan cannot be told. */
-void writes_problem(struct writes *writes, s64 plan, const char *problem);
+/* The times of the plan cannot be told; `here`: by this planner, and perhaps by others. */
+void writes_problem(struct writes *writes, s64 plan, const char *problem, bool here);
 int writes_do(struct schedule_step *step, const struct writes *writes, struct err *err);
 
 /* ---- rows (schedule_rows.c) ---- */

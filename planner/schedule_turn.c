@@ -174,17 +174,21 @@ int schedule_put_aside(struct postgres *postgres, u64 plan, const char *problem,
         3, NULL, err);
 }
 
-int schedule_next(struct postgres *postgres, s64 *out_ms, struct err *err)
+int schedule_next(struct schedule_step *step, s64 *out_ms, struct err *err)
 {
+    char *unknown = zones_unknown(step->zones);
     PGresult *result;
+    int rc;
 
-    if (postgres_query(postgres,
-                       "SELECT CASE WHEN c.next_due = '-infinity' THEN 0 ELSE ceil(1000 *"
-                       "  extract(epoch FROM c.next_due - clock_timestamp()))::bigint END"
-                       " FROM schedule c JOIN synchronization s ON s.id = c.synchronization"
-                       " WHERE NOT s.suspended AND c.next_due < 'infinity'"
-                       " ORDER BY c.next_due LIMIT 1",
-                       NULL, 0, &result, err) < 0)
+    rc = postgres_query(step->postgres,
+                        "SELECT CASE WHEN c.next_due = '-infinity' THEN 0 ELSE ceil(1000 *"
+                        "  extract(epoch FROM c.next_due - clock_timestamp()))::bigint END"
+                        " FROM schedule c JOIN synchronization s ON s.id = c.synchronization"
+                        " WHERE NOT s.suspended AND c.next_due < 'infinity' AND " ZONE_IS_KNOWN(
+                            "$1") " ORDER BY c.next_due LIMIT 1",
+                        (struct parameter[]){parameter_text(unknown)}, 1, &result, err);
+    free(unknown);
+    if (rc < 0)
         return -1;
     *out_ms = PQntuples(result) > 0 ? result_s64(result, 0, 0) : -1;
     if (PQntuples(result) > 0 && *out_ms < 0)

@@ -135,12 +135,12 @@ static void add_schedule(struct writes *writes, const struct decided *decided)
                   firing->clock_back, "missed", (int)firing->missed));
 }
 
-void writes_problem(struct writes *writes, s64 plan, const char *problem)
+void writes_problem(struct writes *writes, s64 plan, const char *problem, bool here)
 {
     char *text = ledger_text(bytes_text(problem)); /* it may be cut off within a character */
 
-    json_array_append_new(writes->schedules,
-                          json_pack("{s:I, s:s}", "plan", (json_int_t)plan, "problem", text));
+    json_array_append_new(writes->schedules, json_pack("{s:I, s:s, s:b}", "plan", (json_int_t)plan,
+                                                       "problem", text, "here", here));
     free(text);
 }
 
@@ -180,7 +180,7 @@ static const char schedule_sql[] =
     "  looked_until = coalesce(" MOMENT_OF("r.looked") ", c.looked_until),"
     "  next_at = " MOMENT_OF("r.next") ","
     "  next_due = CASE WHEN r.problem IS NULL THEN coalesce(" MOMENT_OF("r.due") ", 'infinity')"
-    "   ELSE statement_timestamp() + interval '1 min' END,"
+    "   WHEN r.here THEN c.next_due ELSE statement_timestamp() + interval '1 min' END,"
     "  fired_from = CASE WHEN r.problem IS NULL THEN " MOMENT_OF("r.\"from\"")
     "   ELSE c.fired_from END,"
     "  fired_until = CASE WHEN r.problem IS NULL THEN " MOMENT_OF("r.until")
@@ -189,8 +189,8 @@ static const char schedule_sql[] =
     "   ELSE c.resumed_at END,"
     "  missed = c.missed + coalesce(r.missed, 0)"
     " FROM jsonb_to_recordset($1::jsonb) AS r(plan bigint, looked bigint, next bigint, due bigint,"
-    "  \"from\" bigint, until bigint, back boolean, missed bigint, problem text)"
-    " WHERE c.synchronization = r.plan";
+    "  \"from\" bigint, until bigint, back boolean, missed bigint, problem text,"
+    "  here boolean) WHERE c.synchronization = r.plan";
 /* clang-format on */
 
 static int write_replaced(struct schedule_step *step, const struct writes *writes, struct err *err)

@@ -158,6 +158,88 @@ static void test_stopped_in_the_middle(void **state)
     scheduler_down(&two);
 }
 
+/* ---- zones ---- */
+
+static char folder[64];
+
+/* Zone Test/Here of this test's database is what the host has as `like`; NULL: there is none. */
+static void set_zone(const char *like)
+{
+    char command[512];
+
+    if (!folder[0]) {
+        snprintf(folder, sizeof folder, "/tmp/syncline-zones-XXXXXX");
+        assert_non_null(mkdtemp(folder));
+        setenv("TZDIR", folder, 1);
+    }
+    if (like)
+        snprintf(command, sizeof command,
+                 "mkdir -p %s/Test && cp /usr/share/zoneinfo/%s %s/new && mv %s/new %s/Test/Here",
+                 folder, like, folder, folder, folder);
+    else
+        snprintf(command, sizeof command, "rm -rf %s/Test", folder);
+    assert_int_equal(system(command), 0);
+}
+
+static void end_zones(void)
+{
+    char command[128];
+
+    snprintf(command, sizeof command, "rm -rf %s", folder);
+    assert_int_equal(system(command), 0);
+    folder[0] = '\0';
+    unsetenv("TZDIR");
+}
+
+#define NEXT_UTC "SELECT to_char(next_at AT TIME ZONE 'UTC', 'HH24:MI') FROM schedule"
+
+/* Goal: another version of the zone data is seen by who runs, at once. Method: a file of a zone is
+ * replaced by that of another one. */
+static void test_zone_changes(void **state)
+{
+    struct world *world = *state;
+    struct scheduler one;
+
+    set_zone("Asia/Kathmandu");
+    one = scheduler_up(world, "one");
+    add_plan(world, "p", "{\"schedule\": \"0 12 * * *\", \"timezone\": \"Test/Here\"}");
+    wait_sql(world, NEXT_UTC, "06:15");
+    set_zone("Asia/Tokyo");
+    wait_sql(world, NEXT_UTC, "03:00");
+    set_zone(NULL);
+    wait_sql(world, "SELECT problem LIKE '%Test/Here%' AND next_at IS NULL FROM schedule", "t");
+    scheduler_down(&one);
+    end_zones();
+}
+
+/* Goal: a planner whose host does not have the zone leaves the plan to those that have it. Method:
+ * the only planner there is does not have it; then another one begins that has. */
+static void test_zone_of_others(void **state)
+{
+    struct world *world = *state;
+    struct scheduler without, with;
+
+    set_zone(NULL);
+    without = scheduler_up(world, "without");
+    add_plan(world, "p", "{\"schedule\": \"* * * * *\", \"timezone\": \"Test/Here\"}");
+    add_plan(world, "q", "{\"schedule\": \"@every 1h\"}");
+    wait_sql(world,
+             "SELECT count(*) FROM schedule WHERE problem LIKE '%Test/Here%'"
+             " AND next_due <= now()",
+             "1");
+    time_comes(world, "q", 0);
+    wait_notes(&without, 1);
+    set_zone("Asia/Tokyo");
+    with = scheduler_up(world, "with");
+    wait_sql(world, "SELECT count(next_at) FROM schedule WHERE problem IS NULL", "2");
+    run_sql(world, "UPDATE schedule SET looked_until = looked_until - interval '90 s', next_due ="
+                   " '-infinity'");
+    wait_sql(world, "SELECT count(*) FROM job WHERE name LIKE 'p-%' AND phase = 'Queued'", "1");
+    scheduler_down(&with);
+    scheduler_down(&without);
+    end_zones();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -166,6 +248,8 @@ int main(void)
         WORLD_TEST(test_number_is_taken),
         WORLD_TEST(test_begins_while_locked),
         WORLD_TEST(test_stopped_in_the_middle),
+        WORLD_TEST(test_zone_changes),
+        WORLD_TEST(test_zone_of_others),
     };
 
     cmocka_set_test_filter(getenv("ONLY"));
