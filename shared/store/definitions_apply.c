@@ -3,7 +3,9 @@
  * transaction. */
 #include "store/definitions_internal.h"
 
+#include "base/units.h"
 #include "base/words.h"
+#include "cron/times.h"
 #include "store/flows.h"
 
 #include <ctype.h>
@@ -327,29 +329,51 @@ static bool field_changed(const json_t *spec, const json_t *before, const char *
     return strcmp(*now ? now : preset, *then ? then : preset) != 0;
 }
 
+static s64 jitter_of(const char *name, const json_t *spec)
+{
+    s64 ms;
+
+    return times_jitter_ms(name, units_duration(spec_text(spec, "jitter"), false, &ms) ? ms : 0);
+}
+
 /* When the plan comes is for planners to tell. Times that were to come before now as it was defined
- * until now are not looked at again. */
+ * until now are not looked at again. But the times of another jitter are the same, and what was due
+ * with the old one is decided: with a shorter one, those that were not are due since; with a longer
+ * one, those that were are due again, and are not to come ($4, $5: the old one, and the new). */
 static int write_schedule(struct applying *applying, const struct definition *definition,
                           const struct object *known, struct err *err)
 {
     static const char sql[] =
-        "WITH c AS (INSERT INTO schedule AS c (synchronization, looked_until)"
-        "  SELECT id, clock_timestamp() FROM synchronization WHERE name = $1"
+        "WITH s AS (SELECT id, created_at, $4::bigint * interval '1 ms' AS was,"
+        "   $5::bigint * interval '1 ms' AS will FROM synchronization WHERE name = $1),"
+        " c AS (INSERT INTO schedule AS c (synchronization, looked_until)"
+        "  SELECT id, clock_timestamp() FROM s"
         "  ON CONFLICT (synchronization) DO UPDATE SET next_due = '-infinity',"
-        "   looked_until = CASE WHEN $2::boolean THEN excluded.looked_until ELSE c.looked_until "
-        "END,"
-        "   next_at = CASE WHEN NOT $2::boolean THEN c.next_at END,"
-        "   problem = CASE WHEN NOT $2::boolean THEN c.problem END RETURNING 1)"
+        "   looked_until = CASE WHEN $2::boolean THEN excluded.looked_until ELSE (SELECT greatest("
+        "     c.looked_until - greatest(was - will, '0'), least(c.looked_until, created_at))"
+        "     FROM s) END,"
+        "   fired_from = CASE WHEN $2::boolean THEN c.fired_from ELSE (SELECT least(c.fired_from,"
+        "     CASE WHEN will > was THEN least(c.looked_until, excluded.looked_until) - will END)"
+        "     FROM s) END,"
+        "   fired_until = CASE WHEN $2::boolean THEN c.fired_until ELSE (SELECT greatest("
+        "     c.fired_until, CASE WHEN will > was"
+        "      THEN least(c.looked_until, excluded.looked_until) - was END) FROM s) END,"
+        "   next_at = CASE WHEN NOT $3::boolean THEN c.next_at END,"
+        "   problem = CASE WHEN NOT $3::boolean THEN c.problem END RETURNING 1)"
         " SELECT pg_notify('syncline_plans', '') FROM c";
     const json_t *spec = definition->spec;
+    s64 was_ms = known ? jitter_of(known->name, known->spec) : 0;
+    s64 will_ms = jitter_of(definition->name, spec);
     bool other = known && (field_changed(spec, known->spec, "schedule", "") ||
-                           field_changed(spec, known->spec, "timezone", "UTC") ||
-                           field_changed(spec, known->spec, "jitter", "0s"));
+                           field_changed(spec, known->spec, "timezone", "UTC"));
+    bool moved = other || was_ms != will_ms;
 
-    return postgres_query(
-        applying->postgres, sql,
-        (struct parameter[]){parameter_text(definition->name), parameter_text(other ? "t" : "f")},
-        2, NULL, err);
+    return postgres_query(applying->postgres, sql,
+                          (struct parameter[]){parameter_text(definition->name),
+                                               parameter_text(other ? "t" : "f"),
+                                               parameter_text(moved ? "t" : "f"),
+                                               parameter_s64(was_ms), parameter_s64(will_ms)},
+                          5, NULL, err);
 }
 
 static int write_sync(struct applying *applying, const struct definition *definition,

@@ -1,6 +1,8 @@
 /* definitions_plans.c: what the command writes of plans: their rows in table schedule, and what a
  * time that waits for its turn holds up and what not. Against a real Postgres, without planners. */
+#include "cron/times.h"
 #include "definitions_fixture.h"
+#include "schedule_fixture.h"
 
 #define PLAN(more)                                                                                 \
     "---\napiVersion: syncline/v1\nkind: SynchronizationPlan\nmetadata: {name: nightly}\n"         \
@@ -55,13 +57,75 @@ static void row_of_a_plan(void **state)
     assert_sql(world, BEGUN_ANEW, "t");
     tell(world);
     apply(world, PLAN("schedule: 0 3 * * *, timezone: Europe/Berlin, jitter: 5m"), "configured");
-    assert_sql(world, BEGUN_ANEW, "t");
+    assert_sql(world, LOOKED_AGAIN, "t");
+    assert_sql(world,
+               "SELECT looked_until < now() - interval '1 min' AND next_at IS NULL"
+               " AND problem IS NULL FROM schedule",
+               "t");
     assert_sql(world,
                "SELECT string_agg(message, ', ' ORDER BY id) FROM v_events WHERE message"
                " LIKE 'plan/%' AND id < 5",
                "plan/nightly created, plan/nightly configured");
     delete_one(world, DEFINITION_PLAN, "nightly", ERR_Ok, "");
     assert_sql(world, "SELECT count(*) FROM schedule", "0");
+}
+
+#define EVERY(jitter) PLAN("schedule: '@every 1h', jitter: " jitter)
+
+/* Its time came so long ago, not counting jitter. */
+static void came(struct world *world, s64 ago_ms)
+{
+    run_sql(world,
+            "UPDATE synchronization SET created_at = date_trunc('milliseconds', clock_timestamp())"
+            " - interval '1 h' - interval '%lld ms'",
+            (long long)ago_ms);
+    run_sql(world, "UPDATE schedule SET looked_until = clock_timestamp(), fired_from = NULL,"
+                   " fired_until = NULL");
+}
+
+/* Goal: with another jitter no time is lost, and none is decided again. Method: a time that is
+ * decided when the jitter has passed, which is none all at once; and one that is decided, has no
+ * row, and would be due with the new one. */
+static void other_jitter(void **state)
+{
+    struct world *world = *state;
+    s64 jitter_ms = times_jitter_ms("nightly", 3540000);
+    struct scheduler scheduler;
+
+    assert_in_range(jitter_ms, 20000, 3540000);
+    apply(world, BOTH EVERY("59m"), "created created created");
+    came(world, 5000);
+    apply(world, EVERY("0s"), "configured");
+    scheduler = scheduler_up(world, "one");
+    wait_sql(world,
+             "SELECT count(*) FROM job j JOIN synchronization s ON s.id = j.synchronization"
+             " WHERE j.scheduled_for = s.created_at + interval '1 h' AND j.phase = 'Queued'",
+             "1");
+    scheduler_down(&scheduler);
+    run_sql(world, "DELETE FROM job");
+    came(world, jitter_ms - 10000);
+    apply(world, EVERY("59m"), "configured");
+    scheduler = scheduler_up(world, "one");
+    wait_sql(
+        world,
+        "SELECT c.next_at = s.created_at + interval '2 h' FROM schedule c JOIN synchronization s"
+        " ON s.id = c.synchronization",
+        "t");
+    scheduler_down(&scheduler);
+}
+
+/* Goal: a plan that is made with a jitter and loses it at once has no time of before it was made.
+ */
+static void jitter_of_a_new_plan(void **state)
+{
+    struct world *world = *state;
+
+    apply(world, BOTH EVERY("59m"), "created created created");
+    apply(world, EVERY("0s"), "configured");
+    assert_sql(world,
+               "SELECT looked_until >= created_at FROM schedule JOIN synchronization ON id ="
+               " synchronization",
+               "t");
 }
 
 /* Goal: planners hear of it when it is committed, and not of what only looked. Method: LISTEN. */
@@ -206,6 +270,8 @@ int main(void)
 #define SCHEDULE_TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
     const struct CMUnitTest tests[] = {
         SCHEDULE_TEST(row_of_a_plan),
+        SCHEDULE_TEST(other_jitter),
+        SCHEDULE_TEST(jitter_of_a_new_plan),
         SCHEDULE_TEST(planners_are_told),
         SCHEDULE_TEST(kinds_are_kept_apart),
         SCHEDULE_TEST(waiting_holds_up_nothing),
