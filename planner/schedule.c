@@ -124,17 +124,46 @@ static void undo(struct schedule *schedule)
 
 typedef int step_function(struct schedule_step *step, struct err *err);
 
-/* Until there is nothing more to do. */
-static int repeat(struct schedule *schedule, step_function *function, struct err *err)
+/* What Postgres refuses of one row is refused of all that are in its transaction: one at a time
+ * they go on, past that one. False: no row is to blame. */
+static bool go_around(struct schedule *schedule, struct err *err)
 {
+    struct schedule_step *step = &schedule->step;
+    bool raced = strcmp(postgres_sqlstate(step->postgres), UNIQUE_VIOLATION) == 0;
+
+    if (err->code != ERR_PostgresRefused || step->last == step->after)
+        return false;
+    undo(schedule);
+    if (step->limit == 1) {
+        if (!raced)
+            log_error(NULL, EVENT_failure, err);
+        step->after = step->last;
+    }
+    step->limit = 1;
+    return true;
+}
+
+/* Each row once, at most a batch of them at a time. */
+static int walk(struct schedule *schedule, step_function *function, struct err *err)
+{
+    struct schedule_step *step = &schedule->step;
+    u32 limit;
     int count;
 
+    step->after = 0;
+    step->limit = PLAN_BATCH;
     do {
-        count = function(&schedule->step, err);
-        if (count < 0)
+        limit = step->limit;
+        step->last = step->after;
+        count = function(step, err);
+        if (count < 0 && !go_around(schedule, err))
             return -1;
+        if (count < 0)
+            continue;
         tell(schedule);
-    } while (count == PLAN_BATCH && !truth_thread_stops(&schedule->thread));
+        step->after = step->last;
+        step->limit = limit * 2 < PLAN_BATCH ? limit * 2 : PLAN_BATCH;
+    } while ((count < 0 || (u32)count == limit) && !truth_thread_stops(&schedule->thread));
     return 0;
 }
 
@@ -176,7 +205,7 @@ static int decide_due(struct schedule *schedule, u32 *done, struct err *err)
 
 static int look_after(struct schedule *schedule, struct err *err)
 {
-    if (repeat(schedule, schedule_expire, err) < 0 || repeat(schedule, schedule_turn, err) < 0 ||
+    if (walk(schedule, schedule_expire, err) < 0 || walk(schedule, schedule_turn, err) < 0 ||
         schedule_replace(&schedule->step, err) < 0)
         return -1;
     schedule->turns = false;

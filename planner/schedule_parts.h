@@ -35,7 +35,10 @@ struct schedule_step {
     struct zones *zones;
     struct plan_note *notes;
     u32 note_count;
-    u64 plan; /* the last one that was locked: the only one, if `limit` was 1 */
+    s64 after; /* of schedule_expire and schedule_turn: rows with a higher id */
+    s64 last;  /* the last one that they locked */
+    u32 limit; /* how many they lock at most */
+    u64 plan;  /* the last one that was locked: the only one, if `limit` was 1 */
 };
 void schedule_step_clear(struct schedule_step *step);
 

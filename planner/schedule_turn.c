@@ -5,9 +5,6 @@
 
 #include <stdlib.h>
 
-#define STRING_(x) #x
-#define STRING(x) STRING_(x)
-
 /* Runs `sql` on the rows that `lock` has locked, and tells what it returns. */
 static int write_ids(struct schedule_step *step, const char *sql, const char *ids, bool turn,
                      struct err *err)
@@ -26,7 +23,8 @@ static int write_ids(struct schedule_step *step, const char *sql, const char *id
     return rc;
 }
 
-/* Locks, and as many statements as there are, in one transaction. How many rows were locked. */
+/* Locks up to `limit` rows after `after`, and as many statements as there are, in one transaction.
+ * How many rows were locked. */
 static int step_through(struct schedule_step *step, const char *lock, const char *const *sql,
                         size_t count, bool turn, struct err *err)
 {
@@ -35,9 +33,12 @@ static int step_through(struct schedule_step *step, const char *lock, const char
     int rows, rc = 0;
 
     if (postgres_run(step->postgres, "BEGIN", err) < 0 ||
-        postgres_query(step->postgres, lock, NULL, 0, &locked, err) < 0)
+        postgres_query(step->postgres, lock,
+                       (struct parameter[]){parameter_s64(step->after), parameter_s64(step->limit)},
+                       2, &locked, err) < 0)
         return -1;
     rows = PQntuples(locked);
+    step->last = rows > 0 ? result_s64(locked, rows - 1, 0) : step->after;
     ids = schedule_ids(locked);
     PQclear(locked);
     for (size_t i = 0; i < count && rows > 0 && rc == 0; i++)
@@ -51,14 +52,14 @@ static int step_through(struct schedule_step *step, const char *lock, const char
 #define OF_PLAN                                                                                    \
     " FROM job j JOIN synchronization s ON s.id = j.synchronization"                               \
     " JOIN schedule c ON c.synchronization = s.id"
-#define LOCKED " LIMIT " STRING(PLAN_BATCH) " FOR NO KEY UPDATE OF j, s, c SKIP LOCKED"
+#define LOCKED " AND j.id > $1 ORDER BY j.id LIMIT $2 FOR NO KEY UPDATE OF j, s, c SKIP LOCKED"
 
 /* A job that began once, and is queued again (approve), has kept its deadline. What waits has not
  * begun: a planner of a version that knew of no waiting may have claimed it, in vain. */
 static const char late_sql[] =
     "SELECT j.id" OF_PLAN " WHERE j.phase = 'Queued' AND j.start_by < statement_timestamp()"
-    " AND (j.waits OR (j.owner IS NULL AND j.started_at IS NULL)) AND NOT j.cancel_requested"
-    " ORDER BY j.start_by" LOCKED;
+    " AND (j.waits OR (j.owner IS NULL AND j.started_at IS NULL))"
+    " AND NOT j.cancel_requested" LOCKED;
 
 static const char *const expire_sql[] = {
     "WITH e AS (UPDATE job j SET phase = 'Skipped', waits = false, waiting_for = NULL,"
@@ -85,8 +86,7 @@ int schedule_expire(struct schedule_step *step, struct err *err)
 
 static const char waiting_sql[] =
     "SELECT j.id" OF_PLAN " WHERE j.waits AND (j.cancel_requested OR"
-    " (NOT s.suspended AND j.start_by >= statement_timestamp() AND " NOBODY_ACTIVE
-    ")) ORDER BY j.id" LOCKED;
+    " (NOT s.suspended AND j.start_by >= statement_timestamp() AND " NOBODY_ACTIVE "))" LOCKED;
 
 /* What the synchronization is has been changed since, perhaps. */
 static const char *const turn_sql[] = {

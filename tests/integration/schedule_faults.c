@@ -158,6 +158,32 @@ static void test_stopped_in_the_middle(void **state)
     scheduler_down(&two);
 }
 
+/* Goal: what waits and cannot have its turn, or be skipped, as Postgres refuses it, keeps nobody
+ * else from it. */
+static void test_turn_refused(void **state)
+{
+    struct world *world = *state;
+    struct scheduler one = scheduler_up(world, "one");
+    static const char *const names[] = {"a", "bad", "c", "late-bad", "late"};
+
+    for (u32 i = 0; i < COUNT_OF(names); i++) {
+        add_plan(world, names[i], "{\"schedule\": \"@every 1h\"}");
+        time_comes(world, names[i], 0);
+        wait_notes(&one, 1);
+    }
+    for (u32 i = 0; i < COUNT_OF(names); i++) {
+        time_comes(world, names[i], 0);
+        wait_notes(&one, 1);
+    }
+    run_sql(world, "ALTER TABLE job ADD CHECK (name NOT LIKE '%%bad-2' OR waits)");
+    run_sql(world, "UPDATE job SET start_by = now() - interval '1 s'"
+                   " WHERE name IN ('late-bad-2', 'late-2')");
+    end_active(world);
+    wait_sql(world, "SELECT string_agg(name, ' ' ORDER BY name) FROM job WHERE waits",
+             "bad-2 late-bad-2");
+    scheduler_down(&one);
+}
+
 /* ---- zones ---- */
 
 static char folder[64];
@@ -248,6 +274,7 @@ int main(void)
         WORLD_TEST(test_number_is_taken),
         WORLD_TEST(test_begins_while_locked),
         WORLD_TEST(test_stopped_in_the_middle),
+        WORLD_TEST(test_turn_refused),
         WORLD_TEST(test_zone_changes),
         WORLD_TEST(test_zone_of_others),
     };
