@@ -338,7 +338,8 @@ static const char *const approve_sql[] = {
     " AND s.id = j.synchronization AND j.phase = 'Failed'",
     "UPDATE job SET approved = phase = 'Held', phase = 'Queued', reason = NULL, message = NULL,"
     " finished_at = NULL, owner = NULL, lease_until = NULL, cancel_requested = false,"
-    " opened = false WHERE id = $1", /* its end took the staging area away */
+    " opened = false, start_by = NULL WHERE id = $1", /* its end took the staging area away; and it
+                                                         kept its starting deadline */
     "INSERT INTO event (job, kind, message) VALUES ($1, 'Queued', 'approved')",
     "SELECT pg_notify('syncline_jobs', name), pg_notify('syncline_job', name) FROM job"
     " WHERE id = $1",

@@ -234,6 +234,21 @@ static void cancelled_while_it_waits(void **state)
     assert_int_equal(err.code, ERR_NotFound);
 }
 
+/* Goal: a job that is approved, long after its starting deadline, is one as any other: it does not
+ * end for a worker or an asset that is away for a moment. */
+static void approved_has_no_deadline(void **state)
+{
+    struct world *world = *state;
+    struct err err;
+
+    apply(world, BOTH PLAN(AT_TWO), "created created created");
+    add_time(world, 1, false, "Failed");
+    run_sql(world, "UPDATE job SET reason = 'SourceChanged', start_by = now() - interval '1 day',"
+                   " started_at = now() - interval '1 day', finished_at = now()");
+    assert_int_equal(jobs_approve(world->sql, "nightly-1", &err), 0);
+    assert_sql(world, "SELECT phase || ' ' || (start_by IS NULL) FROM job", "Queued true");
+}
+
 /* Goal: up to when it was suspended is known, and only of one that was. Method: suspend and resume,
  * each twice; which job is said to go on. */
 static void resumed_from_then_on(void **state)
@@ -276,6 +291,7 @@ int main(void)
         SCHEDULE_TEST(kinds_are_kept_apart),
         SCHEDULE_TEST(waiting_holds_up_nothing),
         SCHEDULE_TEST(cancelled_while_it_waits),
+        SCHEDULE_TEST(approved_has_no_deadline),
         SCHEDULE_TEST(resumed_from_then_on),
     };
 
