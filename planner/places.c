@@ -60,6 +60,18 @@ static bool uses(const struct job *job, const struct place *place)
            strcmp(job->source, place->address) == 0;
 }
 
+bool places_hold(const struct job *job)
+{
+    const struct place *place;
+
+    if (!waits_to_start(job) || !places_waits(job))
+        return false;
+    TAILQ_FOREACH(place, &job->planner->places, link)
+    if (uses(job, place))
+        return true;
+    return false;
+}
+
 static struct place *find(struct planner *planner, const char *address)
 {
     struct place *place;

@@ -115,6 +115,8 @@ void batch_restart(struct job *job, struct job_batch *batch);
 
 /* Whether the job is one that waits at all. */
 bool places_waits(const struct job *job);
+/* It has not begun, and waits for a place: there is nothing of it to drive. */
+bool places_hold(const struct job *job);
 /* May this be sent? `batch`: what USE_CONTENT is about, else NULL. */
 bool places_allow(struct job *job, enum place_use use, const struct job_batch *batch);
 /* It was sent. */

@@ -12,7 +12,8 @@
 #include <stdlib.h>
 
 #define TICK_MS 50
-#define JOBS_MAX 64 /* that one planner drives at once */
+#define JOBS_MAX 64   /* that one planner drives at once */
+#define JOBS_MOST 512 /* with those that wait for their assets to begin */
 #define IDLE_VIEW_MS 1000
 #define ASSETS_AT_ONCE 256 /* that are found due by one look, which comes each second */
 
@@ -26,16 +27,32 @@ static u32 count_jobs(const struct planner *planner)
     return count;
 }
 
+/* For how many more there is room. Assets that are away keep nobody else from his turn. */
+static u32 count_room(const struct planner *planner)
+{
+    u32 jobs = count_jobs(planner), driven = 0;
+    const struct job *job;
+
+    TAILQ_FOREACH(job, &planner->jobs, link)
+    driven += !places_hold(job);
+    if (driven >= JOBS_MAX || jobs >= JOBS_MOST)
+        return 0;
+    return jobs + JOBS_MAX - driven <= JOBS_MOST ? JOBS_MAX - driven : JOBS_MOST - jobs;
+}
+
 static void claim(struct planner *planner)
 {
     struct truth_request *request;
-    u32 jobs = count_jobs(planner);
+    u32 room;
 
-    if (!planner->claim_again || planner->claiming || planner->stopping || jobs >= JOBS_MAX)
+    if (!planner->claim_again || planner->claiming || planner->stopping)
+        return;
+    room = count_room(planner);
+    if (room == 0)
         return;
     request = memory_or_die(sizeof *request);
     request->kind = TRUTH_CLAIM;
-    request->limit = JOBS_MAX - jobs;
+    request->limit = room;
     planner->claiming = true;
     planner->claim_sent_ms = clock_monotonic_ms();
     planner->claim_again = false;

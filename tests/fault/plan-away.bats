@@ -105,3 +105,26 @@ is_waiting() { job_has "$1" "phase = 'Probing' AND waiting_for LIKE '$1-src: $2 
   eventually 20 job_has p "phase = 'Failed' AND reason IN ('WorkerMissing', 'AssetUnreachable')"
   kill -CONT "$(stack_pid mover-1)"
 }
+
+@test "plans that wait for their assets, however many, leave room for jobs of others" {
+  # Method: more plans than a planner drives jobs at once, of a source that is not there; then a job of another one.
+  mkdir "$WORK/here"
+  echo x >"$WORK/here/x"
+  mkdir "$WORK/there"
+  syncline up -q
+  plan_define p '{}'
+  stack_psql <<'SQL'
+    INSERT INTO synchronization (name, kind, source, destination, spec, created_at)
+      SELECT 'p' || n, kind, source, destination, spec, created_at FROM synchronization, generate_series(1, 70) n
+       WHERE name = 'p';
+    INSERT INTO schedule (synchronization, looked_until)
+      SELECT id, now() - interval '1 s' FROM synchronization WHERE name ~ '^p[0-9]';
+    NOTIFY syncline_plans;
+SQL
+  waiting() { [[ $(stack_psql -c "SELECT count(*) FROM job WHERE owner IS NOT NULL") -ge $1 ]]; }
+  eventually 20 waiting 64
+  sync_define other "$WORK/here" "$WORK/there"
+  syncline run other --wait --timeout 20s --progress=none
+  job_has other "phase = 'Succeeded'"
+  eventually 20 waiting 71
+}
