@@ -158,6 +158,42 @@ static void test_stopped_in_the_middle(void **state)
     scheduler_down(&two);
 }
 
+/* Goal: each time has one row, whatever becomes of the sessions of those who write it. Method:
+ * three schedulers whose backends are ended again and again, wherever they are, while plans come
+ * each second. */
+static void test_sessions_end(void **state)
+{
+    struct world *world = *state;
+    struct scheduler three[3];
+
+    run_sql(world, "INSERT INTO asset (name, spec, address) VALUES ('a', '{}', 'dir:/a'),"
+                   " ('b', '{}', 'dir:/b')");
+    run_sql(world,
+            "INSERT INTO synchronization (name, kind, source, destination, spec)"
+            " SELECT 'p' || n, 'SynchronizationPlan', a.id, b.id, '{\"schedule\": \"@every 1s\","
+            " \"historyLimit\": 1000}' FROM generate_series(1, 50) n, asset a, asset b"
+            " WHERE a.name = 'a' AND b.name = 'b'");
+    run_sql(world, "INSERT INTO schedule (synchronization) SELECT id FROM synchronization");
+    for (u32 i = 0; i < 3; i++)
+        three[i] = scheduler_up(world, "one");
+    while (sql_number(world, "SELECT count(*) FROM job") < 400) {
+        run_sql(world, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname ="
+                       " current_database() AND application_name LIKE '% schedule'"
+                       " AND random() < 0.3");
+        usleep(20000);
+    }
+    for (u32 i = 0; i < 3; i++)
+        scheduler_down(&three[i]);
+    assert_sql(
+        world,
+        "SELECT count(*) FROM (SELECT synchronization, count(*) AS rows, min(scheduled_for)"
+        "  AS first, max(scheduled_for) AS last FROM job GROUP BY 1) j JOIN synchronization s"
+        " ON s.id = j.synchronization WHERE first <> date_trunc('milliseconds', created_at)"
+        " + interval '1 s' OR last <> first + (rows - 1) * interval '1 s'",
+        "0");
+    assert_sql(world, "SELECT count(*) = count(DISTINCT job) FROM event", "t");
+}
+
 /* Goal: what waits and cannot have its turn, or be skipped, as Postgres refuses it, keeps nobody
  * else from it. */
 static void test_turn_refused(void **state)
@@ -274,6 +310,7 @@ int main(void)
         WORLD_TEST(test_number_is_taken),
         WORLD_TEST(test_begins_while_locked),
         WORLD_TEST(test_stopped_in_the_middle),
+        WORLD_TEST(test_sessions_end),
         WORLD_TEST(test_turn_refused),
         WORLD_TEST(test_zone_changes),
         WORLD_TEST(test_zone_of_others),
