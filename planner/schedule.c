@@ -185,8 +185,10 @@ static int isolate(struct schedule *schedule, u32 limit, struct err *err)
                               raced ? RACED_MS : PROBLEM_MS, err);
 }
 
+/* For a while: what waits is to have its turn also where more comes than can be decided. */
 static int decide_due(struct schedule *schedule, u32 *done, struct err *err)
 {
+    s64 until_ms = clock_monotonic_ms() + LOOK_MS;
     u32 limit;
     int count;
 
@@ -199,7 +201,8 @@ static int decide_due(struct schedule *schedule, u32 *done, struct err *err)
         tell(schedule);
         *done += (u32)count;
         schedule->limit = limit * 2 < PLAN_BATCH ? limit * 2 : PLAN_BATCH;
-    } while ((u32)count == limit && !truth_thread_stops(&schedule->thread));
+    } while ((u32)count == limit && clock_monotonic_ms() < until_ms &&
+             !truth_thread_stops(&schedule->thread));
     return 0;
 }
 

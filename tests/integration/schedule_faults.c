@@ -158,6 +158,32 @@ static void test_stopped_in_the_middle(void **state)
     scheduler_down(&two);
 }
 
+/* Goal: what waits has its turn also where more times come than can be decided. Method: plans of
+ * each second, and a Postgres that takes half a second for a batch of them. */
+static void test_more_than_can_be_decided(void **state)
+{
+    struct world *world = *state;
+    struct scheduler one;
+
+    add_plan(world, "w", "{\"schedule\": \"@every 1h\"}");
+    run_sql(world, "INSERT INTO job (name, synchronization, number, trigger, source_address, waits,"
+                   " destination_address, destination_asset, scheduled_for, start_by) SELECT 'w-1',"
+                   " id, 1, 'schedule', 'a', true, 'b', destination, now(), now() + interval '1 h'"
+                   " FROM synchronization");
+    run_sql(world, "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS"
+                   " 'BEGIN PERFORM pg_sleep(0.5); RETURN NULL; END'");
+    run_sql(world, "CREATE TRIGGER slow AFTER INSERT ON job EXECUTE FUNCTION slow()");
+    run_sql(world, "INSERT INTO synchronization (name, kind, source, destination, spec, created_at)"
+                   " SELECT 'p' || n, 'SynchronizationPlan', source, destination,"
+                   " '{\"schedule\": \"@every 1s\", \"historyLimit\": 1}', now() - interval '1 min'"
+                   " FROM generate_series(1, 700) n, synchronization WHERE name = 'w'");
+    run_sql(world, "INSERT INTO schedule (synchronization, looked_until) SELECT id, now() -"
+                   " interval '10 s' FROM synchronization WHERE name <> 'w'");
+    one = scheduler_up(world, "one");
+    wait_sql(world, "SELECT waits FROM job WHERE name = 'w-1'", "f");
+    scheduler_down(&one);
+}
+
 /* Goal: each time has one row, whatever becomes of the sessions of those who write it. Method:
  * three schedulers whose backends are ended again and again, wherever they are, while plans come
  * each second. */
@@ -310,6 +336,7 @@ int main(void)
         WORLD_TEST(test_number_is_taken),
         WORLD_TEST(test_begins_while_locked),
         WORLD_TEST(test_stopped_in_the_middle),
+        WORLD_TEST(test_more_than_can_be_decided),
         WORLD_TEST(test_sessions_end),
         WORLD_TEST(test_turn_refused),
         WORLD_TEST(test_zone_changes),
