@@ -131,6 +131,21 @@ CASES
   [ -z "$(syncline get syncs -o name)" ]
 }
 
+@test "get plans -w: what is empty in a later row moves no column" {
+  # Goal: who looks on sees each value below its heading. Method: a plan that is suspended, which has no next time.
+  run -0 define column 'schedule: "0 0 29 2 *"'
+  eventually 10 of column .nextAt
+  "$SYNCLINE_BIN/syncline" --state-dir "$STACK" get plan column -w >lines 3>&- &
+  STACK_STARTED+=("$!")
+  eventually 10 grep -q '^column' lines
+  syncline suspend column
+  eventually 10 grep -q 'suspended$' lines
+  heading=$(head -n 1 lines) row=$(tail -n 1 lines)
+  heading=${heading%%NOW*} row=${row%%suspended*}
+  [ "${#row}" = "${#heading}" ]
+  kill -INT "$!"
+}
+
 @test "describe tells its next five times, by the clocks of its zone and in UTC, across a change of them" {
   # Goal: words, zone and offset, jitter; a time in the gap comes after it, as planners tell it.
   # Method: the second Sunday in March of New York, whatever the year; jitter is the same each time.
