@@ -102,7 +102,7 @@ CASES
     startingDeadline: 10m, jitter: 0s, historyLimit: 5'
   says "plan/listed created"
   run -0 syncline get plans
-  [[ ${lines[0]} =~ ^NAME\ +SCHEDULE\ +LAST\ +PHASE\ +REASON\ +NEXT\ +LAST-SUCCESS\ +NOW$ ]]
+  [[ ${lines[0]} =~ ^NAME\ +SCHEDULE\ +ZONE\ +LAST\ +PHASE\ +REASON\ +NEXT\ +LAST-SUCCESS\ +NOW$ ]]
   says '*/15 8-17 * * Mon-Fri'
   run -0 syncline get pl listed -o wide
   says "listed-src"
@@ -144,6 +144,25 @@ CASES
   heading=${heading%%NOW*} row=${row%%suspended*}
   [ "${#row}" = "${#heading}" ]
   kill -INT "$!"
+}
+
+@test "a name that is wrong, or more than a name, is refused with what to type" {
+  # Goal: KIND/NAME where a name is wanted, what there is none of, formats. Method: what people type who know kubectl.
+  define alone 'schedule: "0 0 29 2 *"'
+  for command in run verify suspend resume wait; do
+    run -2 syncline "$command" plan/alone
+    says "$command wants a name alone, without its kind: alone, not plan/alone"
+  done
+  for command in cancel approve retry report; do
+    run -2 syncline "$command" job/alone-1
+    says "$command wants a name alone, without its kind: alone-1, not job/alone-1"
+  done
+  run -2 syncline run plan/
+  says "run wants a name alone, without its kind: NAME, not plan/"
+  run -3 syncline filter test alne file
+  says "next: syncline get syncs --all, or syncline get plans"
+  run -2 syncline get plans -o csv
+  says "there is no format 'csv': table, wide, json, name, yaml"
 }
 
 @test "describe tells its next five times, by the clocks of its zone and in UTC, across a change of them" {
@@ -224,6 +243,10 @@ CASES
     <(syncline get plan shown -o json)
   [ "$(of shown .now)" = 'shown-3 is Running, shown-4 waits' ]
   [ "$(of shown .lastAt)" = 2001-02-03T03:00:00.000Z ]
+  # what holds up the active one says more than that another one waits for it
+  stack_psql -c "UPDATE job SET waiting_for = 'an asset that is away' WHERE name = 'shown-3'"
+  [ "$(of shown .status.waitingFor)" = 'an asset that is away' ]
+  stack_psql -c "UPDATE job SET waiting_for = NULL WHERE name = 'shown-3'"
   run -0 syncline describe plan/shown
   says "waiting          shown-4, of 2001-02-03T04:00:00Z, waits for job shown-3, which still runs, until "
   [[ $output =~ shown-2\ +2001-02-03T02:00:00Z\ +schedule\ +Skipped\ +StillRunning ]]
