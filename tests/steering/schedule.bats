@@ -199,6 +199,14 @@ CASES
   [ "$(of now .status.lastRun.job)" = now-2 ]
   run -0 syncline describe job/now-1
   says "of               plan/now"
+  # events of its jobs and its own, the newest first
+  run -0 syncline describe plan/now
+  events=$(sed -n '/^latest events$/,/^$/p' <<<"$output")
+  grep -qE '^2[^ ]+Z +now-2 +Succeeded' <<<"$(sed -n 3p <<<"$events")"
+  says "now-1 Probing"
+  syncline set now delete.enabled=true
+  run -0 syncline describe plan/now
+  [[ $output =~ Z\ +Applied\ +plan/now\ configured ]]
   run -0 syncline describe asset/now-dst
   says "next: syncline describe plan/now"
   run -0 syncline suspend now
