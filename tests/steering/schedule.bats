@@ -298,4 +298,10 @@ CASES
   says "syncline set plan/astray FIELD=VALUE"
   run syncline doctor
   says "when plan astray comes cannot be told: no zone of that name here"
+  # a time that nobody decides
+  [[ $output != *"was due at"* ]]
+  stack_psql -c "UPDATE schedule SET problem = NULL, next_at = '2001-02-03 04:05Z', next_due = '2001-02-03 04:05:06Z'
+    WHERE synchronization = (SELECT id FROM synchronization WHERE name = 'astray')"
+  run syncline doctor
+  says "plan astray was due at 2001-02-03 04:05:06Z, and no planner has looked"
 }
