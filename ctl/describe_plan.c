@@ -78,11 +78,17 @@ static const char jobs_sql[] =
     " FROM job j JOIN synchronization s ON s.id = j.synchronization WHERE s.name = $1"
     " ORDER BY j.number DESC LIMIT 10";
 
+/* What happened to it, and to its jobs: job by job, so that they are found by their index among
+ * millions of others. */
 static const char events_sql[] =
-    "SELECT " TIME("e.at") " AS \"AT\", j.name AS \"JOB\", e.kind AS \"KIND\","
-    " e.message AS \"MESSAGE\" FROM event e LEFT JOIN job j ON j.id = e.job"
-    " WHERE split_part(e.message, ' ', 1) = 'plan/' || $1 AND e.job IS NULL OR j.synchronization ="
-    "  (SELECT id FROM synchronization WHERE name = $1) ORDER BY e.id DESC LIMIT 10";
+    "SELECT " TIME("e.at") " AS \"AT\", e.job AS \"JOB\", e.kind AS \"KIND\","
+    " e.message AS \"MESSAGE\" FROM ("
+    " (SELECT id, at, NULL AS job, kind, message FROM event WHERE job IS NULL"
+    "   AND split_part(message, ' ', 1) = 'plan/' || $1 ORDER BY id DESC LIMIT 10)"
+    " UNION ALL (SELECT o.id, o.at, j.name, o.kind, o.message FROM synchronization s"
+    "   JOIN job j ON j.synchronization = s.id JOIN LATERAL (SELECT * FROM event"
+    "    WHERE job = j.id ORDER BY id DESC LIMIT 10) o ON true WHERE s.name = $1)) e"
+    " ORDER BY e.id DESC LIMIT 10";
 /* clang-format on */
 
 /* ---- its next times ---- */

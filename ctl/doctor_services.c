@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "io/redis.h"
+#include "schema/limits.h"
 #include "store/jobs.h"
 #include "store/migrations.h"
 
@@ -84,7 +85,8 @@ static void check_planners(struct findings *findings, struct postgres *postgres)
 }
 
 /* One row is one thing that waits for a person: what, and what to type. A time of a plan that waits
- * for the job before it waits for nobody. */
+ * for the job before it waits for nobody; one that came and is not decided says that no planner
+ * does its work, though one may hold its lock. */
 static const char waiting_sql[] =
     "SELECT format('asset %s is Failed since %s: %s', name, to_char(since, 'YYYY-MM-DD HH24:MI'),"
     "  coalesce(message, reason)), 'syncline describe asset/' || name FROM v_assets WHERE state = "
@@ -95,16 +97,21 @@ static const char waiting_sql[] =
     "  AND superseded_by IS NULL"
     " UNION ALL SELECT format('when plan %s comes cannot be told: %s', name, problem),"
     "  'syncline describe plan/' || name FROM v_plans WHERE problem IS NOT NULL"
+    " UNION ALL SELECT format('plan %s was due at %s, and no planner has looked', name,"
+    "   to_char(next_due AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS\"Z\"')),"
+    "  'look into the log of each planner, and restart one that hangs' FROM v_plans WHERE"
+    "  next_due > '-infinity' AND next_due < clock_timestamp() - $1::bigint * interval '1 ms'"
     " UNION ALL SELECT format('job %s waits for %s', a.name, a.waiting_for), 'syncline status'"
     "  FROM v_active a JOIN job j ON j.name = a.name WHERE a.waiting_for <> '' AND NOT j.waits"
     " LIMIT 20";
 
 static void check_waiting(struct findings *findings, struct postgres *postgres)
 {
+    struct parameter late = parameter_s64(PLAN_LATE_MS);
     PGresult *result;
     struct err err;
 
-    if (postgres_query(postgres, waiting_sql, NULL, 0, &result, &err) < 0)
+    if (postgres_query(postgres, waiting_sql, &late, 1, &result, &err) < 0)
         return;
     for (int row = 0; row < PQntuples(result); row++)
         finding_add(findings, HEALTH_WARNING, "waiting", result_text(result, row, 1), "%s",

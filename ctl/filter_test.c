@@ -1,5 +1,6 @@
 /* filter_test.c: `syncline filter test NAME PATH…`: would this path take part, and which rule says
  * so. It only reads the synchronization's row: the paths need not exist. */
+#include "ctl/kinds.h"
 #include "ctl/session.h"
 #include "ctl/spec.h"
 
@@ -100,7 +101,7 @@ static int test_paths(struct ctl *ctl, struct filter_test *test, int count, char
     session_close(&session);
     if (result == 0)
         return EXIT_OK;
-    return ctl_fail(&err, err.code == ERR_NotFound            ? "syncline get syncs --all"
+    return ctl_fail(&err, err.code == ERR_NotFound            ? LIST_ANY_SYNC
                           : ctl_exit_code(&err) == EXIT_USAGE ? "syncline filter test --help"
                                                               : NULL);
 }

@@ -28,18 +28,6 @@ struct get_options {
     struct selector *selector;
 };
 
-/* wide and yaml are of `get` alone. */
-static int read_format(struct get_options *out, struct err *err)
-{
-    bool yaml = out->output && strcmp(out->output, "yaml") == 0;
-
-    if (yaml || (out->output && strcmp(out->output, "wide") == 0)) {
-        out->format = yaml ? OUTPUT_YAML : OUTPUT_WIDE;
-        return 0;
-    }
-    return output_format(out->output, true, &out->format, err);
-}
-
 static int read_arguments(struct ctl *ctl, int argc, char **argv, struct get_options *out,
                           struct err *err)
 {
@@ -63,7 +51,7 @@ static int read_arguments(struct ctl *ctl, int argc, char **argv, struct get_opt
         return -1;
     if (kind_find(argv[0], &out->kind, err) < 0)
         return -1;
-    if (read_format(out, err) < 0)
+    if (output_format(out->output, &out->format, err) < 0)
         return -1;
     return out->selector_text ? selector_parse(out->selector_text, &out->selector, err) : 0;
 }
@@ -380,7 +368,7 @@ int command_worker_list(struct ctl *ctl, int argc, char **argv)
     struct err err;
 
     argc = options_take(table, COUNT_OF(table), &ctl->common, argc, argv, &err);
-    if (argc < 0 || read_format(&options, &err) < 0)
+    if (argc < 0 || output_format(options.output, &options.format, &err) < 0)
         return ctl_fail(&err, "syncline worker list --help");
     if (ctl->common.help) {
         help_command(ctl->command);

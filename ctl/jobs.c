@@ -31,6 +31,8 @@ int job_arguments(struct ctl *ctl, const struct option *own, u32 count, int argc
     if (argc != 1)
         return err_set(err, ERR_Usage, "%s wants one name", ctl->command->name);
     out->name = argv[0];
+    if (kind_refuse(ctl->command->name, out->name, err) < 0)
+        return -1;
     return wait_read_options(ctl, out->progress, out->timeout, &out->how, err);
 }
 

@@ -81,6 +81,16 @@ enum kind kind_of_definition(enum definition_kind kind)
                                      : KIND_SYNCS;
 }
 
+int kind_refuse(const char *command, const char *name, struct err *err)
+{
+    const char *slash = strrchr(name, '/');
+
+    if (!slash)
+        return 0;
+    return err_set(err, ERR_Usage, "%s wants a name alone, without its kind: %s%.80s, not %.80s",
+                   command, slash[1] ? "" : "NAME", slash + 1, name);
+}
+
 int kind_and_name(const char *text, enum kind *kind, const char **name, struct err *err)
 {
     const char *slash = strchr(text, '/');

@@ -33,6 +33,9 @@ bool kind_is_defined(enum kind kind);
 enum definition_kind kind_definition(enum kind kind);
 enum kind kind_of_definition(enum definition_kind kind);
 
+/* Of a command that wants a name alone: "photos", not "sync/photos". Usage, with what to write. */
+int kind_refuse(const char *command, const char *name, struct err *err);
+
 /* "asset/photos". *name is borrowed from `text`. Usage, NotInThisVersion. */
 int kind_and_name(const char *text, enum kind *kind, const char **name, struct err *err);
 

@@ -2,6 +2,7 @@
 #include "ctl/report.h"
 
 #include "ctl/ending.h"
+#include "ctl/kinds.h"
 #include "ctl/options.h"
 
 #define LIMIT_MAX 2000000000u
@@ -51,7 +52,8 @@ static int read_arguments(struct ctl *ctl, int argc, char **argv, struct report_
     if (argc != 1)
         return err_set(err, ERR_Usage, "report wants the name of a job");
     out->job = argv[0];
-    if (check_only(out->only, err) < 0 || read_format(out->output, &out->format, err) < 0)
+    if (kind_refuse("report", out->job, err) < 0 || check_only(out->only, err) < 0 ||
+        read_format(out->output, &out->format, err) < 0)
         return -1;
     out->limit = out->format == REPORT_TABLE ? REPORT_TABLE_LIMIT : LIMIT_MAX;
     return out->limit_text

@@ -4,22 +4,26 @@
 #include <libsmartcols/libsmartcols.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
-int output_format(const char *text, bool allow_name, enum output_format *out, struct err *err)
+int output_format(const char *text, enum output_format *out, struct err *err)
 {
-    if (!text || strcmp(text, "table") == 0)
-        *out = OUTPUT_TABLE;
-    else if (strcmp(text, "json") == 0)
-        *out = OUTPUT_JSON;
-    else if (strcmp(text, "name") == 0 && allow_name)
-        *out = OUTPUT_NAME;
-    else if (strcmp(text, "wide") == 0 || strcmp(text, "yaml") == 0 || strcmp(text, "csv") == 0)
-        return err_set(err, ERR_NotInThisVersion, "-o %s: not in this version", text);
-    else
-        return err_set(err, ERR_Usage, "there is no format '%.40s': table, json%s", text,
-                       allow_name ? ", name" : "");
-    return 0;
+    static const char *const names[] = {[OUTPUT_TABLE] = "table",
+                                        [OUTPUT_JSON] = "json",
+                                        [OUTPUT_NAME] = "name",
+                                        [OUTPUT_WIDE] = "wide",
+                                        [OUTPUT_YAML] = "yaml"};
+
+    *out = OUTPUT_TABLE;
+    for (u32 i = 0; text && i < COUNT_OF(names); i++)
+        if (strcmp(text, names[i]) == 0) {
+            *out = (enum output_format)i;
+            return 0;
+        }
+    return text ? err_set(err, ERR_Usage,
+                          "there is no format '%.40s': table, wide, json, name, yaml", text)
+                : 0;
 }
 
 void show_count(struct buf *out, s64 value)
@@ -138,7 +142,13 @@ void table_without_heading(struct table *table)
 
 void table_at_least(struct table *table, u32 column, u32 width)
 {
-    scols_column_set_whint(scols_table_get_column(table->scols, column), width);
+    struct libscols_column *at = scols_table_get_column(table->scols, column);
+    const char *heading = scols_cell_get_data(scols_column_get_header(at));
+
+    scols_column_set_whint(at, width);
+    /* else cells that are narrower than the heading would be as wide as that */
+    if (heading && width > strlen(heading))
+        scols_column_set_flags(at, scols_column_get_flags(at) | SCOLS_FL_STRICTWIDTH);
 }
 
 void table_row(struct table *table, const char *const *values)

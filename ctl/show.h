@@ -9,8 +9,8 @@
 
 enum output_format { OUTPUT_TABLE, OUTPUT_JSON, OUTPUT_NAME, OUTPUT_WIDE, OUTPUT_YAML };
 
-/* "table", "json", "name"; NULL text = table. `allow_name`: whether name is one of them here. */
-int output_format(const char *text, bool allow_name, enum output_format *out, struct err *err);
+/* "table", "json", "name", "wide", "yaml"; NULL text = table. Usage. */
+int output_format(const char *text, enum output_format *out, struct err *err);
 
 /* 1234567 -> "1,234,567" */
 void show_count(struct buf *out, s64 value);

@@ -37,6 +37,8 @@ static int set_suspended(struct ctl *ctl, bool suspended, int argc, char **argv)
     }
     if (argc != 1)
         return ctl_usage(ctl, "%s wants the name of a synchronization", ctl->command->name);
+    if (kind_refuse(ctl->command->name, argv[0], &err) < 0)
+        return ctl_usage(ctl, "%s", err.text);
     if (session_open(ctl, SESSION_FIND, &session, &err) < 0 ||
         jobs_suspend(session.postgres, argv[0], suspended, &was, &active, &err) < 0)
         code = ctl_fail(&err, err.code == ERR_NotFound ? LIST_ANY_SYNC : NULL);

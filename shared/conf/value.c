@@ -125,6 +125,17 @@ static json_t *read_text(const struct field *field, const struct node *node, str
     return NULL;
 }
 
+/* A text that is neither a number, a date, true or false in YAML: in quotes, too, those would be no
+ * value of this field. */
+static const char *word_read(const struct field *field, const struct node *node,
+                             struct faults *faults)
+{
+    if (node->kind == NODE_SCALAR && (!node->plain || plain_kind_of(node->text) == PLAIN_TEXT))
+        return node->text;
+    wrong(field, node, faults);
+    return NULL;
+}
+
 /* Where the byte `position` of the text stands, if its line is as the text is; else where it
  * begins. */
 static struct mark mark_inside(const struct node *node, size_t position)
@@ -142,7 +153,7 @@ static struct mark mark_inside(const struct node *node, size_t position)
 static json_t *read_schedule(const struct field *field, const struct node *node,
                              struct faults *faults)
 {
-    const char *text = text_read(node, field->path, faults);
+    const char *text = word_read(field, node, faults);
     size_t position = 0;
     struct cron cron;
     struct err err = {0};
@@ -160,7 +171,7 @@ static json_t *read_schedule(const struct field *field, const struct node *node,
 
 static json_t *read_zone(const struct field *field, const struct node *node, struct faults *faults)
 {
-    const char *text = text_read(node, field->path, faults);
+    const char *text = word_read(field, node, faults);
     struct zone *zone = NULL;
     struct err err = {0};
 

@@ -188,6 +188,14 @@ static void append_around(struct buf *out, const struct kind *kind, const struct
 {
     u32 size = kind->star_most - kind->least + 1;
 
+    if (range->first > kind->star_most) { /* Sunday as 7 */
+        bool steps = range->last >= range->first - size + step;
+
+        append_span(out, range->first - size, steps ? range->last : range->first - size);
+        if (steps && step > 1)
+            buf_printf(out, "/%u", step);
+        return;
+    }
     if (step == 1) {
         append_span(out, range->first, kind->star_most);
         append_span(out, kind->least, range->last);
@@ -454,11 +462,14 @@ static int read_name(const struct reader *reader, const char *at, struct cron *o
 
 static int check_bytes(const struct reader *reader)
 {
-    for (const char *at = reader->text; *at; at++)
+    for (const char *at = reader->text; *at; at++) {
+        if (*at == '\n')
+            return refuse(reader, at, "a line break; write all of it on one line, in quotes");
         if (((unsigned char)*at < ' ' && *at != '\t') || *at == 0x7f)
             return refuse(reader, at,
                           "a control character (\\x%02x); between fields only blanks stand",
                           (unsigned char)*at);
+    }
     return 0;
 }
 

@@ -121,18 +121,35 @@ static char *lower_of(const char *name)
     return lower;
 }
 
-/* A city alone, or else what was written with a slip. */
-static const char *names_nearest(const struct names *names, const char *lower)
+/* By the whole name, or by the city at its end. Etc has no cities: Etc/GMT+2 is west of Greenwich,
+ * and who writes GMT+2 means the east. */
+static const char *names_find(const struct names *names, const char *lower, bool city)
 {
-    const char *near = nearest_word(lower, names->lower, names->count);
-
     for (u32 i = 0; i < names->count; i++) {
-        const char *city = strrchr(names->lower[i], '/');
+        const char *slash = city ? strrchr(names->lower[i], '/') : NULL;
+        const char *name = slash ? slash + 1 : city ? NULL : names->lower[i];
 
-        if (near == names->lower[i] || (city && strcmp(city + 1, lower) == 0))
+        if (slash && strncmp(names->lower[i], "etc/", 4) == 0)
+            continue;
+        if (name && strcmp(name, lower) == 0)
             return names->items[i];
     }
     return NULL;
+}
+
+/* The name in other letters, a city alone, or else what was written with a slip. What has no slash
+ * is short, and near to others that are meant as little: PST is no slip of MST, nor GMT+2 of GMT+0.
+ */
+static const char *names_nearest(const struct names *names, const char *lower)
+{
+    const char *found = names_find(names, lower, false), *near;
+
+    if (!found)
+        found = names_find(names, lower, true);
+    if (found)
+        return found;
+    near = nearest_word(lower, names->lower, names->count);
+    return near && strchr(near, '/') ? names_find(names, near, false) : NULL;
 }
 
 static int refuse(const char *name, const char *fault, struct err *err)

@@ -172,11 +172,12 @@ static const char *path_to_be(const struct applying *applying, const char *name,
     return given ? path_of(given->spec) : known ? address_path(known->address) : NULL;
 }
 
-static struct flow flow_to_be(const struct applying *applying, const char *name, const json_t *spec,
+static struct flow flow_to_be(const struct applying *applying, enum definition_kind kind,
+                              const char *name, const json_t *spec,
                               const struct definition *definition)
 {
     const struct definition *by = NULL;
-    struct flow flow = {.name = name};
+    struct flow flow = {.word = definition_word(kind), .name = name};
 
     flow.source = path_to_be(applying, spec_text(spec, "source"), &by);
     flow.destination = path_to_be(applying, spec_text(spec, "destination"), &by);
@@ -211,11 +212,13 @@ static void check_flows(struct applying *applying)
         const struct object *known = objects_find(syncs, definition->name);
 
         if (!is_asset(definition) && !(known && known->adhoc))
-            flows[count++] = flow_to_be(applying, definition->name, definition->spec, definition);
+            flows[count++] = flow_to_be(applying, definition->kind, definition->name,
+                                        definition->spec, definition);
     }
     for (u32 i = 0; i < syncs->count; i++)
         if (!syncs->items[i].adhoc && !given_sync(applying, syncs->items[i].name))
-            flows[count++] = flow_to_be(applying, syncs->items[i].name, syncs->items[i].spec, NULL);
+            flows[count++] = flow_to_be(applying, syncs->items[i].kind, syncs->items[i].name,
+                                        syncs->items[i].spec, NULL);
     applying->fault_count += flows_check(flows, count, applying->faults);
     free(flows);
 }

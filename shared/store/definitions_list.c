@@ -32,7 +32,8 @@ static const char sync_sql[] =
     " FROM v_synchronizations v " ENDS " WHERE v.kind = 'Synchronization'";
 
 /* last*: its latest time that came, whatever became of it. lastRun: the latest job that was not
- * skipped, also one that somebody started. now: what a person has to know first. */
+ * skipped, also one that somebody started. waitingFor: of the active job, such as an asset that is
+ * away; else of the one that waits for its turn. now: what a person has to know first. */
 static const char plan_sql[] =
     "SELECT v.name, json_build_object('name', v.name, 'kind', 'SynchronizationPlan',"
     " 'schedule', v.schedule, 'timezone', v.timezone, 'source', a.address,"
@@ -46,7 +47,8 @@ static const char plan_sql[] =
     " 'status', json_build_object('lastAt', " TIME("v.last_at") ", 'lastJob', v.last_job,"
     "  'lastPhase', v.last_phase, 'lastReason', v.last_reason, 'lastMessage', v.last_message,"
     "  'nextAt', " TIME("v.next_at") ", 'nextDue', " TIME("nullif(v.next_due, '-infinity')") ","
-    "  'activeJob', r.active, 'waitingJob', v.waiting_job, 'waitingFor', v.waiting_for,"
+    "  'activeJob', r.active, 'waitingJob', v.waiting_job,"
+    "  'waitingFor', coalesce(r.waits_for, v.waiting_for),"
     "  'lastRun', CASE WHEN r.name IS NOT NULL THEN json_build_object('job', r.name,"
     "   'trigger', r.trigger, 'phase', r.phase, 'reason', r.reason,"
     "   'startedAt', " TIME("r.started_at") ", 'finishedAt', " TIME("r.finished_at") ") END,"
@@ -54,7 +56,8 @@ static const char plan_sql[] =
     "  'missed', v.missed, 'problem', v.problem, 'suspended', v.suspended))"
     " FROM v_plans v JOIN synchronization s ON s.id = v.id " ENDS
     " LEFT JOIN LATERAL (SELECT j.name, j.trigger, j.phase, j.reason, j.started_at, j.finished_at,"
-    "   CASE WHEN j.finished_at IS NULL THEN j.name END AS active"
+    "   CASE WHEN j.finished_at IS NULL THEN j.name END AS active,"
+    "   CASE WHEN j.finished_at IS NULL THEN nullif(j.waiting_for, '') END AS waits_for"
     "   FROM job j WHERE j.synchronization = v.id AND NOT j.waits AND j.phase <> 'Skipped'"
     "   ORDER BY j.finished_at IS NULL DESC, j.number DESC LIMIT 1) r ON true WHERE true";
 /* clang-format on */

@@ -36,8 +36,9 @@ static u32 check_overlaps(const struct flow *flows, u32 count, struct buf *fault
             buf_printf(
                 faults,
                 "synchronization %s would write into %s, and %s writes into %s; two must not "
-                "write into the same tree: choose another destination, or delete %s\n",
-                told->name, told->destination, other->name, other->destination, other->name);
+                "write into the same tree: choose another destination, or: syncline delete %s/%s\n",
+                told->name, told->destination, other->name, other->destination, other->word,
+                other->name);
             found++;
         }
     return found;

@@ -11,6 +11,7 @@ struct flow {
     const char *name, *source, *destination; /* normal paths; NULL: not comparable */
     const char *file;                        /* of what is being defined; NULL: it is not */
     u32 line;
+    const char *word; /* of its kind, as for `delete`: "plan" */
 };
 
 /* Adds a line for each overlap and each circle that something with a `file` takes part in, and

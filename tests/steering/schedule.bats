@@ -102,7 +102,7 @@ CASES
     startingDeadline: 10m, jitter: 0s, historyLimit: 5'
   says "plan/listed created"
   run -0 syncline get plans
-  [[ ${lines[0]} =~ ^NAME\ +SCHEDULE\ +LAST\ +PHASE\ +REASON\ +NEXT\ +LAST-SUCCESS\ +NOW$ ]]
+  [[ ${lines[0]} =~ ^NAME\ +SCHEDULE\ +ZONE\ +LAST\ +PHASE\ +REASON\ +NEXT\ +LAST-SUCCESS\ +NOW$ ]]
   says '*/15 8-17 * * Mon-Fri'
   run -0 syncline get pl listed -o wide
   says "listed-src"
@@ -129,6 +129,40 @@ CASES
   run -3 syncline describe plan/liste
   says "there is no plan named liste; did you mean listed?"
   [ -z "$(syncline get syncs -o name)" ]
+}
+
+@test "get plans -w: what is empty in a later row moves no column" {
+  # Goal: who looks on sees each value below its heading. Method: a plan that is suspended, which has no next time.
+  run -0 define column 'schedule: "0 0 29 2 *"'
+  eventually 10 of column .nextAt
+  "$SYNCLINE_BIN/syncline" --state-dir "$STACK" get plan column -w >lines 3>&- &
+  STACK_STARTED+=("$!")
+  eventually 10 grep -q '^column' lines
+  syncline suspend column
+  eventually 10 grep -q 'suspended$' lines
+  heading=$(head -n 1 lines) row=$(tail -n 1 lines)
+  heading=${heading%%NOW*} row=${row%%suspended*}
+  [ "${#row}" = "${#heading}" ]
+  kill -INT "$!"
+}
+
+@test "a name that is wrong, or more than a name, is refused with what to type" {
+  # Goal: KIND/NAME where a name is wanted, what there is none of, formats. Method: what people type who know kubectl.
+  define alone 'schedule: "0 0 29 2 *"'
+  for command in run verify suspend resume wait; do
+    run -2 syncline "$command" plan/alone
+    says "$command wants a name alone, without its kind: alone, not plan/alone"
+  done
+  for command in cancel approve retry report; do
+    run -2 syncline "$command" job/alone-1
+    says "$command wants a name alone, without its kind: alone-1, not job/alone-1"
+  done
+  run -2 syncline run plan/
+  says "run wants a name alone, without its kind: NAME, not plan/"
+  run -3 syncline filter test alne file
+  says "next: syncline get syncs --all, or syncline get plans"
+  run -2 syncline get plans -o csv
+  says "there is no format 'csv': table, wide, json, name, yaml"
 }
 
 @test "describe tells its next five times, by the clocks of its zone and in UTC, across a change of them" {
@@ -165,6 +199,14 @@ CASES
   [ "$(of now .status.lastRun.job)" = now-2 ]
   run -0 syncline describe job/now-1
   says "of               plan/now"
+  # events of its jobs and its own, the newest first
+  run -0 syncline describe plan/now
+  events=$(sed -n '/^latest events$/,/^$/p' <<<"$output")
+  grep -qE '^2[^ ]+Z +now-2 +Succeeded' <<<"$(sed -n 3p <<<"$events")"
+  says "now-1 Probing"
+  syncline set now delete.enabled=true
+  run -0 syncline describe plan/now
+  [[ $output =~ Z\ +Applied\ +plan/now\ configured ]]
   run -0 syncline describe asset/now-dst
   says "next: syncline describe plan/now"
   run -0 syncline suspend now
@@ -209,6 +251,10 @@ CASES
     <(syncline get plan shown -o json)
   [ "$(of shown .now)" = 'shown-3 is Running, shown-4 waits' ]
   [ "$(of shown .lastAt)" = 2001-02-03T03:00:00.000Z ]
+  # what holds up the active one says more than that another one waits for it
+  stack_psql -c "UPDATE job SET waiting_for = 'an asset that is away' WHERE name = 'shown-3'"
+  [ "$(of shown .status.waitingFor)" = 'an asset that is away' ]
+  stack_psql -c "UPDATE job SET waiting_for = NULL WHERE name = 'shown-3'"
   run -0 syncline describe plan/shown
   says "waiting          shown-4, of 2001-02-03T04:00:00Z, waits for job shown-3, which still runs, until "
   [[ $output =~ shown-2\ +2001-02-03T02:00:00Z\ +schedule\ +Skipped\ +StillRunning ]]
@@ -252,4 +298,10 @@ CASES
   says "syncline set plan/astray FIELD=VALUE"
   run syncline doctor
   says "when plan astray comes cannot be told: no zone of that name here"
+  # a time that nobody decides
+  [[ $output != *"was due at"* ]]
+  stack_psql -c "UPDATE schedule SET problem = NULL, next_at = '2001-02-03 04:05Z', next_due = '2001-02-03 04:05:06Z'
+    WHERE synchronization = (SELECT id FROM synchronization WHERE name = 'astray')"
+  run syncline doctor
+  says "plan astray was due at 2001-02-03 04:05:06Z, and no planner has looked"
 }

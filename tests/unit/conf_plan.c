@@ -88,7 +88,16 @@ static void refused(void **state)
                                   "\"0 2 * * *\", or @daily, "
                                   "or @every 1h\n"},
         {PLAN "  schedule: 5\n",
-         "f:7:13: schedule: expected a text, and 5 is a number in YAML; put it in quotes: \"5\"\n"},
+         "f:7:13: schedule: expected a schedule, such as \"0 2 * * *\", \"@daily\" or \"@every "
+         "90s\", not 5\n"},
+        {PLAN "  schedule: null\n  timezone:\n",
+         "f:7:13: schedule has no value: write a schedule, such as \"0 2 * * *\", \"@daily\" or "
+         "\"@every 90s\"\n"
+         "f:8:12: timezone has no value: write the name of a time zone, such as Europe/Berlin, or "
+         "leave the field out\n"},
+        {PLAN "  schedule: |\n    0 2 * * *\n  timezone: NO\n",
+         "f:7:13: schedule: a line break; write all of it on one line, in quotes\n"
+         "f:9:13: timezone: expected the name of a time zone, such as Europe/Berlin, not NO\n"},
         {PLAN "  schedule: @daily\n", "f:7:13: no YAML: found character that cannot start any "
                                       "token, while scanning for the next "
                                       "token that begins in line 7; put the text in quotes\n"},
@@ -100,7 +109,7 @@ static void refused(void **state)
          "name "
          "of the zone database, such as Europe/Berlin\n"},
         {PLAN "  schedule: '@daily'\n  timezone: [UTC]\n",
-         "f:8:13: timezone: expected a text, not a list\n"},
+         "f:8:13: timezone: expected the name of a time zone, such as Europe/Berlin, not a list\n"},
         {PLAN "  schedule: '@daily'\n  overlap: queue\n",
          "f:8:12: overlap: expected queue-one, skip or replace, not queue\n"},
         {PLAN "  schedule: '@daily'\n  startingDeadline: 0s\n",

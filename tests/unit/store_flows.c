@@ -25,7 +25,8 @@ static void assert_faults(const struct flow *flows, u32 count, u32 wanted, const
  * that only begin alike. */
 static void overlaps(void **state)
 {
-    struct flow flows[] = {{"a", "/src/a", "/dst", NULL, 0}, {"b", "/src/b", "/dst", "f", 7}};
+    struct flow flows[] = {{"a", "/src/a", "/dst", NULL, 0, "sync"},
+                           {"b", "/src/b", "/dst", "f", 7, "sync"}};
 
     (void)state;
     assert_faults(flows, 2, 1, "f:7: synchronization b would write into /dst, and a writes into");
@@ -40,18 +41,19 @@ static void overlaps(void **state)
     flows[1].destination = NULL;
     assert_faults(flows, 2, 0, NULL);
     /* the one that is defined is told, whichever it is */
-    flows[0] = (struct flow){"a", "/src/a", "/dst", "g", 3};
-    flows[1] = (struct flow){"b", "/src/b", "/dst", NULL, 0};
+    flows[0] = (struct flow){"a", "/src/a", "/dst", "g", 3, "sync"};
+    flows[1] = (struct flow){"b", "/src/b", "/dst", NULL, 0, "plan"};
     assert_faults(flows, 2, 1, "g:3: synchronization a");
+    assert_faults(flows, 2, 1, "choose another destination, or: syncline delete plan/b\n");
 }
 
 /* Goal: what was there before is not to blame. Method: overlaps and circles without a file. */
 static void others_are_left_alone(void **state)
 {
-    const struct flow flows[] = {{"a", "/1", "/2", NULL, 0},
-                                 {"b", "/2", "/1", NULL, 0},
-                                 {"c", "/3", "/2", NULL, 0},
-                                 {"d", "/8", "/9", "f", 1}};
+    const struct flow flows[] = {{"a", "/1", "/2", NULL, 0, "sync"},
+                                 {"b", "/2", "/1", NULL, 0, "sync"},
+                                 {"c", "/3", "/2", NULL, 0, "sync"},
+                                 {"d", "/8", "/9", "f", 1, "sync"}};
 
     (void)state;
     assert_faults(flows, 4, 0, NULL);
@@ -60,10 +62,10 @@ static void others_are_left_alone(void **state)
 /* Goal: chains are fine, circles are not. Method: longer ones, through nesting, and of one. */
 static void circles(void **state)
 {
-    struct flow flows[] = {{"a", "/1", "/2", NULL, 0},
-                           {"b", "/2/in", "/3", NULL, 0},
-                           {"c", "/3", "/4", NULL, 0},
-                           {"d", "/4/deep", "/5", "f", 9}};
+    struct flow flows[] = {{"a", "/1", "/2", NULL, 0, "sync"},
+                           {"b", "/2/in", "/3", NULL, 0, "sync"},
+                           {"c", "/3", "/4", NULL, 0, "sync"},
+                           {"d", "/4/deep", "/5", "f", 9, "sync"}};
 
     (void)state;
     assert_faults(flows, 4, 0, NULL);
@@ -72,10 +74,11 @@ static void circles(void **state)
     flows[3].destination = "/4";
     flows[2].destination = "/6";
     assert_faults(flows, 4, 1, "f:9: source (/4/deep) and destination (/4) of synchronization d");
-    flows[3] = (struct flow){"d", "/7", "/7", "f", 9};
+    flows[3] = (struct flow){"d", "/7", "/7", "f", 9, "sync"};
     assert_faults(flows, 4, 1, "are the same directory");
-    assert_faults((struct flow[]){{"a", "/1", "/2", "f", 1}, {"b", "/2", "/1", "f", 5}}, 2, 1,
-                  "a (/1 to /2), b (/2 to /1)");
+    assert_faults(
+        (struct flow[]){{"a", "/1", "/2", "f", 1, "sync"}, {"b", "/2", "/1", "f", 5, "sync"}}, 2, 1,
+        "a (/1 to /2), b (/2 to /1)");
 }
 
 /* Goal: a long chain is no danger. Method: 3,000 in a row, and then a circle of all of them. */
@@ -89,7 +92,7 @@ static void long_chains(void **state)
     for (u32 i = 0; i <= COUNT; i++)
         snprintf(paths[i], sizeof paths[i], "/p%u", i);
     for (u32 i = 0; i < COUNT; i++)
-        flows[i] = (struct flow){paths[i] + 1, paths[i], paths[i + 1], "f", i + 1};
+        flows[i] = (struct flow){paths[i] + 1, paths[i], paths[i + 1], "f", i + 1, "sync"};
     assert_faults(flows, COUNT, 0, NULL);
     flows[COUNT - 1].destination = paths[0];
     assert_faults(flows, COUNT, 1, "p2999 (/p2999 to /p0)");
