@@ -185,9 +185,14 @@ int jobs_suspend(struct postgres *postgres, const char *synchronization, bool su
     static const char sql[] =
         "WITH u AS (UPDATE synchronization s SET suspended = $2::boolean FROM (SELECT id, suspended"
         "  FROM synchronization WHERE name = $1 FOR UPDATE) o WHERE s.id = o.id RETURNING s.id,"
-        "  o.suspended),"
+        "  s.name, s.kind, o.suspended),"
         " r AS (UPDATE schedule c SET resumed_at = clock_timestamp(), next_due = '-infinity'"
-        "  FROM u WHERE c.synchronization = u.id AND u.suspended AND NOT $2::boolean)"
+        "  FROM u WHERE c.synchronization = u.id AND u.suspended AND NOT $2::boolean),"
+        " told AS (INSERT INTO event (kind, message) SELECT CASE WHEN $2::boolean THEN 'Suspended'"
+        "   ELSE 'Resumed' END, CASE u.kind WHEN 'Synchronization' THEN 'sync' WHEN"
+        "   'SynchronizationPlan' THEN 'plan' ELSE 'live' END || '/' || u.name || CASE WHEN"
+        "   $2::boolean THEN ' suspended' ELSE ' resumed' END FROM u WHERE u.suspended <>"
+        "   $2::boolean)"
         " SELECT u.suspended, (SELECT j.name FROM job j WHERE j.synchronization = u.id"
         "  AND j.phase IN " ACTIVE " AND NOT j.waits), pg_notify('syncline_jobs', ''),"
         " pg_notify('syncline_plans', '') FROM u";

@@ -217,7 +217,11 @@ CASES
   run -0 syncline describe plan/now
   says "suspended        yes: nothing starts, and its times are skipped"
   says "next: syncline resume now"
+  [[ $output =~ Z\ +Suspended\ +plan/now\ suspended ]]
+  syncline suspend now # done twice is told once
   syncline resume now
+  run -0 syncline events -o json
+  [ "$(grep -c '"plan/now suspended"' <<<"$output") $(grep -c '"plan/now resumed"' <<<"$output")" = "1 1" ]
   # one that takes a while
   head -c 4000000 /dev/urandom >"$DIR/now-src/large"
   run -0 syncline set now limits.bandwidth=200KiB/s
