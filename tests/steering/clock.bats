@@ -9,7 +9,12 @@ setup() {
   stack_setup
   hourly="$(((10#$(date +%M) + 30) % 60)) * * * *" # no time of it comes by itself while a test runs
 }
-teardown() { stack_teardown; }
+teardown() {
+  local status=0
+  stack_teardown || status=1
+  clock_end
+  return "$status"
+}
 
 # plan NAME SCHEDULE [FIELDS]
 plan() {
