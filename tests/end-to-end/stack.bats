@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# bats file_tags=slow
 # The embedded stack: it comes up, stays up, goes down, and leaves nothing.
 
 load ../harness/stack

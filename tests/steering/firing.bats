@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# bats file_tags=slow
 # Plans that come while somebody looks: each time is once a job, whatever its job before it does, and each that did not
 # start says why.
 # One stack serves the tests of this file; each has names and paths of its own.

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# bats file_tags=slow
 # Limits of a running job, and places that are full for a while. On the whole stack.
 
 load ../harness/stack
