@@ -39,7 +39,10 @@ int command_migrate(struct ctl *ctl, int argc, char **argv)
     if (result < 0)
         return ctl_fail(&err, NULL);
     if (!ctl->common.quiet)
-        fprintf(stderr, applied ? "%u migrations were applied\n" : "the schema is current\n",
+        fprintf(stderr,
+                applied == 0   ? "the schema is current\n"
+                : applied == 1 ? "one migration was applied\n"
+                               : "%u migrations were applied\n",
                 applied);
     return EXIT_OK;
 }
