@@ -12,16 +12,13 @@ closing() { job_has "$1" "phase = 'Closing'" || ! is_running "$JOB_WAITER"; }
 
 # kill_in_close NAME MOST PROCESS…: kills one of these at a time, at random moments, from when the job closes
 kill_in_close() {
-  local job=$1 most=$2 name pid
+  local job=$1 most=$2 name
   shift 2
   KILLS=0
   while is_running "$JOB_WAITER" && ! closing "$job"; do sleep 0.05; done
   while ((KILLS < most)) && is_running "$JOB_WAITER"; do
     name=${*:RANDOM % $# + 1:1}
-    pid=$(stack_pid "$name")
-    if [[ -n $pid && $(stack_state_of "$name") == ready ]] && kill -KILL "$pid" 2>/dev/null; then
-      KILLS=$((KILLS + 1))
-    fi
+    if stack_kill_one "$name"; then KILLS=$((KILLS + 1)); fi
     sleep "0.$((RANDOM % 2))$((RANDOM % 10))" # the moment is what is random
   done
   echo "# $KILLS kills" >&3

@@ -13,15 +13,12 @@ teardown() { stack_teardown; }
 
 # kill_at_random MOST NAME…: kills one of these at a time, at random moments, while the job's waiter runs
 kill_at_random() {
-  local most=$1 name pid
+  local most=$1 name
   shift
   KILLS=0
   while ((KILLS < most)) && is_running "$JOB_WAITER"; do
     name=${*:RANDOM % $# + 1:1}
-    pid=$(stack_pid "$name")
-    if [[ -n $pid && $(stack_state_of "$name") == ready ]] && kill -KILL "$pid" 2>/dev/null; then
-      KILLS=$((KILLS + 1))
-    fi
+    if stack_kill_one "$name"; then KILLS=$((KILLS + 1)); fi
     sleep "0.$((RANDOM % 5))$((RANDOM % 10))" # the moment is what is random
   done
   echo "# $KILLS kills" >&3

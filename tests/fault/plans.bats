@@ -39,20 +39,17 @@ asset_yaml() {
 
 # planners_killed SECONDS COUNT: planners die at random moments, and come back
 planners_killed() {
-  local until=$((SECONDS + $1)) pid name
+  local until=$((SECONDS + $1)) name
   KILLS=0
   while ((SECONDS < until)); do
     name=planner-$((RANDOM % $2 + 1))
-    pid=$(stack_pid "$name")
-    if [[ -n $pid && $(stack_state_of "$name") == ready ]] && kill -KILL "$pid" 2>/dev/null; then
-      KILLS=$((KILLS + 1))
-    fi
+    if stack_kill_one "$name"; then KILLS=$((KILLS + 1)); fi
     sleep "0.$((RANDOM % 10))$((RANDOM % 10))" # the moment is what is random
   done
   echo "# $KILLS kills" >&3
 }
 
-# times_whole: of each plan, its times from the first to the last one are there, each once; prints how many
+# times_whole: of each plan, its times from the first to the last one are there, each once
 times_whole() {
   local wrong
   wrong=$(stack_psql -c "

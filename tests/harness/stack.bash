@@ -156,6 +156,13 @@ is_another() {
   [[ $(stack_pid "$1") != "$2" && $(stack_state_of "$1") == ready ]]
 }
 
+# stack_kill_one NAME: ends the process at once if it is ready; fails if there was nothing to end
+stack_kill_one() {
+  local pid
+  pid=$(stack_pid "$1")
+  [[ -n $pid && $(stack_state_of "$1") == ready ]] && kill -KILL "$pid" 2>/dev/null
+}
+
 # trees_equal SRC DST: contents, modes, owners and times, by a program that is not ours
 trees_equal() {
   local differences

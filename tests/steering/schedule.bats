@@ -7,11 +7,7 @@ bats_require_minimum_version 1.5.0
 load ../harness/stack
 load ../harness/jobs
 
-setup_file() {
-  stack_setup
-  export BASE
-  syncline up
-}
+setup_file() { stack_setup_file; }
 teardown_file() { BATS_TEST_COMPLETED=1 stack_teardown; }
 
 setup() {

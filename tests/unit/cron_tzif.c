@@ -1,13 +1,7 @@
 /* cron_tzif.c: files of a zone database: as they should be, broken, replaced, and not there. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "cron_fixture.h"
 
 #include "base/buf.h"
-#include "cron/zone.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -15,28 +9,6 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
-
-static struct zone *opened(const char *name)
-{
-    struct zone *zone = NULL;
-    struct err err;
-
-    if (zone_open(name, &zone, &err) < 0)
-        fail_msg("%s", err.text);
-    return zone;
-}
-
-static void refused(const char *name, const char *wanted)
-{
-    struct zone *zone = (struct zone *)&name;
-    struct err err = {0};
-
-    if (zone_open(name, &zone, &err) == 0)
-        fail_msg("%s is taken", name);
-    assert_null(zone);
-    assert_int_equal(err.code, ERR_Configuration);
-    assert_string_equal(err.text, wanted);
-}
 
 struct database {
     char path[32];

@@ -1,41 +1,13 @@
 /* cron_zone.c: zones of this host's database. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "cron_fixture.h"
 
 #include "base/buf.h"
 #include "base/random.h"
-#include "cron/zone.h"
 
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
-
-static struct zone *opened(const char *name)
-{
-    struct zone *zone = NULL;
-    struct err err;
-
-    if (zone_open(name, &zone, &err) < 0)
-        fail_msg("%s", err.text);
-    return zone;
-}
-
-static void refused(const char *name, const char *wanted)
-{
-    struct zone *zone = (struct zone *)&name;
-    struct err err = {0};
-
-    if (zone_open(name, &zone, &err) == 0)
-        fail_msg("%s is taken", name);
-    assert_null(zone);
-    assert_int_equal(err.code, ERR_Configuration);
-    assert_string_equal(err.text, wanted);
-}
 
 /* Goal: only what is a name in the database is a zone, and a slip is told from it.
  * Method: the whole sentence for each. */
