@@ -27,10 +27,6 @@ static const char head_sql[] =
     " (1000 * extract(epoch FROM clock_timestamp()))::bigint AS _now FROM v_plans v"
     " WHERE v.name = $1";
 
-#define LAST_RUN                                                                                   \
-    "(SELECT j.* FROM job j WHERE j.synchronization = v.id AND NOT j.waits"                        \
-    "  AND j.phase <> 'Skipped' ORDER BY j.finished_at IS NULL DESC, j.number DESC LIMIT 1)"
-
 static const char plan_sql[] =
     "SELECT v.timezone AS timezone, v.overlap || CASE v.overlap"
     "  WHEN 'queue-one' THEN ': when a job still runs, one time waits for its end'"
@@ -68,7 +64,7 @@ static const char plan_sql[] =
     " CASE WHEN a.state = 'Failed' THEN a.name WHEN b.state = 'Failed' THEN b.name END AS _failed"
     " FROM v_plans v JOIN synchronization s ON s.id = v.id JOIN asset a ON a.name = v.source"
     " JOIN asset b ON b.name = v.destination LEFT JOIN job w ON w.name = v.waiting_job"
-    " LEFT JOIN LATERAL " LAST_RUN " r ON true WHERE v.name = $1";
+    " LEFT JOIN LATERAL " PLAN_LAST_RUN " r ON true WHERE v.name = $1";
 
 static const char jobs_sql[] =
     "SELECT j.name AS \"NAME\", " TIME("j.scheduled_for") " AS \"SCHEDULED-FOR\","

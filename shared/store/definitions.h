@@ -56,6 +56,11 @@ int definitions_delete(struct postgres *postgres, enum definition_kind kind, con
 int definitions_list(struct postgres *postgres, enum definition_kind kind, const char *name,
                      bool adhoc, u32 limit, PGresult **out, struct err *err);
 
+/* In SQL: the run of the plan v that goes on, or the latest one; what was skipped is none. */
+#define PLAN_LAST_RUN                                                                              \
+    "(SELECT j.* FROM job j WHERE j.synchronization = v.id AND NOT j.waits"                        \
+    "  AND j.phase <> 'Skipped' ORDER BY j.finished_at IS NULL DESC, j.number DESC LIMIT 1)"
+
 /* NotFound: "there is no asset named NAME", with the nearest one there is, or as what it is. */
 int definitions_none(struct postgres *postgres, enum definition_kind kind, const char *name,
                      struct err *err);

@@ -55,11 +55,9 @@ static const char plan_sql[] =
     "  'lastSuccess', " TIME("v.last_success") ", 'restorableTo', " TIME("v.restorable_to") ","
     "  'missed', v.missed, 'problem', v.problem, 'suspended', v.suspended))"
     " FROM v_plans v JOIN synchronization s ON s.id = v.id " ENDS
-    " LEFT JOIN LATERAL (SELECT j.name, j.trigger, j.phase, j.reason, j.started_at, j.finished_at,"
-    "   CASE WHEN j.finished_at IS NULL THEN j.name END AS active,"
-    "   CASE WHEN j.finished_at IS NULL THEN nullif(j.waiting_for, '') END AS waits_for"
-    "   FROM job j WHERE j.synchronization = v.id AND NOT j.waits AND j.phase <> 'Skipped'"
-    "   ORDER BY j.finished_at IS NULL DESC, j.number DESC LIMIT 1) r ON true WHERE true";
+    " LEFT JOIN LATERAL (SELECT l.*, CASE WHEN l.finished_at IS NULL THEN l.name END AS active,"
+    "   CASE WHEN l.finished_at IS NULL THEN nullif(l.waiting_for, '') END AS waits_for"
+    "   FROM " PLAN_LAST_RUN " l) r ON true WHERE true";
 /* clang-format on */
 
 int definitions_list(struct postgres *postgres, enum definition_kind kind, const char *name,
